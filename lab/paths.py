@@ -1,0 +1,35 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Where the lab keeps its files. Nothing is created here except the folders themselves."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+SOURCE = Path(__file__).resolve().parent
+"""The lab's own sources (this folder)."""
+
+
+def cache() -> Path:
+    """The user's cache folder of Friday: ``$FRIDAY_CACHE``, else ``$XDG_CACHE_HOME/friday``, else ``~/.cache/friday``."""
+    chosen = os.environ.get("FRIDAY_CACHE")
+    if chosen:
+        return _folder(Path(chosen).expanduser().absolute())
+    base = os.environ.get("XDG_CACHE_HOME")
+    return _folder((Path(base) if base else Path.home() / ".cache") / "friday")
+
+
+def artifacts() -> Path:
+    """What was built once and can be deleted at any time: programs, images, kernels."""
+    return _folder(cache() / "artifacts")
+
+
+def run() -> Path:
+    """State of the running lab: pids, logs, sockets, disks, kubeconfig, certificates."""
+    return _folder(cache() / "lab")
+
+
+def _folder(path: Path) -> Path:
+    path.mkdir(parents=True, exist_ok=True)
+    return path

@@ -1,0 +1,60 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Progress as plain lines: readable in a terminal, in a log file and in CI alike."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+INTERVAL_SECONDS = 30.0
+"""A step that takes longer says so this often."""
+
+
+def duration(seconds: float) -> str:
+    """A length of time for people: ``0.4 s``, ``12 s``, ``7 min``, ``7 min 10 s``, ``1 h 5 min``."""
+    if seconds < 1:
+        return f"{seconds:.1f} s"
+    total = round(seconds)
+    if total < 60:
+        return f"{total} s"
+    minutes, rest = divmod(total, 60)
+    if minutes < 60:
+        return f"{minutes} min" + (f" {rest} s" if rest else "")
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h" + (f" {minutes} min" if minutes else "")
+
+
+def say(text: str) -> None:
+    """Print one line of the lab's progress to standard error, at once (standard output is left to results)."""
+    print(f"[lab] {text}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def step(text: str, estimate_seconds: float) -> Iterator[None]:
+    """Announce ``text`` with its estimate, report every 30 s while the body runs, and close with the time it took.
+
+    An exception passes through; the closing line then says ``failed`` in place of ``done``.
+    """
+    say(f"{text} (about {duration(estimate_seconds)})")
+    started = time.monotonic()
+    finished = threading.Event()
+
+    def report() -> None:
+        while not finished.wait(INTERVAL_SECONDS):
+            elapsed = time.monotonic() - started
+            say(f"{text}: {duration(elapsed)} of about {duration(estimate_seconds)}")
+
+    reporter = threading.Thread(target=report, name="lab-progress", daemon=True)
+    reporter.start()
+    outcome = "failed"
+    try:
+        yield
+        outcome = "done"
+    finally:
+        finished.set()
+        reporter.join()
+        say(f"{text}: {outcome} in {duration(time.monotonic() - started)}")
