@@ -1,0 +1,64 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a Friday will do, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .host import PackageChange
+
+
+@dataclass(frozen=True)
+class PlannedHost:
+    """One host's part in the plan.
+
+    ``evictions`` are ``namespace/pod`` that the drain will evict, ``blockers`` what would hold it up today (a PDB that
+    allows nothing, with its pod); ``seconds`` is the estimate for the host, without the soak.
+    """
+
+    host: str
+    node: str
+    zone: str
+    reason: str
+    kernel: str
+    target_kernel: str
+    reboot: bool
+    packages: tuple[PackageChange, ...] = ()
+    evictions: tuple[str, ...] = ()
+    blockers: tuple[str, ...] = ()
+    seconds: int = 0
+
+
+@dataclass(frozen=True)
+class Wave:
+    """Hosts that are worked on at the same time, all of one zone. ``number`` counts from 1; the canary is wave 1."""
+
+    number: int
+    name: str  # canary, zone-a 1/2, ...
+    zone: str
+    reason: str
+    hosts: tuple[PlannedHost, ...]
+
+
+@dataclass(frozen=True)
+class SkippedHost:
+    """A host of the inventory that this run will not touch, and why (up to date, not in ``friday_only``, done already)."""
+
+    host: str
+    node: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Waves in order. ``seconds`` is the estimate for all of it, soaks included; ``digest`` identifies what was planned."""
+
+    waves: tuple[Wave, ...]
+    skipped: tuple[SkippedHost, ...] = ()
+    seconds: int = 0
+    digest: str = ""
+
+    def hosts(self) -> tuple[PlannedHost, ...]:
+        """Every planned host, in order."""
+        return tuple(host for wave in self.waves for host in wave.hosts)

@@ -1,0 +1,30 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The validated variables of a Friday, as decide and act want them. Times in seconds, room in bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Policy:
+    """One field for each ``friday_*`` variable that a decision depends on; docs/reference/variables.md says what each does."""
+
+    canary: str = ""
+    only: tuple[str, ...] = ()
+    wave_sizes: tuple[str, ...] = ("1", "2", "4", "8")
+    packages: str = "all"  # all | kernel
+    reboot: str = "needed"  # needed | always
+    soak: int = 900
+    soak_interval: int = 60
+    drain_timeout: int = 1800
+    upgrade_timeout: int = 3600
+    reboot_timeout: int = 1800
+    verify_timeout: int = 900
+    on_failure: str = "hold"
+    ignore_workloads: tuple[str, ...] = ()  # globs of namespace/name
+    delete_emptydir_data: bool = False
+    evict_unmanaged: bool = False
+    min_free_root: int = 2 * 1024**3
+    min_free_boot: int = 256 * 1024**2

@@ -1,0 +1,134 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Events, and the run record that is their fold. The journal is the truth; everything else comes from :func:`fold`."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+
+class HostState(str, enum.Enum):
+    """Where a host is in a run. ``failed`` and ``held`` can follow from anywhere; the others in this order."""
+
+    PLANNED = "planned"
+    CORDONED = "cordoned"
+    DRAINED = "drained"
+    UPGRADED = "upgraded"
+    REBOOTED = "rebooted"
+    VERIFIED = "verified"
+    SOAKED = "soaked"
+    DONE = "done"
+    HELD = "held"  # stopped before anything on it was changed, and uncordoned again
+    FAILED = "failed"  # stopped after something changed (or may have); still cordoned
+
+    @property
+    def touched(self) -> bool:
+        """True when the host may differ from how it was before the run (cordon aside)."""
+        return self not in (HostState.PLANNED, HostState.CORDONED, HostState.DRAINED, HostState.HELD)
+
+
+class EventKind(str, enum.Enum):
+    """Kinds of events. ``step`` and ``note`` tell; all others change the record."""
+
+    RUN_STARTED = "run-started"  # data: holder, version, check
+    RUN_PLANNED = "run-planned"  # data: plan_digest, hosts (in order), waves
+    WAVE_STARTED = "wave-started"  # data: wave
+    STEP = "step"  # a step on a host begins; data: step
+    STATE = "state"  # a host has reached a state; data: state, kernel, boot_id
+    FAILURE = "failure"  # a host failed or is held; data: state, step, message, verdict
+    STOP = "stop"  # later waves will not start; data: reason
+    NOTE = "note"  # data: message
+    RUN_FINISHED = "run-finished"  # data: outcome, message
+
+
+@dataclass(frozen=True)
+class Event:
+    """One line of the journal. ``time`` in seconds since the epoch, ``seq`` counts from 1 without gaps."""
+
+    seq: int
+    time: float
+    run: str
+    kind: EventKind
+    host: str = ""
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class HostRecord:
+    """State of one host in a run, with when it was reached and what is known of it."""
+
+    state: HostState
+    since: float
+    step: str = ""
+    kernel: str = ""
+    boot_id: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """The fold of a run's events: what is stored in the cluster and what the report is written from."""
+
+    run: str
+    started: float = 0.0
+    finished: float = 0.0
+    holder: str = ""
+    plan_digest: str = ""
+    wave: int = 0
+    stop: str = ""  # reason why later waves don't start; empty while all is well
+    outcome: str = ""  # pass, fail, inconclusive, nothing-to-do; empty while it runs
+    message: str = ""
+    seq: int = 0
+    hosts: dict[str, HostRecord] = field(default_factory=dict)
+
+
+def fold(events: Iterable[Event], record: RunRecord | None = None) -> RunRecord:
+    """Reduce events (in order) to the record, from ``record`` on if given. Events that it has seen already are skipped."""
+    for event in events:
+        if record is None:
+            record = RunRecord(run=event.run)
+        if event.seq > record.seq:
+            record = dataclasses.replace(_apply(record, event), seq=event.seq)
+    if record is None:
+        raise ValueError("no events and no record: there is nothing to fold")
+    return record
+
+
+def _apply(record: RunRecord, event: Event) -> RunRecord:
+    data, kind = event.data, event.kind
+    if kind is EventKind.RUN_STARTED:
+        return dataclasses.replace(record, started=event.time, holder=str(data.get("holder", "")))
+    if kind is EventKind.RUN_PLANNED:
+        hosts = {str(host): HostRecord(HostState.PLANNED, event.time) for host in data.get("hosts", ())}
+        return dataclasses.replace(record, plan_digest=str(data.get("plan_digest", "")), hosts={**record.hosts, **hosts})
+    if kind is EventKind.WAVE_STARTED:
+        return dataclasses.replace(record, wave=int(data["wave"]))
+    if kind is EventKind.STOP:
+        return dataclasses.replace(record, stop=record.stop or str(data.get("reason", "")))
+    if kind is EventKind.RUN_FINISHED:
+        return dataclasses.replace(
+            record, finished=event.time, outcome=str(data.get("outcome", "")), message=str(data.get("message", ""))
+        )
+    if event.host and kind in (EventKind.STEP, EventKind.STATE, EventKind.FAILURE):
+        old = record.hosts.get(event.host, HostRecord(HostState.PLANNED, event.time))
+        return dataclasses.replace(record, hosts={**record.hosts, event.host: _apply_to_host(old, event)})
+    return record
+
+
+def _apply_to_host(old: HostRecord, event: Event) -> HostRecord:
+    data = event.data
+    if event.kind is EventKind.STEP:
+        return dataclasses.replace(old, step=str(data.get("step", "")))
+    state = HostState(data["state"])
+    return HostRecord(
+        state=state,
+        since=event.time,
+        step=str(data.get("step", old.step)),
+        kernel=str(data.get("kernel", "")) or old.kernel,
+        boot_id=str(data.get("boot_id", "")) or old.boot_id,
+        message=str(data.get("message", "")),
+    )

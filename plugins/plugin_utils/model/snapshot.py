@@ -1,0 +1,167 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The cluster as it was seen at one time. Observed, never judged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Node:
+    """A Kubernetes node. ``ready`` is the Ready condition: true, false, or None for Unknown."""
+
+    name: str
+    uid: str = ""
+    zone: str = ""
+    roles: tuple[str, ...] = ()
+    ready: bool | None = None
+    unschedulable: bool = False
+    cordoned_by: str = ""  # value of Friday's own annotation: the run that cordoned it
+    kernel: str = ""
+    boot_id: str = ""
+    internal_ip: str = ""
+    pod_cidr: str = ""
+    etcd: bool = False  # runs a member of etcd (role label or static pod)
+
+
+@dataclass(frozen=True)
+class Pod:
+    """A pod, with what a drain and a comparison need to know of it."""
+
+    namespace: str
+    name: str
+    uid: str = ""
+    node: str = ""
+    phase: str = ""
+    ready: bool = False
+    restarts: int = 0
+    waiting: str = ""  # reason of the first waiting container: CrashLoopBackOff, ImagePullBackOff, ...
+    owner_kind: str = ""  # controller of the pod: ReplicaSet, StatefulSet, DaemonSet, Job, Node (static pod); empty: none
+    owner_name: str = ""
+    labels: dict[str, str] = field(default_factory=dict)
+    host_network: bool = False
+    pod_ip: str = ""
+    local_storage: bool = False  # has an emptyDir volume
+    terminating: bool = False
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A Deployment, StatefulSet or DaemonSet: replicas wanted and available."""
+
+    kind: str
+    namespace: str
+    name: str
+    wanted: int
+    available: int
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """One requirement of a label selector: ``operator`` is In, NotIn, Exists or DoesNotExist."""
+
+    key: str
+    operator: str
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DisruptionBudget:
+    """A PodDisruptionBudget with its status. An empty selector selects every pod of the namespace."""
+
+    namespace: str
+    name: str
+    selector: tuple[Requirement, ...] = ()
+    disruptions_allowed: int = 0
+    current_healthy: int = 0
+    desired_healthy: int = 0
+    expected_pods: int = 0
+
+
+@dataclass(frozen=True)
+class NetworkEndpoint:
+    """A CiliumEndpoint: ``state`` as the agent says it (ready, not-ready, regenerating, waiting-to-regenerate, ...)."""
+
+    namespace: str
+    name: str
+    node: str
+    state: str
+
+
+@dataclass(frozen=True)
+class AgentEndpoint:
+    """An endpoint as the agent on its node knows it; ``pod`` is ``namespace/name``, empty for the host's own endpoint."""
+
+    id: int
+    pod: str = ""
+    state: str = ""
+    health: str = ""
+    message: str = ""  # last failure of its log
+
+
+@dataclass(frozen=True)
+class AgentStatus:
+    """The network agent of one node, asked itself.
+
+    ``error`` is not empty when it could not be asked, and says why; then nothing else here means anything.
+    ``refusals`` are the verifier's words, as they are found in the agent's log.
+    """
+
+    node: str
+    pod: str = ""
+    error: str = ""
+    version: str = ""
+    ready: bool = False
+    restarts: int = 0
+    state: str = ""
+    routing: str = ""
+    kube_proxy_replacement: str = ""
+    failing_controllers: dict[str, str] = field(default_factory=dict)  # name -> last failure
+    endpoints: tuple[AgentEndpoint, ...] = ()
+    refusals: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Webhook:
+    """An admission webhook. ``ready_endpoints`` is None when it is called by URL or its service could not be read."""
+
+    kind: str  # ValidatingWebhookConfiguration or MutatingWebhookConfiguration
+    configuration: str
+    name: str
+    failure_policy: str
+    service: str = ""  # namespace/name
+    ready_endpoints: int | None = None
+
+
+@dataclass(frozen=True)
+class ApiService:
+    """An aggregated API and whether it is Available."""
+
+    name: str
+    available: bool
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What was seen of the cluster, when (seconds since the epoch), from where, and what could not be read.
+
+    ``unknown`` maps a resource (``pods``, ``agents``, ...) to the reason why it could not be read; the list of such a
+    resource is empty and means nothing. ``cni`` is ``cilium`` or empty.
+    """
+
+    time: float
+    server: str
+    version: str = ""
+    cni: str = ""
+    nodes: tuple[Node, ...] = ()
+    pods: tuple[Pod, ...] = ()
+    workloads: tuple[Workload, ...] = ()
+    budgets: tuple[DisruptionBudget, ...] = ()
+    endpoints: tuple[NetworkEndpoint, ...] = ()
+    agents: tuple[AgentStatus, ...] = ()
+    webhooks: tuple[Webhook, ...] = ()
+    api_services: tuple[ApiService, ...] = ()
+    dns_service: str = ""  # cluster IP of the DNS service
+    unknown: dict[str, str] = field(default_factory=dict)
