@@ -77,6 +77,7 @@ class Finding:
         message: one sentence for a person.
         before, after: the two values that were compared, as short text.
         evidence: lines as they were seen (kernel log, verifier log, API message), oldest first.
+        lasting: waiting does not heal it (another kernel than planned, a program that the verifier refused).
     """
 
     layer: Layer
@@ -87,6 +88,7 @@ class Finding:
     before: str = ""
     after: str = ""
     evidence: tuple[str, ...] = ()
+    lasting: bool = False
 
 
 @dataclass(frozen=True)

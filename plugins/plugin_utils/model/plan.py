@@ -10,6 +10,15 @@ from .host import PackageChange
 
 
 @dataclass(frozen=True)
+class Target:
+    """A host of the inventory: its name there, its node's name in the cluster, its zone (empty: take the node's label)."""
+
+    host: str
+    node: str
+    zone: str = ""
+
+
+@dataclass(frozen=True)
 class PlannedHost:
     """One host's part in the plan.
 

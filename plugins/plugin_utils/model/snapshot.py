@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from .host import HostFacts
+
 
 @dataclass(frozen=True)
 class Node:
@@ -165,3 +167,11 @@ class Snapshot:
     api_services: tuple[ApiService, ...] = ()
     dns_service: str = ""  # cluster IP of the DNS service
     unknown: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What a comparison compares: the cluster, and the hosts that were read with it, by name in the inventory."""
+
+    snapshot: Snapshot
+    facts: dict[str, HostFacts] = field(default_factory=dict)
