@@ -1,0 +1,3 @@
+module friday.lab/labapp
+
+go 1.26.0
