@@ -17,13 +17,14 @@ VERSION = "1.15.19"
 """As required (and pinned by its sums) in ``lab/go/cilium``."""
 
 _COMMANDS = {"cilium-agent": "daemon", "cilium-dbg": "cilium-dbg", "cilium-cni": "plugins/cilium-cni"}
-_NOT_NEEDED_TO_COMPILE = ("tests", "complexity-tests", "custom", "Makefile*", "*.md", "*.sh", "*.py", ".gitignore")
+_NOT_NEEDED_TO_COMPILE = ("tests", "complexity-tests", "custom", "Makefile*", ".gitignore")
 
 
 def binaries() -> Path:
     """A folder with ``cilium-agent``, ``cilium-dbg``, ``cilium-cni``, ``bpf/`` and ``crds/`` (4 minutes at first)."""
     source = go.SOURCES / "cilium"
-    ldflags = f"-X {MODULE}/pkg/version.ciliumVersion={VERSION}"
+    # Version, revision and date, as the agent reads them back from this one variable.
+    ldflags = f"-X '{MODULE}/pkg/version.ciliumVersion={VERSION} lab unknown'"
 
     def make(target: Path) -> None:
         module = _download(source)

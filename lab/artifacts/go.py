@@ -31,11 +31,11 @@ def toolchain() -> Path:
 
 
 def run_go(arguments: list[str], folder: Path, environment: Mapping[str, str] | None = None) -> str:
-    """Run ``go ARGUMENTS`` in ``folder`` at low priority and return what it prints; its errors go to standard error.
+    """Run ``go ARGUMENTS`` in ``folder`` at low priority and return what it prints on standard output.
 
     Modules and the build cache live under the cache folder. Targets the oldest x86-64 there is, because QEMU's plain
     ``qemu64`` is what runs the result, and links statically. Where modules come from is the machine's own business:
-    its Go environment (a proxy, for one) is respected. Raises ``subprocess.CalledProcessError`` when go fails.
+    its Go environment (a proxy, for one) is respected. Raises ``RuntimeError`` with go's own words when it fails.
     """
     home = paths.cache() / "go"
     settings = {
@@ -56,10 +56,13 @@ def run_go(arguments: list[str], folder: Path, environment: Mapping[str, str] | 
         [*nice, str(toolchain()), *arguments],
         cwd=folder,
         env={**os.environ, **settings},
-        stdout=subprocess.PIPE,
+        capture_output=True,
         text=True,
-        check=True,
+        check=False,
     )
+    if done.returncode != 0:
+        words = "\n".join(done.stderr.splitlines()[-40:])
+        raise RuntimeError(f"go {' '.join(arguments)} in {folder} failed ({done.returncode}):\n{words}")
     return done.stdout
 
 
