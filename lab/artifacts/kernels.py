@@ -1,0 +1,87 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The two kernels of the story, Debian's own packages: one that loads the incident's programs and one that refuses them.
+
+Archives drop old builds, so the pair is chosen from what the mirror has at the time, and then stays in the cache.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.artifact import build
+from lab.artifacts import debian
+
+METAPACKAGE = "linux-image-cloud-amd64"
+"""Depends on the newest kernel of its suite, in the flavour for virtual machines; both kernels come by this name."""
+
+RUNNING_SUITES = ("bookworm", "bookworm-updates", "bookworm-security")
+CANDIDATE_SUITES = ("trixie", "trixie-updates", "trixie-security")
+
+_FIRST_REFUSING = (6, 12, 85)
+_LAST_REFUSING_SERIES = (6, 12)
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A kernel as it is installed: ``release`` is what ``uname -r`` will say, ``version`` the packages' version."""
+
+    release: str
+    version: str
+    debs: list[Path]
+    """The image's package and the metapackage."""
+
+
+@dataclass(frozen=True)
+class KernelPair:
+    """Kernel A, which the nodes run at first, and kernel B, which a Friday brings."""
+
+    running: Kernel
+    candidate: Kernel
+
+
+def pair() -> KernelPair:
+    """The pair of this cache (downloaded once, about 65 MB); delete its artifact to have a newer one."""
+    folder = build("kernels", [METAPACKAGE, *RUNNING_SUITES, *CANDIDATE_SUITES], _download, 20)
+    return KernelPair(_read(folder / "running"), _read(folder / "candidate"))
+
+
+def refuses_incident(version: str) -> bool:
+    """Whether a Debian kernel of this package version is known to refuse the incident's programs (6.12.85 and later 6.12)."""
+    found = re.match(r"(\d+)\.(\d+)\.(\d+)", version)
+    if not found:
+        raise ValueError(f"{version!r} is no version of a kernel package")
+    numbers = tuple(int(part) for part in found.groups())
+    return numbers >= _FIRST_REFUSING and numbers[:2] == _LAST_REFUSING_SERIES
+
+
+def _download(target: Path) -> None:
+    running = _fetch(RUNNING_SUITES, target / "running")
+    candidate = _fetch(CANDIDATE_SUITES, target / "candidate")
+    if refuses_incident(running) or not refuses_incident(candidate):
+        raise RuntimeError(
+            f"the mirror's kernels {running} and {candidate} do not make the incident: the first has to load"
+            f" its programs (6.1) and the second to refuse them (6.12.85 or a later 6.12)"
+        )
+
+
+def _fetch(suites: Iterable[str], folder: Path) -> str:
+    """Download the newest kernel of ``suites``, note what it is, and return its version."""
+    with debian.apt(*suites) as client:
+        meta = client.show(METAPACKAGE)
+        image = re.match(r"(linux-image-\S+) \(= (\S+)\)", meta["Depends"])
+        if not image:
+            raise RuntimeError(f"{METAPACKAGE} depends on {meta['Depends']!r}, not on one image package of one version")
+        client.download([f"{image[1]}={image[2]}", f"{METAPACKAGE}={meta['Version']}"], folder)
+    facts = {"release": image[1].removeprefix("linux-image-"), "version": image[2]}
+    (folder / "kernel.json").write_text(json.dumps(facts))
+    return facts["version"]
+
+
+def _read(folder: Path) -> Kernel:
+    facts = json.loads((folder / "kernel.json").read_text())
+    return Kernel(facts["release"], facts["version"], sorted(folder.glob("*.deb")))
