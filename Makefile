@@ -1,0 +1,74 @@
+# Thin: what each target does is in tools/ and lab/. `make help` lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+# The set-up links the virtual environment as .venv; everything runs from there.
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export PYTHONUNBUFFERED := 1
+# Only the scenarios in the root's molecule/, where molecule would look last and with a warning.
+export MOLECULE_GLOB := molecule/*/molecule.yml
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+.PHONY: venv
+venv:
+	@tools/setup venv
+
+.PHONY: setup
+setup: ## install what is missing: Python environment, system packages for the lab
+	@tools/setup lab
+
+.PHONY: friday
+friday: setup ## the story on a cluster of VMs: a Friday that stops at the canary, the fix, a Friday that ends well
+	@python -m lab friday
+
+.PHONY: test
+test: venv ## all tiers of tests, quick ones first: lint, unit, playbooks, cluster, lab, molecule
+	@python -m tools.tiers
+
+.PHONY: lint unit playbooks cluster lab molecule
+lint: venv ## style, types, import rules, documentation, ansible-lint
+	@python -m tools.tiers $@
+unit: venv ## pure tests (PYTEST_ADDOPTS is respected, in all pytest tiers)
+	@python -m tools.tiers $@
+playbooks: venv ## tests that run the real ansible-playbook, without machines
+	@python -m tools.tiers $@
+cluster: venv ## tests against the lab's real API server, with nodes that are only objects
+	@python -m tools.tiers $@
+lab: venv ## tests on the lab's VMs
+	@python -m tools.tiers $@
+molecule: venv ## a molecule scenario for each role, on the lab's VMs
+	@python -m tools.tiers $@
+
+.PHONY: lab-up lab-down lab-status
+lab-up: setup ## boot the lab: a Kubernetes cluster of three VMs, and inventories/lab for it
+	@python -m lab up
+lab-down: venv ## stop the lab; what was built stays in the cache
+	@python -m lab down
+lab-status: venv ## what of the lab runs
+	@python -m lab status
+
+.PHONY: bench
+bench: setup ## overhead per node of a Friday over a bare drain, upgrade and reboot, and where the time goes
+	@python -m lab bench
+
+.PHONY: format
+format: venv ## let ruff format the Python files and mend what it can
+	@ruff check --fix-only --quiet .
+	@ruff format --quiet .
+
+.PHONY: reference
+reference: venv ## write docs/reference/variables.md from the roles' argument specs
+	@python -m tools.make_reference
+
+.PHONY: requirements
+requirements: venv ## lock requirements/*.in anew
+	@tools/lock
+
+.PHONY: clean
+clean: ## stop the lab and remove what was made in this checkout (not the cache folder)
+	@if [ -e .venv ]; then python -m lab down; fi
+	@rm -rf build inventories/lab .venv .molecule
+	@find . -name __pycache__ -type d -not -path './collections/*' -prune -exec rm -rf {} +

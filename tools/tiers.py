@@ -1,0 +1,309 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Run the tiers of ``make test``, the quick ones first, and sum up.
+
+A tier that fails doesn't keep the next from running, so that one run shows everything. A tier in which nothing ran
+(no tests, no tool, every test skipped, no time left) **could not run**, which fails the run just as a failed test does.
+
+The last line is ``N passed, N failed`` over all tiers. It counts pytest's tests, the steps of lint and the scenarios of
+molecule; a tier that broke without a count is one failure.
+
+Usage: ``python -m tools.tiers [TIER...]``. ``FRIDAY_TEST_SECONDS`` limits the whole run (CI has a limit of its own,
+which would end the run without a word).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from lab.progress import duration
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "build" / "tests"
+"""JUnit files of the pytest tiers, and ``seconds.json``: how long each tier took last time (the next estimate)."""
+
+
+class Result(str, Enum):
+    """How a tier ended."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    COULD_NOT_RUN = "COULD NOT RUN"
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Tests by outcome; an error in a test's set-up or tear-down counts as a failure."""
+
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(self.passed + other.passed, self.failed + other.failed, self.skipped + other.skipped)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one tier. ``note`` says why, in a few words, when it did not pass."""
+
+    tier: str
+    result: Result
+    counts: Counts
+    seconds: float
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command of a tier that is not pytest."""
+
+    name: str
+    command: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Tier:
+    """A tier: pytest on ``tests/NAME``, or the ``steps`` when given.
+
+    ``estimate`` and ``limit`` are in seconds; over its limit a tier is ended. ``lab``: needs the lab's system packages.
+    """
+
+    name: str
+    estimate: int
+    limit: int
+    lab: bool = False
+    steps: Callable[[], Sequence[Step]] | None = None
+
+
+def judge_pytest(tier: str, code: int | None, report: str | None, seconds: float) -> Outcome:
+    """Judge a pytest run by its exit code (``None``: ended at its limit) and JUnit XML (``None``: it wrote none)."""
+    counts = count_junit(report) if report else Counts()
+    broken = _PYTEST_BROKEN.get(code, f"pytest ended with code {code}") if code not in (0, 1) else ""
+    if counts.failed:
+        return Outcome(tier, Result.FAILED, counts, seconds, broken)
+    if broken:
+        return Outcome(tier, Result.COULD_NOT_RUN, counts, seconds, broken)
+    if code == 1:
+        return Outcome(tier, Result.FAILED, counts, seconds, "pytest failed, its report counts no failure")
+    if not counts.passed:
+        note = "every test was skipped" if counts.skipped else "no tests"
+        return Outcome(tier, Result.COULD_NOT_RUN, counts, seconds, note)
+    return Outcome(tier, Result.PASSED, counts, seconds)
+
+
+_PYTEST_BROKEN: Mapping[int | None, str] = {
+    None: "ended at its time limit",
+    2: "interrupted, or errors while collecting",
+    3: "pytest's internal error",
+    4: "pytest's usage error",
+    5: "no tests",
+}
+
+
+def count_junit(report: str) -> Counts:
+    """Sum the suites of a JUnit XML report. Raises ``ET.ParseError`` when it is torn."""
+    total = Counts()
+    for suite in ET.fromstring(report).iter("testsuite"):
+        bad = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
+        skipped = int(suite.get("skipped", 0))
+        total += Counts(max(int(suite.get("tests", 0)) - bad - skipped, 0), bad, skipped)
+    return total
+
+
+def judge_steps(tier: str, failed: Sequence[str], passed: int, seconds: float) -> Outcome:
+    """Judge a tier of steps by the names of those that failed and the number of those that passed."""
+    counts = Counts(passed=passed, failed=len(failed))
+    if failed:
+        return Outcome(tier, Result.FAILED, counts, seconds, ", ".join(failed))
+    if not passed:
+        return Outcome(tier, Result.COULD_NOT_RUN, counts, seconds, "nothing to run")
+    return Outcome(tier, Result.PASSED, counts, seconds)
+
+
+def total(outcomes: Iterable[Outcome]) -> Counts:
+    """The sum over tiers; a tier that did not pass and counted no failure is one."""
+    result = Counts()
+    for outcome in outcomes:
+        silent = outcome.result is not Result.PASSED and not outcome.counts.failed
+        result += outcome.counts + Counts(failed=int(silent))
+    return result
+
+
+def table(outcomes: Iterable[Outcome]) -> str:
+    """The closing table, for people."""
+    lines = [f"{'tier':<12}{'result':<15}{'passed':>7}{'failed':>8}{'skipped':>9}  {'time':<13}note"]
+    for o in outcomes:
+        counts = f"{o.counts.passed:>7}{o.counts.failed:>8}{o.counts.skipped:>9}"
+        lines.append(f"{o.tier:<12}{o.result.value:<15}{counts}  {duration(o.seconds):<13}{o.note}".rstrip())
+    return "\n".join(lines)
+
+
+def lint_steps() -> Sequence[Step]:
+    """The steps of lint, quick first."""
+    return (
+        Step("shell syntax", ("bash", "-n", "tools/setup", ".ci/run")),
+        Step("ruff", ("ruff", "check", ".")),
+        Step("ruff format", ("ruff", "format", "--check", ".")),
+        Step("yamllint", ("yamllint", "--strict", ".")),
+        Step("nodes' Python", ("python", "-m", "tools.check_node_python")),
+        Step(
+            "import rules",
+            ("env", "PYTHONPATH=collections:.", "lint-imports", "--no-logo", "--cache-dir", "build/import-linter"),
+        ),
+        Step(
+            "types",
+            ("mypy", "-p", "ansible_collections.friday.upgrade.plugins.plugin_utils", "-p", "lab", "-p", "tools"),
+        ),
+        Step("documentation", ("python", "-m", "tools.check_docs")),
+        Step("collection", ("python", "-m", "tools.check_collection")),
+        Step("ansible-lint", ("ansible-lint", "--offline", "--strict")),
+    )
+
+
+def molecule_steps() -> Sequence[Step]:
+    """One step per scenario. ``default`` owns the VMs (shared state): created by the first, destroyed at the end."""
+    names = sorted(path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml"))
+    scenarios = [name for name in names if name != "default"]
+    tests = [Step(name, ("molecule", "test", "--scenario-name", name, "--destroy", "never")) for name in scenarios]
+    destroy = Step("destroy", ("molecule", "destroy", "--scenario-name", "default"))
+    return (*tests, destroy) if tests else ()
+
+
+TIERS = (
+    Tier("lint", estimate=60, limit=900, steps=lint_steps),
+    Tier("unit", estimate=30, limit=600),
+    Tier("playbooks", estimate=180, limit=1500),
+    Tier("cluster", estimate=600, limit=1800, lab=True),
+    Tier("lab", estimate=1200, limit=3000, lab=True),
+    Tier("molecule", estimate=900, limit=2400, lab=True, steps=molecule_steps),
+)
+
+
+class OutOfTime(Exception):
+    """A command was ended at its time limit."""
+
+
+def call(command: Sequence[str], limit: float) -> int:
+    """Run a command with this process's output and no input; return its exit code.
+
+    It leads a process group of its own, which is ended as a whole at the limit (seconds), on Ctrl-C and on SIGTERM:
+    tests start programs, and none may outlive them. Raises ``OutOfTime`` at the limit.
+    """
+    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, start_new_session=True)
+    try:
+        return process.wait(timeout=max(limit, 0))
+    except subprocess.TimeoutExpired:
+        raise OutOfTime(command[0]) from None
+    finally:
+        _end_group(process)
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> None:
+    """End what is left of a process group: SIGTERM, ten seconds to clean up when its leader still runs, SIGKILL."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if process.poll() is not None:
+            return  # its leader cleaned up; what the leader left running on purpose (the lab) stays
+        os.killpg(process.pid, number)
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def run_tier(tier: Tier, limit: float) -> Outcome:
+    """Run one tier within ``limit`` seconds."""
+    started = time.monotonic()
+    deadline = started + limit
+    if limit <= 0:
+        return Outcome(tier.name, Result.COULD_NOT_RUN, Counts(), 0, "no time left")
+    try:
+        if tier.lab and call((str(ROOT / "tools" / "setup"), "lab"), limit):
+            note = "the lab's set-up failed"
+            return Outcome(tier.name, Result.COULD_NOT_RUN, Counts(), time.monotonic() - started, note)
+    except OutOfTime:
+        return Outcome(tier.name, Result.COULD_NOT_RUN, Counts(), limit, "the lab's set-up took too long")
+    if tier.steps:
+        return _run_steps(tier.name, tier.steps(), started, deadline)
+    return _run_pytest(tier.name, started, deadline)
+
+
+def _run_pytest(tier: str, started: float, deadline: float) -> Outcome:
+    report = RESULTS / f"{tier}.xml"
+    report.unlink(missing_ok=True)
+    command = ("python", "-m", "pytest", f"tests/{tier}", f"--junit-xml={report}")
+    code: int | None = None
+    if not (ROOT / "tests" / tier).is_dir():
+        return judge_pytest(tier, 5, None, 0)
+    try:
+        code = call(command, deadline - time.monotonic())
+    except OutOfTime:
+        pass
+    text = report.read_text(encoding="utf-8") if report.exists() else None
+    return judge_pytest(tier, code, text, time.monotonic() - started)
+
+
+def _run_steps(tier: str, steps: Sequence[Step], started: float, deadline: float) -> Outcome:
+    passed, failed = 0, []
+    for step in steps:
+        begun = time.monotonic()
+        print(f"[{tier}] {step.name}", flush=True)
+        try:
+            code = call(step.command, deadline - time.monotonic())
+            word = "passed" if code == 0 else f"FAILED (exit {code})"
+        except OutOfTime:
+            word = "FAILED (time limit)"
+        except FileNotFoundError as error:
+            word = f"FAILED (no {error.filename})"
+        if word == "passed":
+            passed += 1
+        else:
+            failed.append(step.name)
+        print(f"[{tier}] {step.name}: {word} in {duration(time.monotonic() - begun)}", flush=True)
+    return judge_steps(tier, failed, passed, time.monotonic() - started)
+
+
+def main(names: Sequence[str]) -> int:
+    """Run the named tiers (none named: all), print the table and the closing line; 0 if every one passed."""
+    known = {tier.name: tier for tier in TIERS}
+    if unknown := [name for name in names if name not in known]:
+        print(f"unknown tier: {', '.join(unknown)}; there are {', '.join(known)}", file=sys.stderr)
+        return 2
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that SIGTERM ends the tier's programs too
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + float(os.environ.get("FRIDAY_TEST_SECONDS") or "inf")
+    memory = RESULTS / "seconds.json"
+    seconds: dict[str, float] = json.loads(memory.read_text(encoding="utf-8")) if memory.exists() else {}
+    outcomes = []
+    for tier in [known[name] for name in names] or TIERS:
+        limit = min(tier.limit, deadline - time.monotonic())
+        print(f"\n[{tier.name}] about {duration(seconds.get(tier.name, tier.estimate))}", flush=True)
+        try:
+            outcome = run_tier(tier, limit)
+        except KeyboardInterrupt:
+            outcomes.append(Outcome(tier.name, Result.COULD_NOT_RUN, Counts(), 0, "interrupted"))
+            break
+        outcomes.append(outcome)
+        if outcome.result is Result.PASSED:
+            seconds[tier.name] = round(outcome.seconds, 1)
+            memory.write_text(json.dumps(seconds), encoding="utf-8")
+        print(
+            f"[{tier.name}] {outcome.result.value} in {duration(outcome.seconds)} {outcome.note}".rstrip(), flush=True
+        )
+    counts = total(outcomes)
+    print(f"\n{table(outcomes)}\n\n{counts.passed} passed, {counts.failed} failed", flush=True)
+    return int(any(outcome.result is not Result.PASSED for outcome in outcomes))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
