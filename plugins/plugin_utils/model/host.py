@@ -55,13 +55,18 @@ class BpfAttachment:
 
 @dataclass(frozen=True)
 class Reach:
-    """One probe from this host: ``kind`` is tcp, ping, http or dns; ``error`` is empty when it worked."""
+    """One probe from this host: ``kind`` is tcp, ping, http or dns; ``error`` is empty when it worked.
+
+    ``name`` says what the target stands for (``pods of node2``) and is what before and after are compared by: addresses of
+    pods change over a reboot. Where it is empty, the target is its own name.
+    """
 
     kind: str
     target: str
     ok: bool
     error: str = ""
     seconds: float = 0.0
+    name: str = ""
 
 
 @dataclass(frozen=True)

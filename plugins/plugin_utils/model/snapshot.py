@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from .host import HostFacts
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import HostFacts
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,32 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Cordon or uncordon a node: see the documentation of the module friday.upgrade.cordon."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.friday.upgrade.plugins.plugin_utils.act import cordon
+from ansible_collections.friday.upgrade.plugins.plugin_utils.action import FridayAction
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind, HostState
+
+
+class ActionModule(FridayAction):
+    """Cordon with Friday's mark; uncordon what bears it, and nothing else."""
+
+    ARGUMENTS = {"state": {"type": "str", "choices": ["cordoned", "uncordoned"], "required": True}}
+
+    def act(self, arguments: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
+        """Journal first, act, and journal the state that was reached."""
+        session, host = self.session(task_vars), str(task_vars["inventory_hostname"])
+        node = session.planned(host).node
+        if arguments["state"] == "cordoned":
+            session.step(host, "cordon")
+            done = cordon.cordon(session.api(), node, session.run)
+            session.tell(EventKind.STATE, host, state=HostState.CORDONED)
+        else:
+            session.step(host, "uncordon")
+            done = cordon.uncordon(session.api(), node)
+            session.tell(EventKind.STATE, host, state=HostState.DONE)
+        return {"changed": done.changed, "msg": done.message}

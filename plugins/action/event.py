@@ -1,0 +1,26 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Journal an event of a host: see the documentation of the module friday.upgrade.event."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.friday.upgrade.plugins.plugin_utils.action import FridayAction
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind
+
+
+class ActionModule(FridayAction):
+    """Write one event to the journal (on disk when the task ends), and what follows from it to the record."""
+
+    ARGUMENTS = {
+        "kind": {"type": "str", "choices": ["step", "state", "note"], "required": True},
+        "data": {"type": "dict", "default": {}},
+    }
+
+    def act(self, arguments: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the event's number as ``seq``."""
+        host = str(task_vars["inventory_hostname"])
+        event = self.session(task_vars).tell(EventKind(arguments["kind"]), host, **arguments["data"])
+        return {"changed": False, "seq": event.seq}

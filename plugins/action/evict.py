@@ -1,0 +1,47 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Drain a node: see the documentation of the module friday.upgrade.evict."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.friday.upgrade.plugins.plugin_utils.act.evict import evict
+from ansible_collections.friday.upgrade.plugins.plugin_utils.action import FridayAction
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.drain import drain
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind, HostState
+from ansible_collections.friday.upgrade.plugins.plugin_utils.observe.cluster import read_snapshot
+
+
+class ActionModule(FridayAction):
+    """Evict what has to leave the node, through the Eviction API, until it has left or the deadline is over."""
+
+    def act(self, arguments: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the pods that were evicted; fails with the disruption budget named when the deadline is over."""
+        session, host = self.session(task_vars), str(task_vars["inventory_hostname"])
+        session.step(host, "drain")
+        deadline = time.monotonic() + session.policy.drain_timeout
+        evicted: list[str] = []
+        while True:
+            # Again after each pass: a pod may have been started while the cordon was on its way.
+            todo = drain(session.policy, read_snapshot(session.api()), session.planned(host).node)
+            if todo.blockers:
+                return {"failed": True, "msg": "cannot drain: " + "; ".join(todo.blockers), "evicted": evicted}
+            if not todo.evict:
+                break
+            left = deadline - time.monotonic()
+            done = evict(
+                session.api(),
+                todo.evict,
+                deadline_seconds=left,
+                on_progress=lambda message: session.tell(EventKind.NOTE, host, message=message),
+            )
+            evicted += done.evicted
+            if not done.done:
+                waiting = "; ".join(f"{pod}: {reason}" for pod, reason in sorted(done.waiting.items()))
+                message = f"not drained within {session.policy.drain_timeout} s: {waiting}"
+                return {"failed": True, "msg": message, "evicted": evicted, "waiting": done.waiting}
+        session.tell(EventKind.STATE, host, state=HostState.DRAINED, evicted=evicted)
+        return {"changed": bool(evicted), "evicted": evicted}

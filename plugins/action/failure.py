@@ -1,0 +1,42 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Record that a host did not get through: see the documentation of the module friday.upgrade.failure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.friday.upgrade.plugins.plugin_utils.act import cordon
+from ansible_collections.friday.upgrade.plugins.plugin_utils.action import FridayAction
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.hold import after_failure
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import to_data
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind, HostRecord, HostState
+from ansible_collections.friday.upgrade.plugins.plugin_utils.session import now
+
+
+class ActionModule(FridayAction):
+    """Say in which state the host is left, undo this run's own cordon where nothing was changed, stop later waves."""
+
+    ARGUMENTS = {
+        "task": {"type": "str", "default": ""},
+        "result": {"type": "dict", "default": {}},
+    }
+
+    def act(self, arguments: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
+        """Fail in every case: the host has not got through."""
+        session, host = self.session(task_vars), str(task_vars["inventory_hostname"])
+        known = session.record().hosts.get(host) or HostRecord(HostState.PLANNED, now())
+        state = after_failure(known)
+        message = _message(arguments)
+        if state is HostState.HELD:
+            cordon.uncordon(session.api(), session.planned(host).node, session.run)
+        session.tell(EventKind.FAILURE, host, state=state, step=known.step, message=message)
+        session.tell(EventKind.STOP, reason=f"{host} is {state.value} in step {known.step or 'start'}")
+        return {"failed": True, "changed": False, "state": to_data(state), "msg": f"{host} is {state.value}: {message}"}
+
+
+def _message(arguments: dict[str, Any]) -> str:
+    result = arguments["result"]
+    text = str(result.get("msg") or result.get("stderr") or result.get("exception") or "no message")
+    return f"{arguments['task']}: {text}" if arguments["task"] else text

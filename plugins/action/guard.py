@@ -1,0 +1,151 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Open a run: see the documentation of the module friday.upgrade.guard."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ansible import context
+from ansible.errors import AnsibleError
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.friday.upgrade.plugins.plugin_utils import kube
+from ansible_collections.friday.upgrade.plugins.plugin_utils.act import keeper, lease
+from ansible_collections.friday.upgrade.plugins.plugin_utils.action import FridayAction
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide import invocation
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.policy import parse_policy, unknown_names
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import to_data
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind
+from ansible_collections.friday.upgrade.plugins.plugin_utils.session import Session, now
+from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import console, journal
+
+_ROLES = Path(__file__).resolve().parents[2] / "roles"
+_SPEC_KEYS = ("type", "default", "choices", "elements", "no_log", "required")
+
+
+class ActionModule(FridayAction):
+    """Check the call, the variables, the cluster and the rights; take the lock; open the journal and the record."""
+
+    ARGUMENTS = {"plan_only": {"type": "bool", "default": False}}
+
+    def act(self, arguments: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the session as ``session``; what is wrong so far is in its problems, for the plan to tell."""
+        refused = invocation.partial_run(**_how_called())
+        if refused:
+            self.show(console.problems(refused))
+            return {"failed": True, "msg": "; ".join(problem.line() for problem in refused)}
+        variables, problems = self._variables(task_vars)
+        policy, wrong = parse_policy(variables)
+        problems += wrong
+        problems += unknown_names(_names_in_use(task_vars), _known_names())
+        run = journal.new_run_id(now())
+        session = Session(
+            run=run,
+            folder=str(_state_dir(variables["friday_state_dir"]) / run),
+            policy=policy,
+            kubeconfig=_kubeconfig(variables["friday_kubeconfig"]),
+            context=variables["friday_context"],
+            namespace=variables["friday_namespace"],
+            plan_only=arguments["plan_only"] or self._task.check_mode,
+            holder=f"{getpass.getuser()}@{socket.gethostname()}:{os.getppid()}",
+        )
+        problems += _cluster_problems(session)
+        if not problems and not session.plan_only:
+            session = self._lock(session, variables["friday_lease_ttl"])
+        session = _with(session, problems=tuple(problems))
+        session.tell(EventKind.RUN_STARTED, holder=session.holder, check=session.plan_only)
+        return {"changed": session.recorded, "session": session.data(), "run": run, "policy": to_data(policy)}
+
+    def _variables(self, task_vars: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
+        """Values of all run-wide variables, defaults filled in, and what their types and choices forbid."""
+        spec = _run_spec()
+        given, problems = {}, []
+        for name in spec.keys() & task_vars.keys():
+            try:
+                given[name] = to_data(self._templar.template(task_vars[name]))
+            except (AnsibleError, TypeError) as error:
+                problems.append(Problem(name, f"cannot be evaluated: {error}", "see docs/reference/variables.md"))
+        checked = ArgumentSpecValidator(spec).validate(given)
+        problems += [Problem(_named(text, spec), text, "see docs/reference/variables.md") for text in checked.error_messages]
+        defaults = ArgumentSpecValidator(spec).validate({}).validated_parameters
+        valid = checked.validated_parameters if not checked.error_messages else {}
+        return {**defaults, **valid}, problems
+
+    def _lock(self, session: Session, ttl: int) -> Session:
+        """Take the Lease and start the companion that renews it. Raises KubeError when somebody else holds it."""
+        held = lease.take(session.api(), session.namespace, session.holder, session.run, ttl=ttl)
+        folder = session.path("keeper.log").parent
+        companion = keeper.start(
+            folder=folder, lease=held, kubeconfig=session.kubeconfig, context=session.context, watch=os.getppid()
+        )
+        return _with(session, recorded=True, keeper=companion)
+
+
+def _how_called() -> dict[str, Any]:
+    arguments = context.CLIARGS
+    return {
+        "limit": str(arguments.get("subset") or ""),
+        "tags": [str(tag) for tag in arguments.get("tags") or ()],
+        "skip_tags": [str(tag) for tag in arguments.get("skip_tags") or ()],
+        "start_at_task": str(arguments.get("start_at_task") or ""),
+        "step": bool(arguments.get("step")),
+    }
+
+
+def _specs() -> Iterator[dict[str, Any]]:
+    """The options of every entry point of every role."""
+    for path in sorted(_ROLES.glob("*/meta/argument_specs.yml")):
+        for entry in yaml.safe_load(path.read_text())["argument_specs"].values():
+            yield entry.get("options", {})
+
+
+def _run_spec() -> dict[str, dict[str, Any]]:
+    path = _ROLES / "guard" / "meta" / "argument_specs.yml"
+    options = yaml.safe_load(path.read_text())["argument_specs"]["main"]["options"]
+    return {name: {key: option[key] for key in _SPEC_KEYS if key in option} for name, option in options.items()}
+
+
+def _known_names() -> set[str]:
+    return {name for options in _specs() for name in options}
+
+
+def _names_in_use(task_vars: Mapping[str, Any]) -> set[str]:
+    """Every variable that looks like ours, of this run or of any host."""
+    hostvars = task_vars["hostvars"]
+    names = set(task_vars)
+    for host in task_vars["groups"]["all"]:
+        names.update(hostvars.raw_get(host))
+    return {str(name) for name in names if str(name).startswith("friday_")}
+
+
+def _named(text: str, spec: Mapping[str, Any]) -> str:
+    return next((name for name in sorted(spec, key=len, reverse=True) if name in text), "variables")
+
+
+def _state_dir(given: str) -> Path:
+    default = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "friday"
+    return Path(given).expanduser().absolute() if given else default
+
+
+def _kubeconfig(given: str) -> str:
+    return given or os.environ.get("K8S_AUTH_KUBECONFIG") or os.environ.get("KUBECONFIG") or "~/.kube/config"
+
+
+def _cluster_problems(session: Session) -> list[Problem]:
+    """Problems of the way to the cluster and of the rights in it."""
+    try:
+        return list(kube.check_rights(session.api(), session.namespace))
+    except kube.KubeError as error:
+        return [error.problem]
+
+
+def _with(session: Session, **changes: Any) -> Session:
+    """The session with changes; the connection that this process has made stays with it."""
+    return Session(**{**vars(session), **changes})

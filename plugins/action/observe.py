@@ -1,0 +1,32 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Look at a host from the cluster: see the documentation of the module friday.upgrade.observe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.friday.upgrade.plugins.plugin_utils.action import FridayAction
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide import probes
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import to_data
+from ansible_collections.friday.upgrade.plugins.plugin_utils.observe.cluster import read_snapshot
+
+
+class ActionModule(FridayAction):
+    """Take a snapshot, with the network agent of the host's node, and name the probes and the peer for this round."""
+
+    def act(self, arguments: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
+        """Return ``peer`` (empty: there is none), ``from_host`` and ``from_peer`` (probes of node_facts)."""
+        session, host = self.session(task_vars), str(task_vars["inventory_hostname"])
+        node = session.planned(host).node
+        snapshot = read_snapshot(session.api(), cni_nodes=(node,))
+        session.save(snapshot, "hosts", host, "seen.json")
+        wave = next(wave for wave in session.plan().waves if host in {h.host for h in wave.hosts})
+        peer = probes.peer(snapshot, session.targets(), node, avoid={h.host for h in wave.hosts})
+        return {
+            "changed": False,
+            "peer": peer.host if peer else "",
+            "from_host": to_data(probes.from_host(snapshot, node)),
+            "from_peer": to_data(probes.from_peer(snapshot, node)) if peer else [],
+        }

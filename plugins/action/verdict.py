@@ -1,0 +1,83 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""End a run: see the documentation of the module friday.upgrade.verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.friday.upgrade.plugins.plugin_utils import ending, watch
+from ansible_collections.friday.upgrade.plugins.plugin_utils.act import cordon, keeper
+from ansible_collections.friday.upgrade.plugins.plugin_utils.action import FridayAction
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.hold import after_failure, lost_hosts
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.outcome import outcome
+from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import KubeError
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import to_data
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Finding, Layer, Outcome, Severity, Verdict
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind, HostState
+from ansible_collections.friday.upgrade.plugins.plugin_utils.session import PROBLEMS_FILE, Problems, Session
+from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import console, report, slack
+
+_GOOD = ("pass", "nothing-to-do", "planned")
+
+
+class ActionModule(FridayAction):
+    """Compare the cluster with the baseline, write the reports, post the message, release the lock."""
+
+    ARGUMENTS = {"webhook_url": {"type": "str", "default": "", "no_log": True}}
+
+    def act(self, arguments: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
+        """Fail unless every planned host is done, or nothing was to be done."""
+        session = self.session(task_vars)
+        self._account_for_lost_hosts(session)
+        final = self._final_look(session)
+        problems = session.load(Problems, PROBLEMS_FILE) or Problems(session.problems)
+        ended, message = outcome(session.plan(), session.record(), problems.problems, final, session.plan_only)
+        session.tell(EventKind.RUN_FINISHED, outcome=ended, message=message)
+        data = ending.report_data(session, final)
+        paths = report.write_reports(session.folder, data)
+        notes = self._release(session) + self._post(session, arguments["webhook_url"], slack.message(data, str(paths.html)))
+        self.show([console.verdict_block(data, {"report": str(paths.html), "journal": data.journal}), *notes])
+        return {
+            "changed": False,
+            "failed": ended not in _GOOD,
+            "outcome": ended,
+            "msg": message,
+            "report": str(paths.html),
+            "hosts": {host: to_data(state.state) for host, state in data.record.hosts.items()},
+        }
+
+    def _account_for_lost_hosts(self, session: Session) -> None:
+        """A host that became unreachable has skipped its rescue: its state is recorded here."""
+        for host, known in lost_hosts(session.record()).items():
+            state = after_failure(known)
+            if state is HostState.HELD:
+                cordon.uncordon(session.api(), session.planned(host).node, session.run)
+            message = f"was lost (unreachable) in step {known.step or 'start'}"
+            session.tell(EventKind.FAILURE, host, state=state, step=known.step, message=message)
+
+    def _final_look(self, session: Session) -> Verdict | None:
+        """The health of the whole cluster after a run that did something; patient when all its hosts are done."""
+        hosts = session.record().hosts.values()
+        if not any(host.state is not HostState.PLANNED for host in hosts):
+            return None
+        all_done = all(host.state is HostState.DONE for host in hosts)
+        try:
+            return watch.settled(session, session.policy.verify_timeout if all_done else 0)[1]
+        except KubeError as error:
+            unknown = Finding(Layer.HOST, "final-look", "cluster", Severity.UNKNOWN, error.problem.line())
+            return Verdict(Outcome.INCONCLUSIVE, unknown)
+
+    def _release(self, session: Session) -> list[str]:
+        """Give the lock back; what goes wrong with it is told, and the lock expires by itself."""
+        if not session.recorded:
+            return []
+        problem = keeper.stop(session.path(), session.keeper)
+        return [f"the lock was not released ({problem}); it expires by itself"] if problem else []
+
+    def _post(self, session: Session, url: str, payload: dict[str, Any]) -> list[str]:
+        if not url or session.plan_only:
+            return []
+        error = slack.post(url, payload)
+        return [f"the message was not posted: {error}"] if error else []

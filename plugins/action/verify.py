@@ -1,0 +1,92 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Compare a host with how it was: see the documentation of the module friday.upgrade.verify."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.friday.upgrade.plugins.plugin_utils.action import FridayAction
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide import rounds
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.compare import compare
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.health import baseline
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.survey import read_answer
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import to_data
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Verdict
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import HostFacts
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind, HostState
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Observation, Snapshot
+from ansible_collections.friday.upgrade.plugins.plugin_utils.session import Session, now
+
+_REACHED = {"after": HostState.VERIFIED, "soak": HostState.SOAKED}
+_STEP = {"before": "before", "after": "verify", "soak": "soak"}
+
+
+class ActionModule(FridayAction):
+    """One round: compare, then say pass, fail, or wait and ask for another look."""
+
+    ARGUMENTS = {
+        "phase": {"type": "str", "choices": ["before", "after", "soak"], "required": True},
+        "host": {"type": "dict", "required": True},
+        "peer": {"type": "dict", "default": {}},
+        "peer_name": {"type": "str", "default": ""},
+    }
+
+    def act(self, arguments: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
+        """Return ``again``; fails with the probable cause when the verdict is clear or the deadline is over."""
+        session, host, phase = self.session(task_vars), str(task_vars["inventory_hostname"]), arguments["phase"]
+        files = ("hosts", host, f"{phase}.json")
+        progress = session.load(rounds.Progress, *files)
+        if progress is None:
+            progress = rounds.Progress(started=now())
+            session.step(host, _STEP[phase])
+        seen = Observation(session.load(Snapshot, "hosts", host, "seen.json") or _never(), _facts(host, arguments))
+        verdict = _judge(session, host, phase, seen)
+        session.save(verdict, "hosts", host, "verdict.json")
+        progress, next_round = rounds.next_round(progress, verdict, phase, now(), session.policy)
+        session.save(progress, *files)
+        if next_round.action == "again":
+            time.sleep(next_round.wait)
+        elif next_round.action == "pass":
+            _passed(session, host, phase, seen)
+        return {
+            "changed": False,
+            "again": next_round.action == "again",
+            "failed": next_round.action == "fail",
+            "msg": next_round.reason,
+            "verdict": to_data(verdict),
+        }
+
+
+def _facts(host: str, arguments: dict[str, Any]) -> dict[str, HostFacts]:
+    """What the host and the peer answered; one that could not be asked says so in its ``unknown``."""
+    facts = {}
+    for name, result in ((host, arguments["host"]), (arguments["peer_name"], arguments["peer"])):
+        if name and not result.get("skipped"):
+            answer, problem = read_answer(name, result)
+            facts[name] = answer or HostFacts(host=name, unknown={"*": problem.message if problem else "no answer"})
+    return facts
+
+
+def _judge(session: Session, host: str, phase: str, seen: Observation) -> Verdict:
+    if phase == "before":
+        return baseline(session.policy, seen, session.targets())
+    before = session.load(Observation, "hosts", host, "before-seen.json") or _never()
+    planned = session.planned(host)
+    return compare(
+        before, seen, host, planned.target_kernel, session.policy, node=planned.node, reboot=planned.reboot
+    )
+
+
+def _passed(session: Session, host: str, phase: str, seen: Observation) -> None:
+    if phase == "before":
+        session.save(seen, "hosts", host, "before-seen.json")
+        return
+    facts = seen.facts[host]
+    session.tell(EventKind.STATE, host, state=_REACHED[phase], kernel=facts.kernel, boot_id=facts.boot_id)
+
+
+def _never() -> Any:
+    raise LookupError("this round was not prepared: friday.upgrade.observe comes first, and the phase before ahead of others")

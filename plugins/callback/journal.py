@@ -1,0 +1,76 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What Ansible knows and no task can: hosts that became unreachable, and runs that ended before their verdict."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.plugins.callback import CallbackBase
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import from_data
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind
+from ansible_collections.friday.upgrade.plugins.plugin_utils.session import GUARD_RESULT, Session
+
+DOCUMENTATION = r"""
+name: journal
+type: aggregate
+short_description: Journal what no task can, and report on runs that ended early
+version_added: 0.1.0
+description:
+  - Notes unreachable hosts in the journal of the run.
+  - Writes the report when a run has ended without its verdict, so that there is one in every case but a kill.
+author: [Friday contributors]
+requirements:
+  - Listed in C(callbacks_enabled) of C(ansible.cfg).
+"""
+
+
+class CallbackModule(CallbackBase):
+    """Follows a run from its guard to its end. Never stops it: what goes wrong here is a warning."""
+
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "aggregate"
+    CALLBACK_NAME = "friday.upgrade.journal"
+    CALLBACK_NEEDS_ENABLED = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.session: Session | None = None
+
+    def v2_runner_on_ok(self, result: Any) -> None:
+        """Take up the session from the guard's result."""
+        answer = _answer(result)
+        if _task(result).register == GUARD_RESULT and "session" in answer:
+            self.session = from_data(Session, answer["session"])
+
+    def v2_runner_on_unreachable(self, result: Any) -> None:
+        """Note a host that did not answer, with the task that it was lost in."""
+        if self.session:
+            message = f"unreachable in task {_task(result).name!r}: {_answer(result).get('msg', '')}"
+            self.session.tell(EventKind.NOTE, _host(result), message=message)
+
+    def v2_playbook_on_stats(self, stats: Any) -> None:
+        """Report on a run that comes to its end without a verdict."""
+        if self.session is None or self.session.record().finished:
+            return
+        # Only here: the report needs libraries that a process which merely lists tags has no use for.
+        from ansible_collections.friday.upgrade.plugins.plugin_utils import ending
+        from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import report
+
+        self.session.tell(EventKind.RUN_FINISHED, outcome="inconclusive", message="the run ended before its verdict")
+        paths = report.write_reports(self.session.folder, ending.report_data(self.session))
+        self._display.display(f"Friday ended before its verdict. What is known is in {paths.html}")
+
+
+def _answer(result: Any) -> dict[str, Any]:
+    # Public since ansible-core 2.19; the underscore names go in 2.23.
+    found = result.result if hasattr(result, "result") else result._result
+    return dict(found)
+
+
+def _task(result: Any) -> Any:
+    return result.task if hasattr(result, "task") else result._task
+
+
+def _host(result: Any) -> str:
+    return str((result.host if hasattr(result, "host") else result._host).get_name())

@@ -1,0 +1,39 @@
+#!/usr/bin/python
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Documentation of the action plugin of the same name, which does the work on the controller."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: cordon
+short_description: Cordon or uncordon the node of a host
+version_added: 0.1.0
+description:
+  - Cordons with the annotation C(friday.upgrade/cordoned-by), and takes back only a cordon that bears it.
+  - Runs on the controller, as a part of a run that M(friday.upgrade.guard) has opened.
+author: [Friday contributors]
+options:
+  state:
+    type: str
+    description: What the node shall be.
+    choices: [cordoned, uncordoned]
+    required: true
+attributes:
+  check_mode:
+    support: full
+    description: A run in check mode ends after its plan, before this is reached.
+"""
+
+EXAMPLES = r"""
+- name: Cordon
+  friday.upgrade.cordon:
+    state: cordoned
+"""
+
+RETURN = r"""
+msg:
+  description: What was done.
+  returned: always
+  type: str
+"""

@@ -1,0 +1,45 @@
+#!/usr/bin/python
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Documentation of the action plugin of the same name, which does the work on the controller."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: event
+short_description: Journal an event of a host
+version_added: 0.1.0
+description:
+  - Writes one event of the host to the journal, which is on disk when the task ends, and brings the record in the cluster up to it.
+  - Runs on the controller, as a part of a run that M(friday.upgrade.guard) has opened.
+author: [Friday contributors]
+options:
+  kind:
+    type: str
+    description: A step begins, a state is reached, or a note is made.
+    choices: [step, state, note]
+    required: true
+  data:
+    type: dict
+    description: The event's data: C(step), C(state) or C(message), and what else belongs to it.
+    default: {}
+attributes:
+  check_mode:
+    support: full
+    description: A run in check mode ends after its plan, before this is reached.
+"""
+
+EXAMPLES = r"""
+- name: Note that the host is about to reboot
+  friday.upgrade.event:
+    kind: step
+    data:
+      step: reboot
+"""
+
+RETURN = r"""
+seq:
+  description: Number of the event in the journal.
+  returned: success
+  type: int
+"""

@@ -1,0 +1,43 @@
+#!/usr/bin/python
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Documentation of the action plugin of the same name, which does the work on the controller."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: failure
+short_description: Record that a host did not get through
+version_added: 0.1.0
+description:
+  - Records in which state the host is left, takes back this run's cordon where nothing was changed yet, and keeps later waves from starting. Always fails.
+  - Runs on the controller, as a part of a run that M(friday.upgrade.guard) has opened.
+author: [Friday contributors]
+options:
+  task:
+    type: str
+    description: Name of the task that failed.
+    default: ""
+  result:
+    type: dict
+    description: Its result.
+    default: {}
+attributes:
+  check_mode:
+    support: full
+    description: A run in check mode ends after its plan, before this is reached.
+"""
+
+EXAMPLES = r"""
+- name: Record
+  friday.upgrade.failure:
+    task: "{{ ansible_failed_task.name }}"
+    result: "{{ ansible_failed_result }}"
+"""
+
+RETURN = r"""
+state:
+  description: C(held) or C(failed).
+  returned: always
+  type: str
+"""

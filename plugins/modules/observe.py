@@ -1,0 +1,44 @@
+#!/usr/bin/python
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Documentation of the action plugin of the same name, which does the work on the controller."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: observe
+short_description: Look at a host from the cluster
+version_added: 0.1.0
+description:
+  - Takes a snapshot of the cluster with the network agent of the host's node, and says whom to ask for what in this round.
+  - Runs on the controller, as a part of a run that M(friday.upgrade.guard) has opened.
+author: [Friday contributors]
+options: {}
+attributes:
+  check_mode:
+    support: full
+    description: A run in check mode ends after its plan, before this is reached.
+"""
+
+EXAMPLES = r"""
+- name: Look
+  friday.upgrade.observe:
+  register: verify_seen
+"""
+
+RETURN = r"""
+peer:
+  description: Surviving host that looks at this one from outside; empty when there is none.
+  returned: success
+  type: str
+from_host:
+  description: Probes for M(friday.upgrade.node_facts) on the host.
+  returned: success
+  type: list
+  elements: dict
+from_peer:
+  description: Probes for M(friday.upgrade.node_facts) on the peer.
+  returned: success
+  type: list
+  elements: dict
+"""

@@ -1,0 +1,57 @@
+#!/usr/bin/python
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Documentation of the action plugin of the same name, which does the work on the controller."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: verify
+short_description: Compare a host with how it was
+version_added: 0.1.0
+description:
+  - One round of looking: compares, and says pass, fail, or waits and asks for another look.
+  - Runs on the controller, as a part of a run that M(friday.upgrade.guard) has opened.
+author: [Friday contributors]
+options:
+  phase:
+    type: str
+    description: Before the host is touched, after its reboot, or during the soak.
+    choices: [before, after, soak]
+    required: true
+  host:
+    type: dict
+    description: What M(friday.upgrade.node_facts) registered on the host.
+    required: true
+  peer:
+    type: dict
+    description: What it registered on the peer.
+    default: {}
+  peer_name:
+    type: str
+    description: The peer's name in the inventory.
+    default: ""
+attributes:
+  check_mode:
+    support: full
+    description: A run in check mode ends after its plan, before this is reached.
+"""
+
+EXAMPLES = r"""
+- name: Compare
+  friday.upgrade.verify:
+    phase: after
+    host: "{{ verify_host }}"
+  register: verify_result
+"""
+
+RETURN = r"""
+again:
+  description: Another look is needed.
+  returned: always
+  type: bool
+verdict:
+  description: Outcome, cause, consequences, notes and the checks that ran.
+  returned: always
+  type: dict
+"""

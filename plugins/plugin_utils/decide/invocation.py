@@ -1,0 +1,32 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Ways to call ansible-playbook that would leave out a part of Friday that the rest relies on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
+
+
+def partial_run(
+    limit: str, tags: Sequence[str], skip_tags: Sequence[str], start_at_task: str, step: bool
+) -> tuple[Problem, ...]:
+    """Problems of a call that would run only parts of the plays.
+
+    A limit drops the plays on localhost and ends with "no hosts matched" and exit code 0, a tag filter or a task that
+    doesn't match does the same: nothing done, reported as success.
+    """
+    whole = "run friday.yml as a whole"
+    problems = []
+    if limit:
+        problems.append(Problem("--limit", f"a limit ({limit}) would drop plays that Friday's safety relies on", "set friday_only"))
+    if set(tags) - {"all"}:
+        problems.append(Problem("--tags", f"a tag filter ({', '.join(tags)}) would leave out steps", whole))
+    if skip_tags:
+        problems.append(Problem("--skip-tags", f"a tag filter ({', '.join(skip_tags)}) would leave out steps", whole))
+    if start_at_task:
+        problems.append(Problem("--start-at-task", f"starting at {start_at_task!r} would leave out the guard", whole))
+    if step:
+        problems.append(Problem("--step", "steps that are answered with no would be left out", whole))
+    return tuple(problems)

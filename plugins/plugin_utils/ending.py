@@ -1,0 +1,58 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The end of a run: its report from what it left in its folder, whoever writes it (the verdict, or the callback)."""
+
+from __future__ import annotations
+
+import platform
+import time
+from importlib import metadata
+from pathlib import Path
+
+import yaml
+from ansible import release
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide import compare
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.outcome import advice
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Verdict
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import fold
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Observation
+from ansible_collections.friday.upgrade.plugins.plugin_utils.session import BASELINE_FILE, PROBLEMS_FILE, Problems, Session
+from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import journal
+from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.data import ClusterSummary, ReportData, summarize
+
+
+def report_data(session: Session, final: Verdict | None = None) -> ReportData:
+    """Everything that is told about the run, as it stands in its folder. ``final`` is the last look at the cluster."""
+    events = journal.read(session.folder)
+    record, plan = fold(events), session.plan()
+    seen = session.load(Observation, BASELINE_FILE)
+    problems = session.load(Problems, PROBLEMS_FILE)
+    verdicts = {host: session.load(Verdict, "hosts", host, "verdict.json") for host in record.hosts}
+    known = {host: verdict for host, verdict in verdicts.items() if verdict}
+    return ReportData(
+        record=record,
+        plan=plan,
+        policy=session.policy,
+        events=tuple(events),
+        verdicts=known,
+        cluster=summarize(seen.snapshot) if seen else ClusterSummary(),
+        verdict=final,
+        problems=problems.problems if problems else session.problems,
+        advice=advice(plan, record, known),
+        check_layers=compare.check_layers(),
+        versions=_versions(),
+        check=session.plan_only,
+        utc_offset=time.localtime().tm_gmtoff,
+        journal=str(Path(session.folder, journal.FILE_NAME)),
+        journal_note=events.torn,
+    )
+
+
+def _versions() -> dict[str, str]:
+    galaxy = yaml.safe_load((Path(__file__).resolve().parents[2] / "galaxy.yml").read_text())
+    return {
+        "friday": str(galaxy["version"]),
+        "ansible-core": release.__version__,
+        "python": platform.python_version(),
+        "kubernetes client": metadata.version("kubernetes"),
+    }

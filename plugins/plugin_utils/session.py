@@ -1,0 +1,180 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the action plugins of one run share: its identity, its folder, its journal, its way to the cluster.
+
+The guard opens the session and hands it on as plain data (its registered result ``guard_run``); every later action, in
+whatever forked worker it runs, takes it up from there. This is where observe, decide, act and tell are wired together.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ansible.utils.display import Display
+from ansible_collections.friday.upgrade.plugins.plugin_utils import kube
+from ansible_collections.friday.upgrade.plugins.plugin_utils.act import record as cluster_record
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import from_data, to_data
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import Plan, PlannedHost, Target
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Event, EventKind, RunRecord, fold
+from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import console, journal
+
+T = TypeVar("T")
+
+GUARD_RESULT = "guard_run"  # what roles/guard registers
+PLAN_FILE = "plan.json"
+BASELINE_FILE = "baseline.json"
+PROBLEMS_FILE = "problems.json"
+TARGETS_FILE = "targets.json"
+_LOUD = (EventKind.STEP, EventKind.STATE, EventKind.FAILURE, EventKind.STOP, EventKind.WAVE_STARTED, EventKind.NOTE)
+_QUIET_IN_THE_CLUSTER = (EventKind.STEP, EventKind.NOTE)
+
+
+@dataclass(frozen=True)
+class Problems:
+    """What stands in the way of a run, as it is stored in its folder."""
+
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True)
+class Targets:
+    """The hosts of a run, resolved, as they are stored in its folder."""
+
+    targets: tuple[Target, ...] = ()
+
+
+@dataclass(frozen=True)
+class Session:
+    """One run, as its actions see it.
+
+    Attributes:
+        run: its id.
+        folder: its folder on the controller.
+        recorded: the lock is held and the record is in the cluster; false for plans and checks.
+        problems: what the guard found; the plan refuses with these and its own.
+    """
+
+    run: str
+    folder: str
+    policy: Policy
+    kubeconfig: str = ""
+    context: str = ""
+    namespace: str = ""
+    recorded: bool = False
+    plan_only: bool = False
+    keeper: int = 0  # process id of the companion that renews the lock
+    holder: str = ""
+    problems: tuple[Problem, ...] = ()
+    cache: dict[str, Any] = field(default_factory=dict, compare=False)  # of this process; never stored
+
+    @classmethod
+    def take_up(cls, task_vars: Mapping[str, Any]) -> Session:
+        """The session that the guard of this run opened.
+
+        Raises:
+            LookupError: there is none: a role of Friday was run without its guard.
+        """
+        guard = task_vars["hostvars"]["localhost"].get(GUARD_RESULT)
+        if not guard or "session" not in guard:
+            raise LookupError("no run is open: Friday's roles work after friday.upgrade.guard, in one run with it")
+        return from_data(cls, guard["session"])
+
+    def data(self) -> dict[str, Any]:
+        """The session as JSON values, for the guard's result."""
+        return {key: value for key, value in to_data(self).items() if key != "cache"}
+
+    # -- the cluster
+
+    def api(self) -> Any:
+        """The cluster's API, connected on first use in this process. Raises KubeError."""
+        if "api" not in self.cache:
+            self.cache["api"] = kube.connect(self.kubeconfig, self.context)
+        return self.cache["api"]
+
+    # -- files of the run
+
+    def path(self, *names: str) -> Path:
+        """A path in the run's folder; its parents are created."""
+        path = Path(self.folder, *names)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def save(self, value: Any, *names: str) -> Path:
+        """Write a model value as JSON, whole or not at all."""
+        path = self.path(*names)
+        draft = path.with_name(f".{path.name}.{os.getpid()}")
+        draft.write_text(json.dumps(to_data(value), indent=1, sort_keys=True) + "\n")
+        draft.replace(path)
+        return path
+
+    def load(self, kind: type[T], *names: str) -> T | None:
+        """Read what :meth:`save` wrote; None when it was never written."""
+        path = Path(self.folder, *names)
+        return from_data(kind, json.loads(path.read_text())) if path.exists() else None
+
+    def plan(self) -> Plan:
+        """The plan of this run (empty before it was made)."""
+        return self.load(Plan, PLAN_FILE) or Plan(waves=())
+
+    def planned(self, host: str) -> PlannedHost:
+        """This run's plan for ``host``.
+
+        Raises:
+            LookupError: the host is not planned in this run.
+        """
+        for planned in self.plan().hosts():
+            if planned.host == host:
+                return planned
+        raise LookupError(f"{host} is not planned in run {self.run}")
+
+    def targets(self) -> tuple[Target, ...]:
+        """All hosts that take part, with node and zone resolved."""
+        stored = self.load(Targets, TARGETS_FILE)
+        return stored.targets if stored else ()
+
+    # -- the journal, and what follows from it
+
+    def events(self) -> list[Event]:
+        """All events of the run so far."""
+        return list(journal.read(self.folder))
+
+    def record(self) -> RunRecord:
+        """The run's record: the fold of its journal."""
+        return fold(self.events(), RunRecord(run=self.run))
+
+    def tell(self, kind: EventKind, host: str = "", **data: Any) -> Event:
+        """Journal an event (on disk when this returns), bring the record in the cluster up to it, show it.
+
+        Raises:
+            JournalError: the event could not be written; the caller must not go on.
+        """
+        event = journal.Journal(self.folder).append(self.run, kind, host=host, data=data)
+        if kind in _LOUD:
+            Display().display(console.event_line(event, self.plan()))
+        if self.recorded and kind not in _QUIET_IN_THE_CLUSTER:
+            self._record_in_cluster(event)
+        return event
+
+    def step(self, host: str, step: str) -> Event:
+        """Journal that a step on a host begins."""
+        return self.tell(EventKind.STEP, host, step=step)
+
+    def _record_in_cluster(self, event: Event) -> None:
+        """The journal is the truth; a record that is behind it is said, and caught up with by the next event."""
+        try:
+            cluster_record.write(self.api(), self.namespace, self.record(), hosts=[event.host] if event.host else None)
+        except kube.KubeError as error:
+            Display().warning(f"the run record in the cluster is behind the journal: {error.problem.line()}")
+
+
+def now() -> float:
+    """Seconds since the epoch: the one clock of the actions."""
+    return time.time()
