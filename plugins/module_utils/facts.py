@@ -1,0 +1,288 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""All facts of one machine, in the shape of ``HostFacts`` (plugin_utils/model/host.py): section by section."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+from . import boot_loader, bpf, kernel_log, package_manager, probes, services, storage
+from .kernel import image_release, metapackages, newest_first, parse_release, same_build
+from .package_manager import Change, Limits, PackageManager
+from .system import System, Unreadable
+
+# Data: the fields of each section, with the value that a field has when it is unknown.
+SECTIONS: dict[str, dict[str, Any]] = {
+    "system": {
+        "distribution": "",
+        "distribution_version": "",
+        "architecture": "",
+        "kernel": "",
+        "kernel_version": "",
+        "boot_id": "",
+        "uptime": 0.0,
+    },
+    "packages": {
+        "package_manager": "",
+        "pending": [],
+        "held": [],
+        "broken": [],
+        "candidate_kernel": "",
+        "candidate_package": "",
+        "reboot_required": False,
+    },
+    "boot": {"boot_loader": ""},
+    "storage": {"file_systems": [], "raid": []},
+    "bpf": {"bpf": [], "btf": False},
+    "kernel_log": {"kernel_log": []},
+    "services": {"failed_units": [], "competing": []},
+    "reach": {"reach": []},
+}
+ALWAYS = "system"  # costs nothing, and says which boot the rest belongs to
+
+
+class _Once:
+    """A property that is read once and then remembered, be it a value or a reason why there is none."""
+
+    def __init__(self, read: Callable[[Any], Any]) -> None:
+        self.read = read
+
+    def __get__(self, facts: Any, owner: type) -> Any:
+        name = self.read.__name__
+        if name not in facts.known:
+            try:
+                facts.known[name] = self.read(facts)
+            except Unreadable as error:
+                facts.known[name] = error
+        if isinstance(facts.known[name], Unreadable):
+            raise facts.known[name]
+        return facts.known[name]
+
+
+class Facts:
+    """Reads the fields; each method of a field's name returns its value or raises :class:`Unreadable`."""
+
+    def __init__(
+        self,
+        system: System,
+        scope: str = "all",
+        since: float = 0.0,
+        reach: Sequence[dict[str, Any]] = (),
+        refresh: Callable[[PackageManager], None] | None = None,
+    ) -> None:
+        """Prepare; nothing is read yet.
+
+        Args:
+            system: the machine.
+            scope: ``all`` packages, or ``kernel``.
+            since: seconds after the boot from which on the kernel's log counts.
+            reach: probes (see :mod:`probes`).
+            refresh: called once before packages are asked for; fetches their lists.
+        """
+        self.system = system
+        self.scope = scope
+        self.since = since
+        self.probes = reach
+        self.refresh = refresh
+        self.known: dict[str, Any] = {}
+
+    def gather(self, host: str, sections: Collection[str]) -> dict[str, Any]:
+        """Every field of ``HostFacts``; ``unknown`` has the reason for each that was not read."""
+        facts: dict[str, Any] = {"host": host}
+        unknown: dict[str, str] = {}
+        for section, fields in SECTIONS.items():
+            for field, empty in fields.items():
+                facts[field] = empty
+                if section != ALWAYS and section not in sections:
+                    unknown[field] = "not asked for"
+                    continue
+                try:
+                    facts[field] = getattr(self, field)()
+                except Unreadable as error:
+                    unknown[field] = str(error)
+                except Exception as error:  # one field that surprises must not hide all the others
+                    unknown[field] = f"{type(error).__name__}: {error}"
+        facts["unknown"] = unknown
+        return facts
+
+    # system
+
+    @_Once
+    def _os_release(self) -> dict[str, str]:
+        return parse_os_release(self.system.read("/etc/os-release"))
+
+    def distribution(self) -> str:
+        return self._os_release.get("ID", "linux")  # os-release(5): the default
+
+    def distribution_version(self) -> str:
+        return self._os_release.get("VERSION_ID", "")
+
+    def architecture(self) -> str:
+        return platform.machine()
+
+    def kernel(self) -> str:
+        return self.system.read("/proc/sys/kernel/osrelease").strip()
+
+    def kernel_version(self) -> str:
+        return self.system.read("/proc/sys/kernel/version").strip()
+
+    def boot_id(self) -> str:
+        return self.system.read("/proc/sys/kernel/random/boot_id").strip()
+
+    def uptime(self) -> float:
+        return float(self.system.read("/proc/uptime").split()[0])
+
+    # packages
+
+    @_Once
+    def _packages(self) -> PackageManager:
+        manager = package_manager.find(self.system)
+        if manager is None:
+            raise Unreadable("no package manager that Friday knows (apt)")
+        return manager
+
+    @_Once
+    def _installed(self) -> dict[str, str]:
+        return self._packages.installed()
+
+    @_Once
+    def _pending(self) -> list[Change]:
+        if self.refresh:
+            self.refresh(self._packages)
+        return self._packages.pending(scope_packages(self.scope, self._installed, self.kernel()))
+
+    @_Once
+    def _candidate(self) -> tuple[str, str]:
+        releases = installed_releases(self.system, self.kernel())
+        release = next_kernel(self._pending, releases, self.kernel(), self._packages.compare)
+        loader = boot_loader.find(self.system)
+        reason = loader.other_default() if loader else ""
+        if reason:
+            raise Unreadable(reason)
+        arriving = [change.name for change in self._pending if not change.removal]
+        return release, kernel_package(release, arriving, self._installed)
+
+    def package_manager(self) -> str:
+        return self._packages.name
+
+    def pending(self) -> list[dict[str, str]]:
+        return [change._asdict() for change in self._pending]
+
+    def held(self) -> list[str]:
+        return self._packages.held()
+
+    def broken(self) -> list[str]:
+        return self._packages.broken()
+
+    def candidate_kernel(self) -> str:
+        return self._candidate[0]
+
+    def candidate_package(self) -> str:
+        return self._candidate[1]
+
+    def reboot_required(self) -> bool:
+        return reboot_required(self.system, self._packages, self._installed, self.kernel(), self.kernel_version())
+
+    # boot, storage, bpf, kernel_log, services, reach
+
+    def boot_loader(self) -> str:
+        loader = boot_loader.find(self.system)
+        return loader.name if loader else "none"
+
+    def file_systems(self) -> list[dict[str, Any]]:
+        return storage.file_systems(self.system)
+
+    def raid(self) -> list[dict[str, Any]]:
+        return storage.raid(self.system)
+
+    def bpf(self) -> list[dict[str, str]]:
+        return bpf.attachments(self.system)
+
+    def btf(self) -> bool:
+        return self.system.exists("/sys/kernel/btf/vmlinux")
+
+    def kernel_log(self) -> list[str]:
+        return kernel_log.read(self.system, self.since)
+
+    def failed_units(self) -> list[str]:
+        return services.failed_units(self.system)
+
+    def competing(self) -> list[str]:
+        return services.competing(self.system)
+
+    def reach(self) -> list[dict[str, Any]]:
+        return probes.run_all(self.system, self.probes)
+
+
+def refresher(limits: Limits, scratch: str) -> Callable[[PackageManager], None]:
+    """What :class:`Facts` wants as ``refresh``; with ``scratch`` the machine's own lists stay as they are."""
+    return lambda manager: manager.refresh(limits, os.path.join(scratch, "friday") if scratch else "")
+
+
+def parse_os_release(text: str) -> dict[str, str]:
+    """os-release(5): NAME=value lines, quoted as for a shell."""
+    pairs = [line.partition("=") for line in text.splitlines() if "=" in line and not line.startswith("#")]
+    return {name.strip(): value.strip().strip("\"'") for name, _equals, value in pairs}
+
+
+def scope_packages(scope: str, installed: Collection[str], kernel: str) -> list[str] | None:
+    """What a package manager is asked to upgrade: None for everything, else the metapackages of the running flavour."""
+    return None if scope == "all" else metapackages(installed, parse_release(kernel).flavour)
+
+
+def installed_releases(system: System, kernel: str) -> set[str]:
+    """Releases of the kernels in /boot, and the running one."""
+    prefix = "/boot/vmlinuz-"
+    return {kernel, *(name[len(prefix) :] for name in system.glob(f"{prefix}*"))}
+
+
+def next_kernel(
+    pending: Sequence[Change], releases: Collection[str], kernel: str, compare: Callable[[str, str], int]
+) -> str:
+    """The release that the next boot runs once ``pending`` is done: the newest, of the running kernel's own flavour.
+
+    Raises:
+        Unreadable: the newest one is of another flavour, so that a boot would change the flavour too.
+    """
+    after = set(releases)
+    for change in pending:
+        release = image_release(change.name)
+        if release and change.removal:
+            after.discard(release)
+        elif release:
+            after.add(release)
+    newest = newest_first(after | {kernel}, compare)[0]
+    flavour = parse_release(kernel).flavour
+    if newest.flavour != flavour:
+        raise Unreadable(
+            f"the next boot would start {newest.name}, but the running kernel {kernel} is of the flavour"
+            f" {flavour or 'none'}: remove the packages of the other flavour, or boot it first"
+        )
+    return newest.name
+
+
+def kernel_package(release: str, pending: Collection[str], installed: Collection[str]) -> str:
+    """The package that brings this release's image, or has brought it; empty for a kernel of one's own."""
+    for names in (pending, installed):
+        found = [name for name in names if image_release(name) == release]
+        if found:
+            # linux-binary-RELEASE has the file where linux-image-RELEASE only depends on it.
+            return min(found, key=lambda name: (not name.startswith("linux-binary-"), name))
+    return ""
+
+
+def reboot_required(
+    system: System, manager: PackageManager, installed: dict[str, str], kernel: str, kernel_version: str
+) -> bool:
+    """Whether the machine runs something else than what is installed: flag file, newer kernel, or newer build of it."""
+    if system.exists("/run/reboot-required") or system.exists("/var/run/reboot-required"):
+        return True
+    flavour = parse_release(kernel).flavour
+    own = [name for name in installed_releases(system, kernel) if parse_release(name).flavour == flavour]
+    if newest_first(own, manager.compare)[0].name != kernel:
+        return True
+    package = kernel_package(kernel, (), installed)
+    return bool(package) and not same_build(kernel_version, installed[package])
