@@ -3,7 +3,8 @@
 """Build a thing once and keep it: content-addressed artifacts in the user's cache folder.
 
 An artifact is named by what it was made from, so a changed input is a new artifact and an unchanged one is never
-built twice. It is made in a temporary sibling and renamed when complete: an interrupted build leaves nothing half usable.
+built twice. It is made in a temporary sibling and renamed when complete: an interrupted build leaves nothing behind
+that could be taken for whole.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ def digest(inputs: Iterable[Input]) -> str:
     """SHA-256 (hexadecimal) of the inputs in their order.
 
     Text and bytes count by value; a path by what lies there: a file's content, a folder's relative names and contents.
-    Each part is framed by its length, so that moving bytes from one input to the next changes the digest.
+    Each part is framed by its length, so that moving bytes from one input to the next changes the digest. Tests of Go
+    programs lie beside their sources and do not count.
     """
     total = hashlib.sha256()
     for part in inputs:
@@ -76,7 +78,7 @@ def _chunks(part: Input) -> Iterator[bytes]:
         yield part.encode()
     elif part.is_dir():
         for path in sorted(part.rglob("*")):
-            if path.is_file() and "__pycache__" not in path.parts:
+            if path.is_file() and "__pycache__" not in path.parts and not path.name.endswith("_test.go"):
                 yield path.relative_to(part).as_posix().encode()
                 yield path.read_bytes()
     else:

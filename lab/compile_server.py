@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Compiles Cilium's BPF programs for the lab's nodes, natively and with the very clang of their image.
 
-For the lab's speed only: in an emulated node a program takes a minute, here four seconds. ``labapp clang``, which stands
-in the image where clang is looked for, sends its command line and the sources; what the compiler says goes back as it
-is. Listens on the loopback address, which the nodes reach through QEMU's user network and nobody else does.
+For the lab's speed only: in an emulated node a program takes a minute, here a second or two. ``labapp clang``, which
+stands in the image where clang is looked for, sends its command line and the sources; what the compiler says goes back
+as it is. Listens on the loopback address, which the nodes reach through QEMU's user network.
 
 ``POST /compile`` takes a tar: the member ``argv`` (arguments of clang, each ended by a NUL) and C files under their
 absolute paths. It answers with a tar of ``exit`` (a decimal), ``stdout`` and ``stderr``, or with status 400 and the

@@ -12,7 +12,7 @@ SOURCE = Path(__file__).resolve().parent
 
 
 def cache() -> Path:
-    """The user's cache folder of Friday: ``$FRIDAY_CACHE``, else ``$XDG_CACHE_HOME/friday``, else ``~/.cache/friday``."""
+    """The user's cache folder: ``$FRIDAY_CACHE``, else ``$XDG_CACHE_HOME/friday``, else ``~/.cache/friday``."""
     chosen = os.environ.get("FRIDAY_CACHE")
     if chosen:
         return _folder(Path(chosen).expanduser().absolute())

@@ -28,17 +28,17 @@ class Mirror:
 
 
 def mirror() -> Mirror:
-    """The mirror that this machine's apt sources name, or ``FRIDAY_DEBIAN_MIRROR`` and ``FRIDAY_DEBIAN_SECURITY_MIRROR``.
+    """The mirror that this machine's apt sources name.
 
-    A machine that is not Debian has none and must set both. Raises ``RuntimeError`` when none is known.
+    ``FRIDAY_DEBIAN_MIRROR`` and ``FRIDAY_DEBIAN_SECURITY_MIRROR`` override it; a machine that is not Debian has to set both. Raises ``RuntimeError`` when none is known.
     """
     archive, security = _find(_uris(_SOURCES))
     archive = os.environ.get("FRIDAY_DEBIAN_MIRROR", archive)
     security = os.environ.get("FRIDAY_DEBIAN_SECURITY_MIRROR", security)
     if not archive or not security:
         raise RuntimeError(
-            "this machine's apt sources name no Debian mirror: set FRIDAY_DEBIAN_MIRROR (the address that ends in /debian)"
-            " and FRIDAY_DEBIAN_SECURITY_MIRROR (the one that ends in /debian-security)"
+            "this machine's apt sources name no Debian mirror: set FRIDAY_DEBIAN_MIRROR (an address that ends in"
+            " /debian) and FRIDAY_DEBIAN_SECURITY_MIRROR (the one that ends in /debian-security)"
         )
     return Mirror(archive, security)
 
@@ -83,7 +83,7 @@ class Apt:
         return sorted(set(re.findall(r"^Inst (\S+)", plan, re.MULTILINE)))
 
     def download(self, packages: Sequence[str], folder: Path) -> list[Path]:
-        """Download ``packages`` (names, or ``name=version``) to ``folder``, verified; returns the new .deb files, sorted."""
+        """Download ``packages`` (names, or ``name=version``), verified, to ``folder``; returns the new .deb files."""
         folder.mkdir(parents=True, exist_ok=True)
         before = set(folder.glob("*.deb"))
         self.run("apt-get", "download", *packages, cwd=folder)

@@ -71,5 +71,5 @@ def compile_program(folder: Path, output: Path, package: str = ".", ldflags: str
 
     ``mode`` is go's ``-mod``: the committed requirements are binding unless the caller wrote them itself.
     """
-    flags = f"-s -w {ldflags}".strip()
-    run_go(["build", f"-mod={mode}", "-trimpath", "-buildvcs=false", "-ldflags", flags, "-o", str(output), package], folder)
+    flags = [f"-mod={mode}", "-trimpath", "-buildvcs=false", "-ldflags", f"-s -w {ldflags}".strip()]
+    run_go(["build", *flags, "-o", str(output), package], folder)

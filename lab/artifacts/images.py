@@ -1,6 +1,6 @@
 # Copyright: Friday contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Container images for the lab's nodes, as docker-archive files, made without a container engine and without privilege."""
+"""Container images for the lab's nodes: docker-archive files, made without a container engine and without privilege."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from io import BytesIO
 from pathlib import Path
 
 from lab import paths
-from lab.artifact import build, remove
+from lab.artifact import Input, build, remove
 from lab.artifacts import apps, cilium, coredns, debian, incident
 
 PAUSE = "registry.lab/pause:1"
@@ -36,9 +36,9 @@ _PACKAGES = ("bash", "bpftool", f"clang-{CLANG}", "coreutils", "iproute2", "ipse
 # headers are among them: the agent compiles with -nostdinc.
 _UNWANTED = (
     *("binutils", "debconf", "gcc-", "libasan", "libatomic", "libbinutils", "libc-dev-bin", "libc6-dev", "libclang1-"),
-    *("libclang-common-", "libcrypt-dev", "libctf", "libgc1", "libgcc-14-dev", "libgomp", "libgprofng", "libhwasan", "libitm", "liblsan"),
-    *("libobjc", "libquadmath", "libsframe", "libstdc++-14-dev", "libtsan", "libubsan", "linux-libc-dev", "openssl"),
-    *(f"llvm-{CLANG}-linker-tools", "rpcsvc-proto"),
+    *("libclang-common-", "libcrypt-dev", "libctf", "libgc1", "libgcc-14-dev", "libgomp", "libgprofng", "libhwasan"),
+    *("libitm", "liblsan", "libobjc", "libquadmath", "libsframe", "libstdc++-14-dev", "libtsan", "libubsan"),
+    *("linux-libc-dev", "openssl", f"llvm-{CLANG}-linker-tools", "rpcsvc-proto"),
 )
 _PRUNED = (
     *(f"usr/share/{name}" for name in ("bash-completion", "bug", "doc", "info", "lintian", "locale", "man")),
@@ -68,7 +68,7 @@ class Image:
 def archives() -> list[Path]:
     """Docker-archive files for ``ctr images import``: one with pause and app, one with CoreDNS, one with both Ciliums.
 
-    The two Cilium images share all but their BPF sources, and so do their layers on a node.
+    The two Cilium images differ in their last layer alone, the BPF sources, so a node keeps the rest once.
     """
     return [_apps(), _coredns(), _cilium()]
 
@@ -78,27 +78,29 @@ def cilium_root() -> Path:
 
     Its clang can be run from there without privilege (:func:`clang_command`): the very same as in the image.
     """
-    programs, labapp = cilium.binaries(), apps.binary()
+    programs = cilium.binaries()
 
     def make(target: Path) -> None:
         _unpack_packages(target)
         _add_alternatives(target)
-        _install_clang_front(target, labapp)
         for name in ("cilium-agent", "cilium-dbg"):
             shutil.copy2(programs / name, target / "usr" / "bin" / name)
         (target / "opt" / "cni" / "bin").mkdir(parents=True)
         shutil.copy2(programs / "cilium-cni", target / "opt" / "cni" / "bin" / "cilium-cni")
         _check_libraries(target)
 
-    recipe = [*_PACKAGES, *_UNWANTED, *_PRUNED, programs.name, labapp.parent.name, "2"]
+    recipe = [*_PACKAGES, *_UNWANTED, *_PRUNED, programs.name, "3"]
     return build("cilium-root", recipe, make, 60)
 
 
 def clang_command(root: Path) -> list[str]:
-    """How to run the clang that lies in ``root`` (see :func:`cilium_root`): by its own loader, with its own libraries."""
-    llvm = root / "usr" / "lib" / f"llvm-{CLANG}"
-    libraries = f"{root / _LIBRARIES}:{llvm / 'lib'}"
-    return [str(root / _LOADER), "--library-path", libraries, str(llvm / "bin" / "clang")]
+    """How to run the clang in ``root`` (see :func:`cilium_root`): by its own loader, with its own libraries."""
+    clang = root / "usr" / "lib" / f"llvm-{CLANG}" / "bin" / "clang"
+    return [str(root / _LOADER), "--library-path", _library_path(root), str(clang)]
+
+
+def _library_path(root: Path) -> str:
+    return f"{root / _LIBRARIES}:{root / 'usr' / 'lib' / f'llvm-{CLANG}' / 'lib'}"
 
 
 def _apps() -> Path:
@@ -125,26 +127,28 @@ def _coredns() -> Path:
 
 
 def _cilium() -> Path:
-    root, programs = cilium_root(), cilium.binaries()
+    root, programs, labapp = cilium_root(), cilium.binaries(), apps.binary()
 
     def make(target: Path) -> None:
         with _workshop() as folder:
-            base = _layer(folder, "base", {"": root})
+            _install_clang_front(folder / "front-root", root, labapp)
+            common = [_layer(folder, "base", {"": root}), _layer(folder, "front", {"": folder / "front-root"})]
             images = []
             for way, name in CILIUM.items():
                 bpf = folder / f"bpf-{way}"
                 shutil.copytree(programs / "bpf", bpf)
                 incident.apply(bpf, way)
-                layers = [base, _layer(folder, f"bpf-{way}", {"var/lib/cilium/bpf": bpf})]
+                layers = [*common, _layer(folder, f"bpf-{way}", {"var/lib/cilium/bpf": bpf})]
                 path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
                 images.append(Image(name, layers, command=["/usr/bin/cilium-agent"], environment={"PATH": path}))
             _write_archive(target / "cilium.tar", images)
 
-    inputs = [root.name, programs.name, incident.SOURCES, Path(incident.__file__), *CILIUM.values(), _RECIPE]
+    made_of = [root.name, programs.name, labapp.parent.name]
+    inputs: list[Input] = [*made_of, incident.SOURCES, Path(incident.__file__), *CILIUM.values(), _RECIPE]
     return build("image-cilium", inputs, make, 15) / "cilium.tar"
 
 
-_RECIPE = "layers and archives, 1"
+_RECIPE = "layers and archives, 2"
 """Changes when the code below makes other files of the same inputs."""
 
 
@@ -170,13 +174,14 @@ def _add_alternatives(root: Path) -> None:
         shell.symlink_to("bash")
 
 
-def _install_clang_front(root: Path, labapp: Path) -> None:
-    """Put ``labapp clang`` in the place of clang, and beside it what it needs: the real one, and that one's version."""
-    tools = root / "usr" / "lib" / "lab"
-    tools.mkdir()
+def _install_clang_front(front: Path, root: Path, labapp: Path) -> None:
+    """Fill a layer with ``labapp clang`` in the place of clang, and beside it the version of the real one (in ``root``)."""
+    tools = front / "usr" / "lib" / "lab"
+    tools.mkdir(parents=True)
     shutil.copy2(labapp, tools / "labapp")
     (tools / "clang").symlink_to(f"/usr/lib/llvm-{CLANG}/bin/clang")
-    (root / "usr" / "bin" / "clang").symlink_to("../lib/lab/labapp")
+    (front / "usr" / "bin").mkdir()
+    (front / "usr" / "bin" / "clang").symlink_to("../lib/lab/labapp")
     version = subprocess.run([*clang_command(root), "--version"], check=True, capture_output=True, text=True).stdout
     # The folder that it runs from while the image is built is nobody's business.
     (tools / "clang-version").write_text(version.replace(str(root), ""))
@@ -184,8 +189,8 @@ def _install_clang_front(root: Path, labapp: Path) -> None:
 
 def _check_libraries(root: Path) -> None:
     for program in _CHECKED:
-        command = [str(root / _LOADER), "--inhibit-cache", "--library-path", f"{root / _LIBRARIES}:{root}/usr/lib/llvm-{CLANG}/lib"]
-        done = subprocess.run([*command, "--list", str(root / program)], capture_output=True, text=True, check=False)
+        command = [str(root / _LOADER), "--inhibit-cache", "--library-path", _library_path(root), "--list"]
+        done = subprocess.run([*command, str(root / program)], capture_output=True, text=True, check=False)
         strangers = [line.strip() for line in done.stdout.splitlines() if "=> /" in line and f"=> {root}" not in line]
         if done.returncode != 0 or strangers:
             raise RuntimeError(f"{program} lacks libraries in the image: {strangers or done.stderr.strip()}")

@@ -1,6 +1,6 @@
 # Copyright: Friday contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The two kernels of the story, Debian's own packages: one that loads the incident's programs and one that refuses them.
+"""The two kernels of the story, Debian's own packages: one loads the incident's programs and one refuses them.
 
 Archives drop old builds, so the pair is chosen from what the mirror has at the time, and then stays in the cache.
 """
@@ -51,7 +51,7 @@ def pair() -> KernelPair:
 
 
 def refuses_incident(version: str) -> bool:
-    """Whether a Debian kernel of this package version is known to refuse the incident's programs (6.12.85 and later 6.12)."""
+    """Whether a kernel package of this version is known to refuse the incident's programs: 6.12 from 6.12.85 on."""
     found = re.match(r"(\d+)\.(\d+)\.(\d+)", version)
     if not found:
         raise ValueError(f"{version!r} is no version of a kernel package")

@@ -1,6 +1,6 @@
 # Copyright: Friday contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The apt repository that the lab's nodes upgrade from: kernel B, and a few ordinary updates, in Debian's own packages."""
+"""The apt repository that the lab's nodes upgrade from: kernel B and a few ordinary updates, all Debian's own packages."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ ORDINARY = ("ca-certificates", "tzdata")
 """Small packages with a newer version in the stable suite's updates than in the suite as it was released."""
 
 _SUITES = ("trixie", "trixie-updates", "trixie-security")
-_FIELDS = "Package Version Architecture Maintainer Installed-Size Depends Pre-Depends Recommends Suggests Conflicts Breaks"
-_FIELDS += " Replaces Provides Section Priority Multi-Arch Description"
+_FIELDS = "Package Version Architecture Maintainer Installed-Size Depends Pre-Depends Recommends Suggests"
+_FIELDS += " Conflicts Breaks Replaces Provides Section Priority Multi-Arch Description"
 
 
 def path() -> Path:
     """A folder to be served over HTTP as a flat repository: ``deb [trusted=yes] URL ./`` (about 40 MB).
 
-    ``trusted=yes`` because nothing signs it: each package in it was verified by apt when it was downloaded, and only the
-    lab's own nodes can reach the address. A fleet of one's own should never say so.
+    ``trusted=yes`` because nothing signs it: each package in it was verified by apt when it was downloaded, and only
+    the lab's own nodes can reach the address. A fleet of one's own should never say so.
     """
     candidate = kernels.pair().candidate
 
@@ -46,7 +46,8 @@ def index(folder: Path) -> None:
     (folder / "Packages").write_bytes(packages)
     checksum = f" {hashlib.sha256(packages).hexdigest()} {len(packages)} Packages"
     header = ["Origin: Friday lab", "Label: Friday lab", "Suite: lab", "Codename: lab", "Architectures: amd64"]
-    (folder / "Release").write_text("\n".join([*header, "Date: Thu, 01 Jan 1970 00:00:00 UTC", "SHA256:", checksum, ""]))
+    header.append("Date: Thu, 01 Jan 1970 00:00:00 UTC")
+    (folder / "Release").write_text("\n".join([*header, "SHA256:", checksum, ""]))
 
 
 def _stanza(deb: Path) -> str:

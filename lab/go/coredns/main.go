@@ -1,8 +1,7 @@
 // Copyright: Friday contributors
 // GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-// Command coredns is upstream's CoreDNS with the plugins that a Kubernetes cluster's Corefile uses, and no others:
-// a quarter of the size to carry into every node.
+// Command coredns is upstream's CoreDNS with the plugins that a Kubernetes cluster's Corefile uses, and no others.
 package main
 
 import (

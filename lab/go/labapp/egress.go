@@ -136,7 +136,7 @@ func (r *router) race(ctx context.Context, address string) (net.Conn, error) {
 		}()
 	}()
 	begin()
-	var reasons []error
+	var reasons []string
 	for ended < len(r.nodes) {
 		select {
 		case result := <-results:
@@ -145,7 +145,7 @@ func (r *router) race(ctx context.Context, address string) (net.Conn, error) {
 				r.preferred.Store(int64(result.index))
 				return result.conn, nil
 			}
-			reasons = append(reasons, fmt.Errorf("%s: %w", r.nodes[result.index].address, result.err))
+			reasons = append(reasons, fmt.Sprintf("%s: %v", r.nodes[result.index].address, result.err))
 			if started < len(r.nodes) {
 				begin()
 			}
@@ -155,5 +155,5 @@ func (r *router) race(ctx context.Context, address string) (net.Conn, error) {
 			}
 		}
 	}
-	return nil, errors.Join(reasons...)
+	return nil, errors.New(strings.Join(reasons, "; "))
 }
