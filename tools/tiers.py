@@ -172,12 +172,19 @@ def lint_steps() -> Sequence[Step]:
 
 
 def molecule_steps() -> Sequence[Step]:
-    """One step per scenario. ``default`` owns the VMs (shared state): created by the first, destroyed at the end."""
+    """One step per scenario. ``default`` owns the VMs (shared state): created by the first, destroyed at the end.
+
+    What molecule remembers of an earlier run is dropped first: it would take VMs that are gone for created.
+    """
     names = sorted(path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml"))
     scenarios = [name for name in names if name != "default"]
-    tests = [Step(name, ("molecule", "test", "--scenario-name", name, "--destroy", "never")) for name in scenarios]
-    destroy = Step("destroy", ("molecule", "destroy", "--scenario-name", "default"))
-    return (*tests, destroy) if tests else ()
+    plain = "--no-command-borders"
+    tests = [
+        Step(name, ("molecule", "test", plain, "--destroy", "never", "--scenario-name", name)) for name in scenarios
+    ]
+    reset = Step("reset", ("molecule", "reset", "--scenario-name", "default"))
+    destroy = Step("destroy", ("molecule", "destroy", plain, "--scenario-name", "default"))
+    return (reset, *tests, destroy) if tests else ()
 
 
 TIERS = (
@@ -241,7 +248,7 @@ def run_tier(tier: Tier, limit: float) -> Outcome:
 def _run_pytest(tier: str, started: float, deadline: float) -> Outcome:
     report = RESULTS / f"{tier}.xml"
     report.unlink(missing_ok=True)
-    command = ("python", "-m", "pytest", f"tests/{tier}", f"--junit-xml={report}")
+    command = ("python", "-m", "pytest", f"tests/{tier}", "--strict-config", f"--junit-xml={report}")
     code: int | None = None
     if not (ROOT / "tests" / tier).is_dir():
         return judge_pytest(tier, 5, None, 0)
