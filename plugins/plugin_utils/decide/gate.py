@@ -1,0 +1,113 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""May the next wave start?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.targets import natural_key
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Outcome, Problem, Verdict
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import Plan, Wave
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostState, RunRecord
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Node, Snapshot
+
+STOPPED = (HostState.FAILED, HostState.HELD)
+
+
+def gate(
+    plan: Plan, record: RunRecord, wave: int, snapshot: Snapshot, health: Verdict, lost_hosts: Sequence[str]
+) -> Problem | None:
+    """The first reason to keep wave ``wave`` (counted from 1) closed, or None when it may start.
+
+    Args:
+        plan: of this run.
+        record: of this run, up to now.
+        snapshot: read just now.
+        health: verdict on ``snapshot`` as a baseline; whatever is not a pass keeps the wave closed.
+        lost_hosts: hosts that Ansible has dropped from the play: it goes on without the unreachable ones.
+    """
+    wanted = next((planned for planned in plan.waves if planned.number == wave), None)
+    if wanted is None:
+        return Problem(f"wave {wave}", "is not in the plan", "run Friday again")
+    reasons = (
+        *_of_record(plan, record, wave),
+        *_lost(lost_hosts),
+        *_of_nodes(wanted, snapshot),
+        *_of_health(health),
+    )
+    return next(iter(reasons), None)
+
+
+def _of_record(plan: Plan, record: RunRecord, wave: int) -> Iterator[Problem]:
+    if record.stop:
+        yield Problem("run", f"was stopped: {record.stop}", "see its report; the same command goes on after the fix")
+    if record.plan_digest and record.plan_digest != plan.digest:
+        yield Problem("plan", "is not the one that the run's record names", "run Friday again")
+    for host in sorted(record.hosts, key=natural_key):
+        known = record.hosts[host]
+        if known.state in STOPPED:
+            message = f"is {known.state.value}" + (f": {known.message}" if known.message else "")
+            yield Problem(host, message, "see the report; the same command goes on after the fix")
+    for planned in plan.waves:
+        for member in planned.hosts:
+            known_member = record.hosts.get(member.host)
+            state = known_member.state if known_member else HostState.PLANNED
+            if planned.number < wave and state is not HostState.DONE:
+                yield Problem(member.host, f"of wave {planned.number} is {state.value}, not done", "run Friday again")
+            if planned.number > wave and state is not HostState.PLANNED:
+                message = f"of the later wave {planned.number} is {state.value} already"
+                yield Problem(member.host, message, "run Friday again")
+
+
+def _lost(hosts: Sequence[str]) -> Iterator[Problem]:
+    if hosts:
+        listed = ", ".join(sorted(hosts, key=natural_key))
+        yield Problem(listed, "was lost on the way (failed or unreachable)", "make it reachable, then run Friday again")
+
+
+def _of_nodes(wave: Wave, snapshot: Snapshot) -> Iterator[Problem]:
+    if "nodes" in snapshot.unknown:
+        yield Problem("nodes", f"could not be read: {snapshot.unknown['nodes']}", "see the API server")
+        return
+    nodes = {node.name: node for node in snapshot.nodes}
+    members = {host.node for host in wave.hosts}
+    zones = {nodes[name].zone for name in members if name in nodes} | {wave.zone}
+    for name in sorted(members - nodes.keys(), key=natural_key):
+        yield Problem(name, "is no node of the cluster any more", "bring it back, or take it out of the inventory")
+    for name in sorted(nodes, key=natural_key):
+        yield from _of_node(nodes[name], name in members, zones)
+    yield from _quorum(members, snapshot)
+
+
+def _of_node(node: Node, member: bool, zones: set[str]) -> Iterator[Problem]:
+    if node.ready is not True and (member or node.zone not in zones):
+        # A second zone must not begin to lose nodes while the first one still does.
+        place = "" if member else f" in another zone ({node.zone or 'no zone'})"
+        yield Problem(node.name, f"is not Ready{place}", "repair it first")
+    if node.unschedulable and not node.cordoned_by:
+        yield Problem(node.name, "was cordoned by somebody else", f"kubectl uncordon {node.name}, if that is right")
+
+
+def _quorum(members: set[str], snapshot: Snapshot) -> Iterator[Problem]:
+    """Etcd has to keep its majority while the wave is away. With one or two members it never can."""
+    voters = [node for node in snapshot.nodes if node.etcd]
+    leaving = [node for node in voters if node.name in members]
+    staying = [node for node in voters if node.name not in members and node.ready is True]
+    majority = len(voters) // 2 + 1
+    if leaving and len(voters) > 2 and len(staying) < majority:
+        names = ", ".join(sorted((node.name for node in leaving), key=natural_key))
+        message = f"etcd would be left with {len(staying)} of {len(voters)} members, {majority} have to stay"
+        yield Problem(names, message, "repair the other members first")
+
+
+def _of_health(health: Verdict) -> Iterator[Problem]:
+    if health.outcome is Outcome.PASS:
+        return
+    what = "the cluster is not healthy" if health.outcome is Outcome.FAIL else "the cluster's health is not known"
+    if health.cause is None:
+        yield Problem("cluster", what, "repair it first")
+        return
+    more = f" (and {len(health.consequences)} more)" if health.consequences else ""
+    message = f"{what}: {health.cause.layer.label}: {health.cause.message}{more}"
+    yield Problem(health.cause.subject, message, "repair it first")

@@ -1,0 +1,378 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The plan: who goes when, and why.
+
+Invariants, for any fleet (tests/unit/decide/test_waves_properties.py holds them):
+
+- every target is in exactly one wave or skipped with a reason;
+- wave 1, the canary, is one host; no later wave is larger than the policy's size for it;
+- a wave is of one zone, and a zone is finished before the next one begins. That is why the canary's zone comes first;
+- of control-plane nodes and etcd members a wave has one at most, which is within any quorum that can be kept at all;
+- a wave of several hosts evicts no more pods of a PodDisruptionBudget than it allows now. A host that exceeds it by
+  itself goes alone, and its drain proceeds as far as the budget lets it, pod by pod;
+- equal input, in whatever order, makes an equal plan.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.drain import Drain, drains, full_name
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.targets import natural_key
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import digest
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import HostFacts, PackageChange
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import (
+    Plan,
+    PlannedHost,
+    SkippedHost,
+    Target,
+    Wave,
+)
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Node, Snapshot
+
+KERNEL_PACKAGES = ("linux-image", "linux-binary", "linux-headers", "linux-modules")
+CONTROL_PLANE_ROLES = ("control-plane", "master", "etcd")
+
+# Seconds, for estimates only: what the steps take on ordinary machines. Deadlines of the policy cap them.
+CORDON_SECONDS = 30
+EVICTION_SECONDS = 10
+UPGRADE_SECONDS = 60
+PACKAGE_SECONDS = 3
+REBOOT_SECONDS = 180
+VERIFY_SECONDS = 90
+
+# How many hosts behind the first that does not fit are tried for a place in the wave: packing stays good and planning
+# linear in the size of the fleet.
+LOOKAHEAD = 64
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is to be done on a host: packages by name, and whether it reboots, into which kernel."""
+
+    packages: tuple[PackageChange, ...]
+    target_kernel: str
+    reboot: bool
+
+    def __bool__(self) -> bool:
+        return bool(self.packages) or self.reboot
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A host that goes into some wave. ``waits_since`` is the earlier run that left it cordoned, or empty."""
+
+    host: str
+    node: Node
+    zone: str
+    facts: HostFacts
+    work: Work
+    waits_since: str
+    drain: Drain = dataclasses.field(default_factory=Drain)
+
+    @property
+    def control_plane(self) -> bool:
+        return is_control_plane(self.node)
+
+
+def is_kernel_package(name: str) -> bool:
+    """True for what ``friday_packages: kernel`` upgrades."""
+    return name.startswith(KERNEL_PACKAGES)
+
+
+def is_control_plane(node: Node) -> bool:
+    """True for a node that runs the control plane or a member of etcd: two of them never go together."""
+    return node.etcd or any(role in CONTROL_PLANE_ROLES for role in node.roles)
+
+
+def waits_since(node: Node) -> str:
+    """The earlier run that left the node cordoned; empty when none did, or when somebody has uncordoned it since."""
+    return node.cordoned_by if node.unschedulable else ""
+
+
+def work_of(policy: Policy, facts: HostFacts) -> Work:
+    """What the policy wants done on a host.
+
+    ``friday_reboot: always`` reboots whatever is upgraded, and not what is up to date: the same command again has to
+    leave those hosts alone that are done.
+    """
+    kernel_only = policy.packages == "kernel"
+    pending = sorted(facts.pending, key=lambda change: (change.name, change.installed, change.candidate))
+    packages = tuple(change for change in pending if not kernel_only or is_kernel_package(change.name))
+    target = facts.candidate_kernel or facts.kernel
+    # A rebuilt kernel keeps its release; its package, with the release in its name, is what tells.
+    rebuilt = any(
+        is_kernel_package(change.name) and not change.name.startswith("linux-headers") and facts.kernel in change.name
+        for change in (packages if facts.kernel else ())
+    )
+    asked_for = facts.reboot_required and not kernel_only
+    reboot = target != facts.kernel or rebuilt or asked_for or (policy.reboot == "always" and bool(packages))
+    return Work(packages, target, reboot)
+
+
+def make_plan(policy: Policy, targets: Iterable[Target], snapshot: Snapshot, facts: Mapping[str, HostFacts]) -> Plan:
+    """Put the targets into waves.
+
+    Args:
+        targets: as :func:`~.targets.resolve_targets` returns them. To refuse faults of the input (unread hosts, unknown
+            nodes) is :func:`~.preflight.preflight`'s part; here such a host is skipped.
+        facts: by name of the host in the inventory.
+    """
+    fleet = sorted(targets, key=lambda target: natural_key(target.host))
+    nodes = {node.name: node for node in snapshot.nodes}
+    chosen: list[_Candidate] = []
+    skipped: list[SkippedHost] = []
+    for target in fleet:
+        candidate = _candidate(policy, target, nodes.get(target.node), facts.get(target.host))
+        if isinstance(candidate, str):
+            skipped.append(SkippedHost(target.host, target.node, candidate))
+        else:
+            chosen.append(candidate)
+    chosen = _with_drains(policy, snapshot, chosen)
+    waves = tuple(_waves(policy, chosen, snapshot, len(fleet), {host.host: host.reason for host in skipped}))
+    seconds = sum(max(host.seconds for host in wave.hosts) + policy.soak for wave in waves)
+    plan = Plan(waves, tuple(skipped), seconds)
+    return dataclasses.replace(plan, digest=digest(plan))
+
+
+def _candidate(policy: Policy, target: Target, node: Node | None, facts: HostFacts | None) -> _Candidate | str:
+    """The host as it goes into a wave, or the reason to skip it."""
+    if policy.only and target.host not in policy.only:
+        return "not in friday_only"
+    if node is None:
+        return "is no node of the cluster"
+    if facts is None:
+        return "could not be read"
+    work, run = work_of(policy, facts), waits_since(node)
+    if not work and not run:
+        return _up_to_date(policy, facts)
+    return _Candidate(target.host, node, target.zone or node.zone, facts, work, run)
+
+
+def _up_to_date(policy: Policy, facts: HostFacts) -> str:
+    if policy.packages == "kernel" and facts.pending:
+        others = _count(len(facts.pending), "other package")
+        return f"up to date (kernel {facts.kernel}; {others} left alone by friday_packages)"
+    return f"up to date (kernel {facts.kernel}{_held_kernel(facts)})"
+
+
+def _held_kernel(facts: HostFacts) -> str:
+    held = sorted(name for name in facts.held if is_kernel_package(name))
+    return f"; held: {', '.join(held)}" if held else ""
+
+
+def _with_drains(policy: Policy, snapshot: Snapshot, hosts: Sequence[_Candidate]) -> list[_Candidate]:
+    """The hosts with what their drains evict. One on which nothing changes is not drained."""
+    drained = drains(policy, snapshot, (host.node.name for host in hosts if host.work))
+    return [dataclasses.replace(host, drain=drained.get(host.node.name, Drain())) for host in hosts]
+
+
+# -- order
+
+
+def _waves(
+    policy: Policy, hosts: Sequence[_Candidate], snapshot: Snapshot, fleet: int, skipped: Mapping[str, str]
+) -> Iterable[Wave]:
+    if not hosts:
+        return
+    zones: dict[str, list[_Candidate]] = defaultdict(list)
+    for host in hosts:
+        zones[host.zone].append(host)
+    canary, reason = _choose_canary(policy, hosts, zones, skipped)
+    planned = _planned(policy, canary, f"canary: {reason}; {_to_do(canary)}")
+    yield Wave(1, "canary", canary.zone, "one host proves the upgrade before any other is touched", (planned,))
+
+    packing, wave = _Packing(policy, snapshot, fleet), 1
+    for zone in sorted(zones, key=lambda name: _zone_key(policy, name, zones[name], canary)):
+        rest = [host for host in zones[zone] if host is not canary]
+        packed = packing.pack(sorted(rest, key=lambda host: _host_key(policy, host)))
+        for number, (members, why) in enumerate(packed, start=1):
+            wave += 1
+            name = f"{zone or 'no zone'} {number}/{len(packed)}"
+            yield Wave(wave, name, zone, why, tuple(_planned(policy, host, _reason(host)) for host in members))
+
+
+def _choose_canary(
+    policy: Policy, hosts: Sequence[_Candidate], zones: Mapping[str, Sequence[_Candidate]], skipped: Mapping[str, str]
+) -> tuple[_Candidate, str]:
+    """The canary, and why it is that one."""
+    waiting = [host for host in hosts if host.waits_since]
+    if waiting:
+        # Its capacity is missing already, and it shows whether what stopped the earlier run is mended: soonest of all
+        # where nothing is left to do but to verify.
+        first = min(waiting, key=lambda host: (bool(host.work), _host_key(policy, host)))
+        return first, _waits(first)
+    for host in hosts:
+        if host.host == policy.canary:
+            return host, "friday_canary"
+    best = min(hosts, key=lambda host: _canary_key(host, zones))
+    reason = "; ".join(_canary_reasons(best, hosts, zones))
+    if policy.canary:
+        reason += f" (friday_canary {policy.canary}: {skipped.get(policy.canary, 'no such host')})"
+    return best, reason
+
+
+def _canary_key(host: _Candidate, zones: Mapping[str, Sequence[_Candidate]]) -> Any:
+    # What is least missed and tells soonest: an obstacle would end the Friday in a drain, with nothing learnt.
+    return (
+        host.control_plane,
+        bool(host.drain.obstacles),
+        len(host.drain.evict),
+        len(zones[host.zone]),
+        natural_key(host.zone),
+        natural_key(host.host),
+    )
+
+
+def _canary_reasons(
+    host: _Candidate, hosts: Sequence[_Candidate], zones: Mapping[str, Sequence[_Candidate]]
+) -> Iterable[str]:
+    if len(hosts) == 1:
+        yield "the only host with something to do"
+        return
+    yield "no worker has anything to do" if host.control_plane else "a worker"
+    yield "its drain is held up, as all others" if host.drain.obstacles else "nothing holds up its drain"
+    peers = [other for other in hosts if other.control_plane == host.control_plane]
+    fewest = "" if len({len(peer.drain.evict) for peer in peers}) == 1 else "only "
+    yield f"{fewest}{_count(len(host.drain.evict), 'pod')} to evict"
+    if len({len(members) for members in zones.values()}) > 1 and len(zones[host.zone]) == min(map(len, zones.values())):
+        yield f"in the smallest zone, {host.zone or 'no zone'}"
+
+
+def _zone_key(policy: Policy, zone: str, members: Sequence[_Candidate], canary: _Candidate) -> Any:
+    # The canary's zone is begun already. Then what an earlier run left behind; then small zones: less can go wrong.
+    return (
+        zone != canary.zone,
+        not any(host.waits_since for host in members),
+        not any(host.host == policy.canary for host in members),
+        len(members),
+        natural_key(zone),
+    )
+
+
+def _host_key(policy: Policy, host: _Candidate) -> Any:
+    # Within a zone: what an earlier run left behind, workers, and the control plane last, when most is known.
+    return (not host.waits_since, host.host != policy.canary, host.control_plane, natural_key(host.host))
+
+
+# -- packing
+
+
+class _Packing:
+    """Packs the hosts of one zone after the other into waves; sizes grow over all of them."""
+
+    def __init__(self, policy: Policy, snapshot: Snapshot, fleet: int):
+        self._sizes = [_size(size, fleet) for size in policy.wave_sizes]
+        self._allowed = {full_name(budget): max(0, budget.disruptions_allowed) for budget in snapshot.budgets}
+        # Without pods or budgets nobody knows what several hosts evict together.
+        self._blind = sorted({"pods", "budgets"} & snapshot.unknown.keys())
+        self._packed = 0
+
+    def pack(self, hosts: Sequence[_Candidate]) -> list[tuple[list[_Candidate], str]]:
+        """The hosts, in order, in waves with the reason of their sizes."""
+        waves, rest = [], list(hosts)
+        while rest:
+            limit = self._sizes[min(self._packed, len(self._sizes) - 1)]
+            members, why = self._take(rest, limit)
+            taken = {host.host for host in members}
+            window = len(members) + LOOKAHEAD
+            rest = [host for host in rest[:window] if host.host not in taken] + rest[window:]
+            waves.append((members, why))
+            self._packed += 1
+        return waves
+
+    def _take(self, rest: Sequence[_Candidate], limit: int) -> tuple[list[_Candidate], str]:
+        members = [rest[0]]
+        load = Counter(rest[0].drain.disruptions)
+        refusal = ""
+        for host in rest[1 : limit + LOOKAHEAD]:
+            if len(members) == limit:
+                break
+            refused = self._refuses(members, load, host)
+            refusal = refusal or refused
+            if not refused:
+                members.append(host)
+                load.update(host.drain.disruptions)
+        if len(members) == limit:
+            return members, f"{_count(limit, 'host')} at a time by friday_wave_sizes"
+        if refusal:
+            return members, f"{_count(len(members), 'host')}, not {limit}: {refusal}"
+        return members, f"{_count(limit, 'host')} at a time by friday_wave_sizes; the last of the zone"
+
+    def _refuses(self, members: Sequence[_Candidate], load: Mapping[str, int], host: _Candidate) -> str:
+        """Why ``host`` cannot go together with ``members``; empty when it can."""
+        if self._blind:
+            return f"one at a time, {' and '.join(self._blind)} could not be read"
+        if host.control_plane and any(member.control_plane for member in members):
+            return "one node of the control plane at a time"
+        # The first member went in unchecked: what it exceeds alone, nobody may make worse.
+        for budget in sorted(load.keys() | host.drain.disruptions.keys()):
+            allowed, together = self._allowed[budget], load.get(budget, 0) + host.drain.disruptions.get(budget, 0)
+            if together > allowed:
+                return f"{budget} allows {_count(allowed, 'disruption')}"
+        return ""
+
+
+def _size(size: str, fleet: int) -> int:
+    """Hosts in a wave: shares are rounded down, like maxUnavailable of a Deployment, but to one host at least."""
+    return max(1, fleet * int(size[:-1]) // 100) if size.endswith("%") else int(size)
+
+
+# -- words and estimates
+
+
+def _planned(policy: Policy, host: _Candidate, reason: str) -> PlannedHost:
+    return PlannedHost(
+        host=host.host,
+        node=host.node.name,
+        zone=host.zone,
+        reason=reason,
+        kernel=host.facts.kernel,
+        target_kernel=host.work.target_kernel,
+        reboot=host.work.reboot,
+        packages=host.work.packages,
+        evictions=tuple(full_name(pod) for pod in host.drain.evict),
+        blockers=tuple(obstacle.line() for obstacle in host.drain.obstacles),
+        seconds=_estimate(policy, host),
+    )
+
+
+def _waits(host: _Candidate) -> str:
+    what = "finish, verify and uncordon" if host.work else "verify and uncordon"
+    return f"waits since run {host.waits_since}: {what}"
+
+
+def _reason(host: _Candidate) -> str:
+    return f"{_waits(host)}; {_to_do(host)}" if host.waits_since else _to_do(host)
+
+
+def _to_do(host: _Candidate) -> str:
+    work, parts = host.work, []
+    if work.target_kernel != host.facts.kernel:
+        parts.append(f"kernel {host.facts.kernel} to {work.target_kernel}")
+    if work.packages:
+        parts.append(_count(len(work.packages), "package"))
+    if work.reboot and work.target_kernel == host.facts.kernel:
+        parts.append("reboot")
+    text = ", ".join(parts) or f"on kernel {host.facts.kernel} already, nothing pending"
+    return text + _held_kernel(host.facts)
+
+
+def _estimate(policy: Policy, host: _Candidate) -> int:
+    seconds = min(VERIFY_SECONDS, policy.verify_timeout)
+    if host.work:
+        seconds += min(CORDON_SECONDS + EVICTION_SECONDS * len(host.drain.evict), policy.drain_timeout)
+    if host.work.packages:
+        seconds += min(UPGRADE_SECONDS + PACKAGE_SECONDS * len(host.work.packages), policy.upgrade_timeout)
+    if host.work.reboot:
+        seconds += min(REBOOT_SECONDS, policy.reboot_timeout)
+    return seconds
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
