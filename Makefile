@@ -2,8 +2,9 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-# The set-up links the virtual environment as .venv; everything runs from there.
-export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# The set-up links the virtual environment as .venv; everything runs from there. sfdisk and mkfs.ext4 are in sbin, which
+# is off an ordinary user's PATH.
+export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/sbin:/sbin
 export PYTHONUNBUFFERED := 1
 # Only the scenarios in the root's molecule/, where molecule would look last and with a warning.
 export MOLECULE_GLOB := molecule/*/molecule.yml
