@@ -1,0 +1,152 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Layer BPF: the verifier let the programs in, and they are attached where they were."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.check import CILIUM, Check, Context
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.lines import (
+    group_refusals,
+    is_verifier,
+    new_lines,
+)
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.view import agent_of, facts_of, network_pods
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Finding, Layer, Severity
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import BpfAttachment
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Observation
+
+Place = tuple[str, str]  # hook, program
+
+# One device for each pod, named anew for each pod. lxc_health is the health endpoint's and keeps its name.
+_POD_DEVICE = re.compile(r"^(?:lxc(?!_health$)|veth|cali)")
+# Device rules of systemd's units and of containers come and go with these.
+_UNIT_HOOK = "cgroup/device"
+_CONTAINER_CGROUP = re.compile(r"kubepods|\.scope(?:/|$)")
+
+
+class VerifierRefusals(Check):
+    """The agent's log has no refusal by the verifier that it did not have. A program that is refused stays refused."""
+
+    layer = Layer.BPF
+    name = "bpf-verifier"
+    needs = ("agents",)
+    cilium_only = True
+
+    def compare(self, before: Observation, after: Observation, context: Context) -> Iterator[Finding]:
+        """Compare refusals by program and reason."""
+        known = group_refusals(agent_of(before.snapshot, context.node).refusals)
+        facts = after.facts.get(context.host)
+        kernel = (facts.kernel if facts else "") or context.target_kernel
+        for key, (refusal, lines) in group_refusals(agent_of(after.snapshot, context.node).refusals).items():
+            message = f"{refusal.subject} was refused by kernel {kernel}: {refusal.reason}"
+            if key in known:
+                yield self.finding(Severity.WARN, refusal.subject, f"{message} (as before)", evidence=lines)
+            else:
+                yield self.finding(
+                    Severity.FAIL, refusal.subject, message, after="refused", evidence=lines, lasting=True
+                )
+
+
+class VerifierLog(Check):
+    """The kernel's log has no line of the verifier that it did not have (as ``REG INVARIANTS VIOLATION``)."""
+
+    layer = Layer.BPF
+    name = "bpf-kernel-log"
+    needs = ("facts.kernel_log",)
+
+    def compare(self, before: Observation, after: Observation, context: Context) -> Iterator[Finding]:
+        """Compare the verifier's lines by what they say."""
+        known, facts = facts_of(before, context.host).kernel_log, facts_of(after, context.host)
+        kernel = facts.kernel or context.target_kernel
+        for lines in new_lines(known, (line for line in facts.kernel_log if is_verifier(line))).values():
+            message = f"the verifier of kernel {kernel} complains: {lines[0]}"
+            yield self.finding(Severity.FAIL, context.host, message, evidence=lines, lasting=True)
+
+
+class _Attachments(Check):
+    """Asked of hosts that run Cilium, and of others where something was attached."""
+
+    layer = Layer.BPF
+
+    def skip(self, before: Observation, after: Observation, context: Context) -> str:
+        """No programs of anybody: nothing to compare."""
+        facts = before.facts.get(context.host)
+        if CILIUM in (before.snapshot.cni, after.snapshot.cni) or (facts and facts.bpf):
+            return ""
+        return "the cluster's network is not Cilium, and no BPF program was attached before"
+
+
+class HostAttachments(_Attachments):
+    """On the host's own devices and cgroups every program is attached that was, by hook, device and name."""
+
+    name = "bpf-host-programs"
+    needs = ("facts.bpf",)
+
+    def compare(self, before: Observation, after: Observation, context: Context) -> Iterator[Finding]:
+        """Compare by name; one finding for each program that is missing."""
+        now = {(_hook(item), item.device, item.program) for item in facts_of(after, context.host).bpf}
+        for item in dict.fromkeys(_of_host(facts_of(before, context.host).bpf)):
+            if (_hook(item), item.device, item.program) not in now:
+                where = f"{item.device} ({item.hook})" if item.device else item.hook
+                yield self.finding(
+                    Severity.FAIL,
+                    f"device {item.device}" if item.device else item.hook,
+                    f"program {item.program} is no longer attached to {where}",
+                    before=item.program,
+                    after="not attached",
+                )
+
+
+class PodAttachments(_Attachments):
+    """The devices of pods have the programs that pods' devices had, as many as there are pods.
+
+    Pods and their devices have other names after a restart, so this counts. Pods that had no program before (they are
+    older than the agent, or not its own) are allowed to have none.
+    """
+
+    name = "bpf-pod-programs"
+    needs = ("facts.bpf", "pods")
+
+    def compare(self, before: Observation, after: Observation, context: Context) -> Iterator[Finding]:
+        """Compare, for each hook and program, the number of running pods without it."""
+        old_programs = _pod_devices(facts_of(before, context.host).bpf)
+        new_programs = _pod_devices(facts_of(after, context.host).bpf)
+        old_pods = len(network_pods(before.snapshot, context.node))
+        new_pods = len(network_pods(after.snapshot, context.node))
+        if old_programs and not new_pods:
+            message = f"no pod with a network of its own runs on {context.node}: their programs could not be compared"
+            yield self.finding(Severity.INFO, context.node, message)
+            return
+        for (hook, program), devices in old_programs.items():
+            bare_before = max(0, old_pods - len(devices))
+            bare = new_pods - len(new_programs.get((hook, program), ()))
+            if bare > bare_before:
+                yield self.finding(
+                    Severity.FAIL,
+                    f"pods on {context.node}",
+                    f"{bare} of {new_pods} pods on {context.node} run without program {program} ({hook})",
+                    before=f"{bare_before} of {old_pods} pods without it",
+                    after=f"{bare} of {new_pods} pods without it",
+                )
+
+
+def _hook(item: BpfAttachment) -> str:
+    """The hook, with tcx as tc: an agent moves its programs there by itself where the new kernel offers it (6.6)."""
+    return item.hook.replace("tcx/", "tc/", 1)
+
+
+def _of_host(items: Iterable[BpfAttachment]) -> Iterator[BpfAttachment]:
+    for item in items:
+        if not (_POD_DEVICE.match(item.device) or item.hook == _UNIT_HOOK or _CONTAINER_CGROUP.search(item.device)):
+            yield item
+
+
+def _pod_devices(items: Iterable[BpfAttachment]) -> dict[Place, set[str]]:
+    places: dict[Place, set[str]] = {}
+    for item in items:
+        if _POD_DEVICE.match(item.device):
+            places.setdefault((_hook(item), item.program), set()).add(item.device)
+    return places

@@ -1,0 +1,73 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Layer CNI: the node takes pods, and gets their sandboxes set up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.check import Check, Context
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.view import (
+    CREATING,
+    in_work,
+    workload_of,
+)
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Finding, Layer, Severity
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Node, Observation, Pod, Snapshot
+
+
+class NodeReady(Check):
+    """Every node that was Ready is: the one under test, and those that nobody works on.
+
+    Ready asks kubelet, the container runtime and that there is a CNI configuration, so it belongs here; it stays true
+    when the network agent is down.
+    """
+
+    layer = Layer.CNI
+    name = "nodes-ready"
+    needs = ("nodes",)
+
+    def compare(self, before: Observation, after: Observation, context: Context) -> Iterator[Finding]:
+        """Compare the Ready conditions; other nodes that Friday works on itself are a note."""
+        now = {node.name: node for node in after.snapshot.nodes}
+        others = in_work(after.snapshot, but=context.node)
+        for old in before.snapshot.nodes:
+            new = now.get(old.name)
+            if old.ready and (new is None or not new.ready):
+                severity = Severity.WARN if old.name in others else Severity.FAIL
+                message = f"node {old.name} {readiness(new)}"
+                yield self.finding(severity, old.name, message, before="Ready", after=readiness(new))
+
+
+class PodSandboxes(Check):
+    """No pod on the node hangs in ContainerCreating: with a broken CNI plugin the sandbox is tried for ever."""
+
+    layer = Layer.CNI
+    name = "pod-sandboxes"
+    needs = ("pods",)
+
+    def compare(self, before: Observation, after: Observation, context: Context) -> Iterator[Finding]:
+        """Compare by workload. Pods on the host's own network need no CNI; volumes can hold up a pod as well."""
+        known = {workload_of(pod) for pod in _creating(before.snapshot, context.node)}
+        for pod in _creating(after.snapshot, context.node):
+            if workload_of(pod) not in known:
+                name = f"{pod.namespace}/{pod.name}"
+                message = f"pod {name} on {context.node} hangs in {CREATING}: its network or its volumes are not set up"
+                yield self.finding(Severity.FAIL, name, message, after=CREATING)
+
+
+def readiness(node: Node | None) -> str:
+    """The Ready condition in words."""
+    if node is None:
+        return "is gone from the cluster"
+    if node.ready is None:
+        return "is no longer heard of (Ready is Unknown)"
+    return "is Ready" if node.ready else "is not Ready"
+
+
+def _creating(snapshot: Snapshot, node: str) -> list[Pod]:
+    return [
+        pod
+        for pod in snapshot.pods
+        if pod.node == node and pod.waiting == CREATING and not pod.host_network and not pod.terminating
+    ]

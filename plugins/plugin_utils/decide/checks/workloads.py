@@ -1,0 +1,134 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Layer workloads: nothing that ran before runs worse."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.check import Check, Context
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.view import (
+    Identity,
+    ignored,
+    in_work,
+    workload_of,
+)
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Finding, Layer, Severity
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Observation, Pod, Snapshot, Workload
+
+CRASHING = "CrashLoopBackOff"
+
+
+class Workloads(Check):
+    """No Deployment, StatefulSet or DaemonSet lacks more replicas than before.
+
+    Replicas that wait because nodes are cordoned for Friday, or that are on another node that it works on, are a note.
+    """
+
+    layer = Layer.WORKLOADS
+    name = "workloads"
+    needs = ("workloads", "pods", "nodes")
+
+    def compare(self, before: Observation, after: Observation, context: Context) -> Iterator[Finding]:
+        """Compare what is missing of each."""
+        now = {_key(workload): workload for workload in after.snapshot.workloads}
+        expected = waiting_for_place(after.snapshot) + _on_other_hosts(after.snapshot, context.node)
+        for old in watched(before.snapshot.workloads, context.policy):
+            new, subject = now.get(_key(old)), label(old)
+            if new is None:
+                message = f"{subject} is gone; name it in friday_ignore_workloads if that is intended"
+                yield self.finding(Severity.UNKNOWN, subject, message, before=available(old), after="gone")
+                continue
+            tolerated = max(0, old.wanted - old.available)
+            lacking = new.wanted - new.available
+            if lacking > tolerated + expected[_key(new)]:
+                message = f"{subject} has {available(new)}, before {available(old)}"
+                yield self.finding(Severity.FAIL, subject, message, available(old), available(new))
+            elif lacking > tolerated:
+                message = f"{subject} has {available(new)}: the others wait for a node that is worked on"
+                yield self.finding(Severity.WARN, subject, message, available(old), available(new))
+
+
+class CrashLoops(Check):
+    """No workload has pods in CrashLoopBackOff that had none."""
+
+    layer = Layer.WORKLOADS
+    name = "crash-loops"
+    needs = ("pods", "nodes")
+
+    def compare(self, before: Observation, after: Observation, context: Context) -> Iterator[Finding]:
+        """Compare by workload; a Job's are a note, and so are those on other nodes that Friday works on."""
+        known = {workload_of(pod) for pod in before.snapshot.pods if pod.waiting == CRASHING}
+        others = in_work(after.snapshot, but=context.node)
+        for pod in after.snapshot.pods:
+            kind, namespace, name = workload_of(pod)
+            if pod.waiting != CRASHING or (kind, namespace, name) in known or ignored(context.policy, namespace, name):
+                continue
+            severity = Severity.WARN if kind == "Job" or pod.node in others else Severity.FAIL
+            subject = f"{pod.namespace}/{pod.name}"
+            message = f"pod {subject} on {pod.node or 'no node'} is in {CRASHING} ({pod.restarts} restarts)"
+            yield self.finding(severity, subject, message, after=CRASHING)
+
+
+class NodePods(Check):
+    """The pods that belong to the node (static ones and DaemonSets') are back and ready."""
+
+    layer = Layer.WORKLOADS
+    name = "node-pods"
+    needs = ("pods",)
+
+    def compare(self, before: Observation, after: Observation, context: Context) -> Iterator[Finding]:
+        """Compare by workload: a DaemonSet's pod may have been replaced."""
+        now = {workload_of(pod): pod for pod in _bound(after.snapshot, context.node)}
+        for old in _bound(before.snapshot, context.node):
+            kind, namespace, name = key = workload_of(old)
+            if not old.ready or ignored(context.policy, namespace, name):
+                continue
+            new, owner = now.get(key), "static pod" if kind == "Pod" else kind
+            subject = f"{owner} {namespace}/{name}"
+            if new is None:
+                message = f"{subject} has no pod on {context.node} any more"
+                yield self.finding(Severity.FAIL, subject, message, before="ready", after="no pod")
+            elif not new.ready:
+                state = new.waiting or new.phase or "not ready"
+                message = f"{subject} has a pod on {context.node} that is not ready ({state})"
+                yield self.finding(Severity.FAIL, subject, message, before="ready", after=state)
+
+
+def watched(workloads: Iterable[Workload], policy: Policy) -> Iterator[Workload]:
+    """The workloads that the operator has not excluded."""
+    return (workload for workload in workloads if not ignored(policy, workload.namespace, workload.name))
+
+
+def waiting_for_place(snapshot: Snapshot) -> Counter[Identity]:
+    """Pods that no node takes while Friday holds one cordoned, by workload."""
+    if not in_work(snapshot):
+        return Counter()
+    return Counter(workload_of(pod) for pod in snapshot.pods if not pod.node and pod.phase == "Pending")
+
+
+def _on_other_hosts(snapshot: Snapshot, node: str) -> Counter[Identity]:
+    """Pods that are not ready on other nodes than ``node`` that Friday works on, by workload."""
+    others = in_work(snapshot, but=node)
+    return Counter(workload_of(pod) for pod in snapshot.pods if pod.node in others and not pod.ready)
+
+
+def label(workload: Workload) -> str:
+    """The workload as people read it: ``Deployment web/shop``."""
+    return f"{workload.kind} {workload.namespace}/{workload.name}"
+
+
+def available(workload: Workload) -> str:
+    """How much of it is there: ``2 of 3 available``."""
+    return f"{workload.available} of {workload.wanted} available"
+
+
+def _key(workload: Workload) -> Identity:
+    return (workload.kind, workload.namespace, workload.name)
+
+
+def _bound(snapshot: Snapshot, node: str) -> list[Pod]:
+    owners = ("DaemonSet", "Node")
+    return [pod for pod in snapshot.pods if pod.node == node and pod.owner_kind in owners and not pod.terminating]
