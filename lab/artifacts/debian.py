@@ -30,7 +30,8 @@ class Mirror:
 def mirror() -> Mirror:
     """The mirror that this machine's apt sources name.
 
-    ``FRIDAY_DEBIAN_MIRROR`` and ``FRIDAY_DEBIAN_SECURITY_MIRROR`` override it; a machine that is not Debian has to set both. Raises ``RuntimeError`` when none is known.
+    ``FRIDAY_DEBIAN_MIRROR`` and ``FRIDAY_DEBIAN_SECURITY_MIRROR`` override it; a machine that is not Debian has to set
+    both. Raises ``RuntimeError`` when none is known.
     """
     archive, security = _find(_uris(_SOURCES))
     archive = os.environ.get("FRIDAY_DEBIAN_MIRROR", archive)

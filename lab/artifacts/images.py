@@ -175,7 +175,7 @@ def _add_alternatives(root: Path) -> None:
 
 
 def _install_clang_front(front: Path, root: Path, labapp: Path) -> None:
-    """Fill a layer with ``labapp clang`` in the place of clang, and beside it the version of the real one (in ``root``)."""
+    """Fill a layer with ``labapp clang`` in the place of clang, beside the version of the real one (in ``root``)."""
     tools = front / "usr" / "lib" / "lab"
     tools.mkdir(parents=True)
     shutil.copy2(labapp, tools / "labapp")

@@ -1,6 +1,6 @@
 # Copyright: Friday contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The apt repository that the lab's nodes upgrade from: kernel B and a few ordinary updates, all Debian's own packages."""
+"""The apt repository that the lab's nodes upgrade from: kernel B and some ordinary updates, Debian's own packages."""
 
 from __future__ import annotations
 
