@@ -1,0 +1,92 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Cordon and uncordon a node, with a mark that says it was ours: somebody else's cordon is never undone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import Api, ApiError
+
+ANNOTATION = "friday.upgrade/cordoned-by"
+"""Its value is the run. observe reads it into ``Node.cordoned_by``."""
+
+_ATTEMPTS = 5
+
+
+@dataclass(frozen=True)
+class Change:
+    """What became of the node: whether it was changed, whether it is cordoned now, and a sentence."""
+
+    changed: bool
+    cordoned: bool
+    message: str
+
+
+def cordon(api: Api, node: str, run: str) -> Change:
+    """Cordon ``node`` for ``run``. An own cordon of an earlier run is taken over; somebody else's stays theirs.
+
+    Raises:
+        ApiError: the node isn't there, or can't be changed.
+    """
+
+    def decide(unschedulable: bool, owner: str) -> tuple[Change, dict[str, Any] | None]:
+        if unschedulable and not owner:
+            return Change(False, True, f"{node} is cordoned by somebody else: left as it is"), None
+        if unschedulable and owner == run:
+            return Change(False, True, f"{node} is cordoned already"), None
+        taken = f" (taken over from run {owner})" if unschedulable else ""
+        return Change(True, True, f"{node} cordoned{taken}"), _patch(True, run)
+
+    return _change(api, node, decide)
+
+
+def uncordon(api: Api, node: str, run: str = "") -> Change:
+    """Undo Friday's own cordon of ``node``: that of ``run``, or of any run when it is empty.
+
+    Raises:
+        ApiError: the node isn't there, or can't be changed.
+    """
+
+    def decide(unschedulable: bool, owner: str) -> tuple[Change, dict[str, Any] | None]:
+        if not unschedulable and not owner:
+            return Change(False, False, f"{node} is not cordoned"), None
+        if not unschedulable:
+            return Change(True, False, f"{node} was uncordoned by somebody else: mark removed"), _patch(False, None)
+        if not owner:
+            return Change(False, True, f"{node} is cordoned by somebody else: left as it is"), None
+        if run and owner != run:
+            return Change(False, True, f"{node} is cordoned by run {owner}: left as it is"), None
+        return Change(True, False, f"{node} uncordoned"), _patch(False, None)
+
+    return _change(api, node, decide)
+
+
+def _change(api: Api, node: str, decide: Callable[[bool, str], tuple[Change, dict[str, Any] | None]]) -> Change:
+    """Read, decide, write what was decided on that very state; again when it has changed in between."""
+    path = f"/api/v1/nodes/{node}"
+    for attempt in range(1, _ATTEMPTS + 1):
+        found = api.get(path)
+        meta: Mapping[str, Any] = found["metadata"]
+        owner = str((meta.get("annotations") or {}).get(ANNOTATION, ""))
+        change, patch = decide(bool((found.get("spec") or {}).get("unschedulable")), owner)
+        if patch is None:
+            return change
+        patch["metadata"]["resourceVersion"] = meta["resourceVersion"]
+        try:
+            api.request("PATCH", path, body=patch)
+        except ApiError as error:
+            if error.status != 409 or attempt == _ATTEMPTS:
+                raise
+        else:
+            return change
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _patch(unschedulable: bool, run: str | None) -> dict[str, Any]:
+    return {
+        "metadata": {"annotations": {ANNOTATION: run}},
+        "spec": {"unschedulable": unschedulable or None},
+    }

@@ -1,0 +1,267 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The lease's keeper: a companion process that renews it while the controlling process lives.
+
+Ansible has no place for something that goes on between tasks, and a run outlives every single task of it. The keeper
+watches the process that it was started for (its id and its start time, so that a reused id is told apart). When that is
+gone, the keeper goes too and leaves the lease to die by itself: nobody has said in which state the hosts are, so the
+next run shall see who was here. Told to stop (SIGTERM), it releases the lease. When the lease is lost, it says so in
+the file ``lost`` of the run's folder, which the gate reads, and goes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ansible_collections.friday.upgrade.plugins.plugin_utils.act.lease import Lease, LeaseLost, release, renew
+from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import Api, KubeError, connect
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import from_data, to_data
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
+
+STATE_FILE = "keeper.json"
+LOG_FILE = "keeper.log"
+LOST_FILE = "lost"
+RELEASED_FILE = "released"
+
+_MODULE = "ansible_collections.friday.upgrade.plugins.plugin_utils.act.keeper"
+_LOOK_SECONDS = 1.0
+_START_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a keeper is started with: the lease, how to reach the cluster, and whom to watch."""
+
+    lease: Lease
+    kubeconfig: str
+    context: str
+    folder: str
+    pid: int
+    pid_started: str  # see process_start
+
+
+@dataclass(frozen=True)
+class Running:
+    """A keeper as its state file has it: its process, and when (seconds since the epoch) it last renewed the lease."""
+
+    pid: int
+    pid_started: str
+    renewed: float
+
+
+class KeeperError(KubeError):
+    """The keeper could not be started. The message has the end of its log."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Problem("lock", message, "the lease expires by itself; repair this and run Friday again"))
+
+
+def start(folder: Path, lease: Lease, watch: int, kubeconfig: str = "", context: str = "") -> int:
+    """Start a keeper for ``lease`` and return its process id, once it has renewed the lease for the first time.
+
+    Args:
+        folder: the run's own; gets the state, the log and, if it comes to that, ``lost``.
+        lease: as it was taken.
+        watch: the controlling process (``ansible-playbook`` itself, not one of its workers).
+        kubeconfig, context: as for :func:`kube.connect`.
+
+    Raises:
+        KeeperError: it went away at once, or did not renew the lease in time.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in (STATE_FILE, LOST_FILE, RELEASED_FILE):
+        (folder / name).unlink(missing_ok=True)
+    # It works in another folder: paths have to be whole. As in KUBECONFIG, there may be several.
+    paths = os.pathsep.join(str(Path(part).expanduser().absolute()) for part in kubeconfig.split(os.pathsep) if part)
+    task = Task(lease, paths, context, str(folder.absolute()), watch, process_start(watch))
+    with (folder / LOG_FILE).open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", _MODULE, json.dumps(to_data(task))],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd="/",
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(_search_path())},
+            start_new_session=True,
+        )
+    end = time.monotonic() + _START_SECONDS
+    while time.monotonic() < end:
+        running = read_state(folder)
+        if running:
+            return running.pid
+        if process.poll() is not None:
+            break
+        time.sleep(0.05)
+    if process.poll() is None:
+        process.terminate()
+    raise KeeperError(f"the lease's keeper did not start: {_tail(folder / LOG_FILE)}")
+
+
+def stop(folder: Path, pid: int, timeout: float = 30.0) -> str:
+    """Tell the keeper (process ``pid``) of a run to release the lease and go; return what went wrong, if anything."""
+    running = read_state(folder)
+    if running is None or running.pid != pid:
+        return f"process {pid} is not the keeper of this run"
+    if not alive(pid, running.pid_started):
+        return lost(folder)
+    os.kill(pid, signal.SIGTERM)
+    end = time.monotonic() + timeout
+    while alive(pid, running.pid_started):
+        if time.monotonic() > end:
+            return f"its keeper (process {pid}) did not end within {timeout:g} s"
+        time.sleep(0.05)
+    return "" if (folder / RELEASED_FILE).exists() else _tail(folder / LOG_FILE)
+
+
+def lost(folder: Path) -> str:
+    """Return why the lease was lost, empty while it wasn't. A keeper that died counts: nobody renews the lease then."""
+    try:
+        return (folder / LOST_FILE).read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        pass
+    running = read_state(folder)
+    if running and not alive(running.pid, running.pid_started):
+        return f"the lease's keeper (process {running.pid}) is gone: {_tail(folder / LOG_FILE)}"
+    return ""
+
+
+def read_state(folder: Path) -> Running | None:
+    """Return the keeper that was last started for the run, None when there is none."""
+    try:
+        return from_data(Running, json.loads((folder / STATE_FILE).read_text(encoding="utf-8")))
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def process_start(pid: int) -> str:
+    """When a process was started, in clock ticks since boot (field 22 of /proc/PID/stat, see proc(5)).
+
+    Empty when there is no such process, when it is a zombie, and where there is no /proc.
+    """
+    try:
+        # The command (field 2) may hold blanks and parentheses: count from its last one.
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return "" if fields[0] in ("Z", "X") else fields[19]
+
+
+def alive(pid: int, started: str) -> bool:
+    """True while the process that was started then still runs. Without a start time the id alone has to do."""
+    if started:
+        return process_start(pid) == started
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def keep(
+    api: Api,
+    task: Task,
+    stopped: threading.Event,
+    *,
+    clock: Callable[[], float] = time.time,
+    monotonic: Callable[[], float] = time.monotonic,
+    say: Callable[[str], None] = print,
+) -> bool:
+    """Renew the lease each third of its time to live; true when it was released, false when it is left or lost.
+
+    Raises KubeError when the lease can't be released.
+
+    An API server that doesn't answer is asked again until the time to live is over since the start of the last renewal
+    that worked: from then on another run may have the lease.
+    """
+    folder, lease = Path(task.folder), task.lease
+    last = monotonic()
+    due = last
+    while not stopped.is_set():
+        if not alive(task.pid, task.pid_started):
+            say(f"process {task.pid} is gone: leaving the lease to expire")
+            return False
+        if monotonic() >= due:
+            began = monotonic()
+            try:
+                lease = renew(api, lease, clock=clock)
+                last, due = began, began + lease.ttl / 3
+                _write_file(folder / STATE_FILE, _state(clock()))
+            except LeaseLost as error:
+                return _lose(folder, str(error), say)
+            except KubeError as error:
+                say(f"can't renew the lease: {error}")
+                due = began + lease.ttl / 12
+        if monotonic() - last >= lease.ttl:
+            return _lose(folder, f"the lease could not be renewed for {lease.ttl} s", say)
+        stopped.wait(min(_LOOK_SECONDS, lease.ttl / 12))
+    if not release(api, lease, clock=clock):
+        return _lose(folder, "the lease was not ours any more", say)
+    say("lease released")
+    _write_file(folder / RELEASED_FILE, "")
+    return True
+
+
+def main(argument: str) -> int:
+    """Run the keeper's process; ``argument`` is the JSON of a :class:`Task`."""
+    task = from_data(Task, json.loads(argument))
+    stopped = threading.Event()
+    signal.signal(signal.SIGTERM, lambda _number, _frame: stopped.set())
+
+    def say(text: str) -> None:
+        print(time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), text, flush=True)
+
+    try:
+        # A request must not take longer than there is left to try again.
+        api = connect(task.kubeconfig, task.context, timeout=max(1.0, min(10.0, task.lease.ttl / 6)))
+        return 0 if keep(api, task, stopped, say=say) else 1
+    except KubeError as error:
+        say(str(error))
+        return 1
+
+
+def _state(now: float) -> str:
+    running = Running(os.getpid(), process_start(os.getpid()), now)
+    return json.dumps(dataclasses.asdict(running))
+
+
+def _lose(folder: Path, reason: str, say: Callable[[str], None]) -> bool:
+    say(f"lease lost: {reason}")
+    _write_file(folder / LOST_FILE, reason + "\n")
+    return False
+
+
+def _write_file(path: Path, text: str) -> None:
+    """Replace a file whole, so that a reader never meets half of it."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+
+
+def _search_path() -> list[str]:
+    """Where the new process finds this very module and our packages, from a bare checkout too (``collections/``)."""
+    here = Path(__file__).absolute()
+    found = [parent.parent for parent in here.parents if parent.name == "ansible_collections"]
+    # A loader that has resolved the checkout's link: the link is beside us.
+    root = found[0] if found else here.parents[3] / "collections"
+    return [str(root), *(str(Path(entry).absolute()) for entry in sys.path if entry)]
+
+
+def _tail(path: Path) -> str:
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
+    return " | ".join(lines[-3:]) or "its log is empty"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

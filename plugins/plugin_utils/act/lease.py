@@ -1,0 +1,341 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The lock: one Friday at a time for a cluster, held in a Lease (coordination.k8s.io/v1) with a time to live.
+
+No clock but one's own is trusted. A lease is dead when it was *seen* unchanged for its whole time to live, by the
+monotonic clock of whoever looks; ``renewTime``, which another machine's clock has written, only spares the waiting
+where it says that the lease is plainly alive. So the holder may trust it until a time to live after the last renewal
+that it *began*, whatever the clocks say.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import Api, ApiError, KubeError
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
+
+NAME = "friday"
+RUN_ANNOTATION = "friday.upgrade/run"
+STARTED_ANNOTATION = "friday.upgrade/started"
+TTL = 60
+"""Seconds without a renewal after which the lease is dead. Also what a run waits for that finds a dead one."""
+
+_CLOCK_SKEW = 5.0
+_LOOKS = 10  # at a lease that may be dead, while its time to live goes by
+
+
+@dataclass(frozen=True)
+class Lease:
+    """A lease that we hold. ``resource_version`` is that of our last renewal: any other writer changes it."""
+
+    namespace: str
+    holder: str
+    run: str
+    ttl: int
+    resource_version: str
+    started: float
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds the lease. Times in seconds since the epoch, by the holder's clock.
+
+    ``identity`` is ``user@host:pid:run``; the parts are empty when somebody else than Friday has written it.
+    """
+
+    identity: str
+    user: str
+    host: str
+    pid: int
+    run: str
+    started: float
+    renewed: float
+    ttl: int
+
+    def line(self, now: float) -> str:
+        """The holder in one sentence; ``now`` in seconds since the epoch."""
+        who = f"{self.user}@{self.host}, process {self.pid}" if self.user else self.identity
+        since = f", started {_utc(self.started)} ({_span(now - self.started)} ago)" if self.started else ""
+        return f"run {self.run or '?'} of {who}{since}, renewed {_span(now - self.renewed)} ago"
+
+
+class LeaseHeld(KubeError):
+    """Another Friday holds the lease, and lives. ``holder`` says who."""
+
+    def __init__(self, holder: Holder, now: float) -> None:
+        super().__init__(
+            Problem("lock", f"another Friday is at work on this cluster: {holder.line(now)}", "wait until it has ended")
+        )
+        self.holder = holder
+
+
+class LeaseLost(KubeError):
+    """The lease isn't ours any more."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Problem("lock", message, "see who holds the Lease, then run Friday again"))
+
+
+def take(
+    api: Api,
+    namespace: str,
+    holder: str,
+    run: str,
+    ttl: int = TTL,
+    *,
+    clock: Callable[[], float] = time.time,
+    monotonic: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+    tell: Callable[[str], None] | None = None,
+) -> Lease:
+    """Take the lease for ``run`` of ``holder``, who is ``user@host:pid``. Makes the namespace if it is missing.
+
+    A lease that may be dead is watched for its time to live first; ``tell`` is then given a line. ``ttl`` in seconds.
+
+    Raises:
+        LeaseHeld: somebody else's run lives, or came first.
+        ApiError: the API server refuses or doesn't answer.
+    """
+    holder = f"{holder}:{run}"
+    found = _get(api, namespace)
+    if found is None:
+        _make_namespace(api, namespace)
+        return _create(api, namespace, holder, run, ttl, clock)
+    owner = _holder(found)
+    if owner.identity not in ("", holder):
+        found = _watch(api, namespace, found, clock, monotonic, sleep, tell)
+    return _write(api, namespace, found, holder, run, ttl, clock)
+
+
+def renew(api: Api, lease: Lease, *, clock: Callable[[], float] = time.time) -> Lease:
+    """Renew the lease and return it with its new version.
+
+    Raises:
+        LeaseLost: it is somebody else's, was released or deleted.
+        ApiError: the API server refuses or doesn't answer; the lease may still be ours.
+    """
+    body = _body(lease.namespace, lease.holder, lease.run, lease.ttl, lease.started, clock())
+    body["metadata"]["resourceVersion"] = lease.resource_version
+    try:
+        return _lease(lease, api.request("PUT", _path(lease.namespace), body=body))
+    except ApiError as error:
+        if error.status not in (404, 409):
+            raise
+    # Somebody has touched it, perhaps only to look at it with an editor: what counts is whose it is.
+    found = _get(api, lease.namespace)
+    if found is None:
+        raise LeaseLost("the lease was deleted")
+    owner = _holder(found)
+    if owner.identity != lease.holder:
+        raise LeaseLost(f"the lease was taken by {owner.line(clock())}" if owner.identity else "the lease was released")
+    body["metadata"]["resourceVersion"] = found["metadata"]["resourceVersion"]
+    try:
+        return _lease(lease, api.request("PUT", _path(lease.namespace), body=body))
+    except ApiError as error:
+        if error.status in (404, 409):
+            raise LeaseLost("the lease is being changed by somebody else") from error
+        raise
+
+
+def release(api: Api, lease: Lease, *, clock: Callable[[], float] = time.time) -> bool:
+    """Give the lease back; false when it wasn't ours any more. Somebody else's is never touched.
+
+    Raises:
+        ApiError: the API server refuses or doesn't answer; the lease then dies by itself.
+    """
+    found = _get(api, lease.namespace)
+    if found is None or _holder(found).identity != lease.holder:
+        return False
+    body = _body(lease.namespace, "", "", 1, 0.0, clock())
+    body["metadata"]["resourceVersion"] = found["metadata"]["resourceVersion"]
+    try:
+        api.request("PUT", _path(lease.namespace), body=body)
+    except ApiError as error:
+        if error.status in (404, 409):
+            return False
+        raise
+    return True
+
+
+def current(api: Api, namespace: str) -> Holder | None:
+    """Return who holds the lease (alive or not), None when nobody does.
+
+    Raises:
+        ApiError: it can't be read.
+    """
+    found = _get(api, namespace)
+    holder = _holder(found) if found else None
+    return holder if holder and holder.identity else None
+
+
+def _watch(
+    api: Api,
+    namespace: str,
+    found: dict[str, Any],
+    clock: Callable[[], float],
+    monotonic: Callable[[], float],
+    sleep: Callable[[float], None],
+    tell: Callable[[str], None] | None,
+) -> dict[str, Any]:
+    """Return the lease as it is when it is dead or free; raise LeaseHeld when it lives."""
+    owner, now = _holder(found), clock()
+    # A renewal in the future says that the clocks differ, and nothing of the holder.
+    if owner.renewed <= now + _CLOCK_SKEW and now < owner.renewed + owner.ttl:
+        raise LeaseHeld(owner, now)
+    if tell:
+        tell(f"the lease of {owner.line(now)} looks abandoned: watching it for {owner.ttl} s")
+    version, end = found["metadata"]["resourceVersion"], monotonic() + owner.ttl
+    while (left := end - monotonic()) > 0:
+        sleep(min(left, max(owner.ttl / _LOOKS, 0.1)))
+        seen = _get(api, namespace)
+        if seen is None or not _holder(seen).identity:
+            return seen or {}
+        if seen["metadata"]["resourceVersion"] != version:
+            raise LeaseHeld(_holder(seen), clock())
+    return found
+
+
+def _write(
+    api: Api, namespace: str, found: Mapping[str, Any], holder: str, run: str, ttl: int, clock: Callable[[], float]
+) -> Lease:
+    """Put our name on a lease, if it still is as we have ``found`` it (empty: it is gone)."""
+    if not found:
+        return _create(api, namespace, holder, run, ttl, clock)
+    now = clock()
+    body = _body(namespace, holder, run, ttl, now, now)
+    body["metadata"]["resourceVersion"] = found["metadata"]["resourceVersion"]
+    try:
+        answer = api.request("PUT", _path(namespace), body=body)
+    except ApiError as error:
+        if error.status not in (404, 409):
+            raise
+        raise _came_first(api, namespace, error, clock) from error
+    return Lease(namespace, holder, run, ttl, answer["metadata"]["resourceVersion"], now)
+
+
+def _create(api: Api, namespace: str, holder: str, run: str, ttl: int, clock: Callable[[], float]) -> Lease:
+    now = clock()
+    body = _body(namespace, holder, run, ttl, now, now)
+    try:
+        answer = api.request("POST", _path(namespace).rsplit("/", 1)[0], body=body)
+    except ApiError as error:
+        if error.status != 409:
+            raise
+        raise _came_first(api, namespace, error, clock) from error
+    return Lease(namespace, holder, run, ttl, answer["metadata"]["resourceVersion"], now)
+
+
+def _came_first(api: Api, namespace: str, error: ApiError, clock: Callable[[], float]) -> Exception:
+    found = _get(api, namespace)
+    if found is None or not _holder(found).identity:
+        return error  # came, and went again
+    return LeaseHeld(_holder(found), clock())
+
+
+def _make_namespace(api: Api, namespace: str) -> None:
+    """Make the namespace if it is missing. To look first lets a user without the right to make one do without it."""
+    try:
+        api.get(f"/api/v1/namespaces/{namespace}")
+        return
+    except ApiError as error:
+        if error.status != 404:
+            raise
+    labels = {"app.kubernetes.io/managed-by": "friday"}
+    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}}
+    try:
+        api.request("POST", "/api/v1/namespaces", body=body)
+    except ApiError as error:
+        if error.status != 409:
+            raise
+
+
+def _get(api: Api, namespace: str) -> dict[str, Any] | None:
+    try:
+        found: dict[str, Any] = api.get(_path(namespace))
+    except ApiError as error:
+        if error.status == 404:
+            return None
+        raise
+    return found
+
+
+def _holder(found: Mapping[str, Any]) -> Holder:
+    spec, notes = found.get("spec") or {}, found["metadata"].get("annotations") or {}
+    name = spec.get("holderIdentity") or ""
+    who, _, rest = name.partition(":")
+    user, _, host = who.partition("@")
+    pid, _, run = rest.partition(":")
+    ours = bool(host) and pid.isdigit()
+    return Holder(
+        identity=name,
+        user=user if ours else "",
+        host=host if ours else "",
+        pid=int(pid) if ours else 0,
+        run=notes.get(RUN_ANNOTATION) or (run if ours else ""),
+        started=_seconds(notes.get(STARTED_ANNOTATION)),
+        renewed=_seconds(spec.get("renewTime")),
+        ttl=int(spec.get("leaseDurationSeconds") or TTL),
+    )
+
+
+def _body(namespace: str, holder: str, run: str, ttl: int, started: float, now: float) -> dict[str, Any]:
+    annotations = {RUN_ANNOTATION: run, STARTED_ANNOTATION: _micro(started)} if holder else {}
+    return {
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": {
+            "name": NAME,
+            "namespace": namespace,
+            "labels": {"app.kubernetes.io/managed-by": "friday"},
+            "annotations": annotations,
+        },
+        "spec": {
+            "holderIdentity": holder,
+            "leaseDurationSeconds": ttl,
+            "acquireTime": _micro(started) if holder else None,
+            "renewTime": _micro(now),
+        },
+    }
+
+
+def _lease(lease: Lease, answer: Mapping[str, Any]) -> Lease:
+    version = answer["metadata"]["resourceVersion"]
+    return dataclasses.replace(lease, resource_version=version)
+
+
+def _path(namespace: str) -> str:
+    return f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/{NAME}"
+
+
+def _micro(seconds: float) -> str:
+    """MicroTime of the API: RFC 3339 with microseconds."""
+    return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _seconds(micro: str | None) -> float:
+    if not micro:
+        return 0.0
+    # Whole seconds come without a fraction, and fromisoformat knows neither the Z before Python 3.11.
+    text = micro.removesuffix("Z")
+    form = "%Y-%m-%dT%H:%M:%S.%f" if "." in text else "%Y-%m-%dT%H:%M:%S"
+    try:
+        return datetime.datetime.strptime(text, form).replace(tzinfo=datetime.timezone.utc).timestamp()
+    except ValueError:
+        return 0.0
+
+
+def _utc(seconds: float) -> str:
+    return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _span(seconds: float) -> str:
+    whole = max(0, round(seconds))
+    if whole < 120:
+        return f"{whole} s"
+    return f"{whole // 60} min" if whole < 7200 else f"{whole // 3600} h"
