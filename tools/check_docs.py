@@ -25,6 +25,8 @@ COLLECTION = "friday.upgrade"
 DOCUMENTED_AS = {"modules": "module", "action": "module", "callback": "callback"}
 """Folder in plugins/ -> the type under which ansible-doc has it."""
 
+GROUPS = re.compile(r"^\s*(?:- )?(?:hosts|groups?):[^{\n]*$", re.MULTILINE)
+"""Lines that name groups of hosts, which are no variables."""
 VARIABLE = re.compile(r"(?<![\w./-])friday_[a-z0-9_]+(?![\w(./-])")
 
 
@@ -59,7 +61,7 @@ def variable_errors(used: Mapping[str, str], declared: Mapping[str, make_referen
 
 def variables_in(text: str) -> set[str]:
     """Names of Friday's public variables in a YAML or Jinja text."""
-    return set(VARIABLE.findall(text))
+    return set(VARIABLE.findall(GROUPS.sub("", text)))
 
 
 def _used() -> dict[str, str]:

@@ -54,6 +54,8 @@ def test_suboptions_and_choices_are_rendered() -> None:
         ('x: "{{ friday_soak | int }}"', {"friday_soak"}),
         ("friday_canary: node1", {"friday_canary"}),
         ("register: _friday_result", set()),
+        ("- name: x\n  hosts: friday_planned\n    groups: [friday_planned]\n", set()),
+        ("hosts: \"{{ friday_hosts | default('all') }}\"", {"friday_hosts"}),
         ("include_role: name=friday.upgrade.verify", set()),
         ("import_playbook: playbooks/friday_x.yml", set()),
     ],
