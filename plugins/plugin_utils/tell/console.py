@@ -86,11 +86,10 @@ def event_line(
         what = _wave_starts(plan, int(event.data.get("wave", 0))) or what
     tail = _tail(event, plan, progress)
     rest = f"journal line {event.seq}"
-    if not tail:
-        return (head + shorten(what, max(20, width - len(head)), rest)).rstrip()
-    column = width - _TAIL  # where elapsed times stand under each other, as long as what happened is short
-    left = head + shorten(what, max(20, width - len(head) - len(tail) - len(_GAP)), rest)
-    return f"{left:<{column}}{_GAP}{tail}"
+    left = (head + shorten(what, max(20, width - len(head)), rest)).rstrip()
+    if not tail or len(left) + len(_GAP) + len(tail) > width:  # what happened comes before how long it took
+        return left
+    return f"{left:<{width - _TAIL}}{_GAP}{tail}"
 
 
 def _where(event: Event, plan: Plan | None, progress: Progress | None) -> list[str]:

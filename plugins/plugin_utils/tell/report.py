@@ -63,7 +63,7 @@ class Paths:
 
 @dataclass(frozen=True)
 class Bar:
-    """A step on the timeline: offset and width in percent of the run; ``look`` is its CSS class, ``label`` may be empty."""
+    """A step on the timeline: offset and width in percent of the run, CSS class, label (may be empty), tooltip."""
 
     left: str
     width: str
@@ -172,7 +172,8 @@ def _bars(row: view.HostRow, *, first: float, end: float, zone: timezone) -> lis
     for segment in row.segments:
         left, width = (segment.start - first) / span * 100, (segment.end - segment.start) / span * 100
         look = "failed" if segment.failed else _STEP_CLASSES.get(segment.step, "other")
-        title = f"{segment.step}: {clock(segment.start, zone)} to {clock(segment.end, zone)}, {duration(segment.end - segment.start)}"
+        times = f"{clock(segment.start, zone)} to {clock(segment.end, zone)}, {duration(segment.end - segment.start)}"
+        title = f"{segment.step}: {times}"
         label = segment.step if width >= _LABELLED else ""
         bars.append(
             Bar(

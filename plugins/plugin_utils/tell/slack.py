@@ -1,6 +1,6 @@
 # Copyright: Friday contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A message to a chat, in Slack's format: what Slack's incoming webhooks take, and Mattermost, Rocket.Chat and Discord too.
+"""A message to a chat, in Slack's format: what incoming webhooks of Slack take, and those of many others.
 
 Limits: at most 50 blocks; a header 150 characters; a section's text 3,000; a context's element 2,000; the
 ``text`` beside the blocks is what notifications show. All blocks together are refused from about 12,000 characters on
@@ -11,10 +11,11 @@ Limits: at most 50 blocks; a header 150 characters; a section's text 3,000; a co
 from __future__ import annotations
 
 import json
+import re
 import urllib.error
 from collections.abc import Callable, Sequence
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from ansible.module_utils.urls import open_url
 
@@ -81,9 +82,11 @@ def post(
         timeout: seconds for each step of the exchange (connect, answer).
         opener: called as ``ansible.module_utils.urls.open_url``.
     """
-    where = "the chat's webhook"
+    host = _host(url)
+    if not host or not url.lower().startswith(("https://", "http://")):
+        return "the chat's webhook is no http or https address"
+    where = f"the chat's webhook at {host}"
     try:
-        where = f"the chat's webhook at {urlsplit(url).hostname or 'an address without a host'}"
         answer = opener(
             url,
             data=json.dumps(payload).encode(),
@@ -118,22 +121,19 @@ def _describe(error: BaseException, url: str) -> str:
 
 def _redact(text: str, url: str) -> str:
     """``text`` without the URL or any part of it that may be its secret."""
-    try:
-        parts = urlsplit(url)
-        pieces = [
-            parts.path,
-            parts.query,
-            parts.fragment,
-            parts.username or "",
-            parts.password or "",
-            *parts.path.split("/"),
-        ]
-    except ValueError:
-        pieces = []
-    for piece in sorted({url, *pieces}, key=len, reverse=True):
+    parts = {piece for part in (url, unquote(url)) for piece in (part, *re.split(r"[/:@?#&=\[\]]", part))}
+    parts |= {"/" + url.split("://", 1)[-1].partition("/")[2]}
+    for piece in sorted(parts - {_host(url), "http", "https"}, key=lambda p: (-len(p), p)):
         if len(piece) >= 4:
             text = text.replace(piece, "***")
     return text
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:  # no URL at all
+        return ""
 
 
 def _fitting(text: str, room: int) -> str:
@@ -153,7 +153,7 @@ def _context(text: str) -> dict[str, Any]:
 
 
 def _list_block(title: str, lines: Sequence[str]) -> list[dict[str, Any]]:
-    """A section with as many whole lines (600 characters each, or less) as there is room for, saying how many are left out."""
+    """A section with as many whole lines (each well below 1,000 characters) as fit, and how many are left out."""
     if not lines:
         return []
     text = f"*{title}*"
@@ -180,8 +180,8 @@ def _cause_blocks(data: ReportData) -> list[dict[str, Any]]:
     host = f" on `{_code(focus.host)}`" if focus.host else ""
     cause = focus.verdict.cause if focus.verdict else None
     if cause is None:
-        text = f"*Stopped at {_fitting(one_line(focus.step or 'an unknown step'), 80)}{host}*\n{_fitting(clean(focus.message), 1000)}"
-        return [_section(text)]
+        step = _fitting(one_line(focus.step or "an unknown step"), 80)
+        return [_section(f"*Stopped at {step}{host}*\n{_fitting(clean(focus.message), 1000)}")]
     title = "Probable cause" if cause.severity is Severity.FAIL else "What could not be told"
     kernel = ""
     if focus.planned:

@@ -204,7 +204,7 @@ def sentence(data: ReportData) -> str:
 
 
 def focus(data: ReportData) -> Focus | None:
-    """The first host that failed or was held; else the final comparison or the baseline when it is no pass; else None."""
+    """The first host that failed or was held; else the final comparison or the baseline if no pass; else None."""
     for event in data.events:
         if event.kind is EventKind.FAILURE and event.host:
             return _focus_on_host(data, event.host, str(event.data.get("step", "")), str(event.data.get("message", "")))
@@ -227,7 +227,7 @@ def _focus_on_host(data: ReportData, host: str, step: str, message: str) -> Focu
 
 
 def shown_verdict(data: ReportData) -> Verdict | None:
-    """The verdict whose ladder is shown: the one in focus, or of a run without fault the final one (or the baseline)."""
+    """The verdict whose ladder is shown: the one in focus; of a run without fault the final one, or the baseline."""
     about = focus(data)
     return about.verdict if about else data.verdict or data.baseline
 

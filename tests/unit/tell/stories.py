@@ -54,7 +54,7 @@ REFUSAL = (
     "Verifier error: program cil_from_container: load program: argument list too long:",
     "    insn 18044: (bf) r2 = r7",
     "    BPF program is too large. Processed 1000001 insn",
-    "    processed 1000001 insns (limit 1000000) max_states_per_insn 24 total_states 11287 peak_states 514 mark_read 41",
+    "    processed 1000001 insns (limit 1000000) max_states_per_insn 24 total_states 11287 peak_states 514",
 )
 CLUSTER = ClusterSummary("https://10.0.2.2:26443", "v1.36.3", "cilium", 12, 12, 148, 148, 37, 37, 9, 2)
 VERSIONS = {"friday": "0.3.0", "ansible-core": "2.21.5", "python": "3.12.3", "kubernetes": "37.0.2"}
@@ -92,10 +92,15 @@ class Story:
         """A host's way from ``begin`` on, to its end or to the step ``stop``; returns when that is."""
         at = begin
         steps = (
-            ("gate", 2, ""), ("cordon", 1, "cordoned"), ("evict", 34 + 5 * len(host.evictions), "drained"),
-            ("packages", 96, "upgraded"), ("reboot", 131, "rebooted"), ("verify", 64, "verified"),
-            ("soak", soak, "soaked"), ("uncordon", 1, "done"),
-        )  # fmt: skip
+            ("gate", 2, ""),
+            ("cordon", 1, "cordoned"),
+            ("evict", 34 + 5 * len(host.evictions), "drained"),
+            ("packages", 96, "upgraded"),
+            ("reboot", 131, "rebooted"),
+            ("verify", 64, "verified"),
+            ("soak", soak, "soaked"),
+            ("uncordon", 1, "done"),
+        )
         for step, seconds, state in steps:
             self.tell(EventKind.STEP, host.host, at, step=step)
             at += seconds
@@ -111,7 +116,7 @@ class Story:
     def wave(self, wave: Wave, soak: float = 300) -> None:
         """All hosts of a wave, side by side, without fault."""
         self.tell(EventKind.WAVE_STARTED, wave=wave.number)
-        self.at = max(self.host(host, START * 0 + self.at + 3 * i, soak) for i, host in enumerate(wave.hosts)) + 4
+        self.at = max(self.host(host, self.at + 3 * i, soak) for i, host in enumerate(wave.hosts)) + 4
 
     def end(self, outcome: str, message: str = "", **more: Any) -> ReportData:
         """The run is over: the data for its report."""
@@ -120,9 +125,13 @@ class Story:
         ordered = sorted(self.events, key=lambda event: event.time)
         events = tuple(Event(i, e.time, e.run, e.kind, e.host, e.data) for i, e in enumerate(ordered, start=1))
         fields: dict[str, Any] = {
-            "baseline": passing(), "cluster": CLUSTER, "check_layers": CHECK_LAYERS, "versions": VERSIONS,
-            "check": self.check, "journal": f"/var/lib/friday/{RUN}/journal.jsonl",
-        }  # fmt: skip
+            "baseline": passing(),
+            "cluster": CLUSTER,
+            "check_layers": CHECK_LAYERS,
+            "versions": VERSIONS,
+            "check": self.check,
+            "journal": f"/var/lib/friday/{RUN}/journal.jsonl",
+        }
         return ReportData(fold(events), self.plan, events=events, **{**fields, **more})
 
 
@@ -132,30 +141,64 @@ def fleet_plan() -> Plan:
     why = "zone by zone, the canary's zone first"
     return Plan(
         (
-            Wave(1, "canary", "zone-b", "one host first: a worker over a control-plane node, fewest pods to evict", (canary,)),
-            Wave(2, "zone-b 1/1", "zone-b", "the rest of the canary's zone", tuple(
-                planned(f"node{n}", "zone-b", why) for n in (5, 6))),
-            Wave(3, "zone-a 1/2", "zone-a", "4 at a time; etcd keeps its quorum with one member down", tuple(
-                planned(f"node{n}", "zone-a", why, 4 + n) for n in (2, 3, 7, 8))),
-            Wave(4, "zone-a 2/2", "zone-a", "what is left of the zone: a member of etcd, alone", (
-                planned("node1", "zone-a", "control plane, after the zone's workers", 2, seconds=510),)),
-            Wave(5, "zone-c 1/1", "zone-c", "the last zone", tuple(
-                planned(f"node{n}", "zone-c", why, 5) for n in (9, 10, 11, 12))),
+            Wave(1, "canary", "zone-b", "a worker over a control-plane node, fewest pods to evict", (canary,)),
+            Wave(
+                2,
+                "zone-b 1/1",
+                "zone-b",
+                "the rest of the canary's zone",
+                tuple(planned(f"node{n}", "zone-b", why) for n in (5, 6)),
+            ),
+            Wave(
+                3,
+                "zone-a 1/2",
+                "zone-a",
+                "4 at a time; etcd keeps its quorum with one member down",
+                tuple(planned(f"node{n}", "zone-a", why, 4 + n) for n in (2, 3, 7, 8)),
+            ),
+            Wave(
+                4,
+                "zone-a 2/2",
+                "zone-a",
+                "what is left of the zone: a member of etcd, alone",
+                (planned("node1", "zone-a", "control plane, after the zone's workers", 2, seconds=510),),
+            ),
+            Wave(
+                5,
+                "zone-c 1/1",
+                "zone-c",
+                "the last zone",
+                tuple(planned(f"node{n}", "zone-c", why, 5) for n in (9, 10, 11, 12)),
+            ),
         ),
-        seconds=5 * 720, digest="3f9a0c11d2e4b5a697887766554433221100ffeeddccbbaa9988776655443322",
-    )  # fmt: skip
+        seconds=5 * 720,
+        digest="3f9a0c11d2e4b5a697887766554433221100ffeeddccbbaa9988776655443322",
+    )
 
 
 def lab_plan() -> Plan:
     """The lab's three hosts."""
     return Plan(
         (
-            Wave(1, "canary", "zone-c", "one host first", (planned("node3", "zone-c", "a worker, fewest pods to evict (2)", 2),)),
-            Wave(2, "zone-a 1/1", "zone-a", "smallest zone first", (planned("node1", "zone-a", "the zone's only host", 4),)),
+            Wave(
+                1,
+                "canary",
+                "zone-c",
+                "one host first",
+                (planned("node3", "zone-c", "a worker, fewest pods to evict (2)", 2),),
+            ),
+            Wave(
+                2,
+                "zone-a 1/1",
+                "zone-a",
+                "smallest zone first",
+                (planned("node1", "zone-a", "the zone's only host", 4),),
+            ),
             Wave(3, "zone-b 1/1", "zone-b", "the last zone", (planned("node2", "zone-b", "the zone's only host", 5),)),
         ),
-        seconds=2100, digest="a71bd3c09f5e" + "0" * 52,
-    )  # fmt: skip
+        seconds=2100,
+        digest="a71bd3c09f5e" + "0" * 52,
+    )
 
 
 def passed() -> ReportData:
@@ -183,24 +226,54 @@ def incident_verdict() -> Verdict:
         )
 
     cause = fails(
-        Layer.BPF, "bpf-attachments", "program cil_from_container",
+        Layer.BPF,
+        "bpf-attachments",
+        "program cil_from_container",
         f"Kernel {NEW} refused the program cil_from_container: BPF program is too large. Processed 1000001 insn",
-        "attached at tc/ingress of 3 devices (lxc…)", "attached nowhere", *REFUSAL,
-    )  # fmt: skip
+        "attached at tc/ingress of 3 devices (lxc…)",
+        "attached nowhere",
+        *REFUSAL,
+    )
     return Verdict(
         Outcome.FAIL,
         cause,
         (
-            fails(Layer.AGENT, "agent-status", "kube-system/cilium-x2v9k", "a controller fails that did not before:"
-                  " endpoint-1263-regeneration-recovery: regeneration recovery failed", "16/16 healthy", "16/18 healthy"),
-            fails(Layer.ENDPOINTS, "endpoint-states", "node3", "2 of 3 endpoints are not ready", "3 ready", "1 ready, 2 not-ready",
-                  "kube-system/coredns-6c8d7-bx2: not-ready", "friday-lab/store-0: not-ready"),
-            fails(Layer.NETWORK, "node-network", "node1 → 10.42.3.170", "pods on node3 do not answer", "http 200", "no route to host"),
-            Finding(Layer.DNS, "dns", "node3", Severity.UNKNOWN, "no pod on the node could be asked", "answered in 2 ms", ""),
-            fails(Layer.WORKLOADS, "workloads-available", "friday-lab/store", "0 of 1 replicas are available", "1", "0"),
+            fails(
+                Layer.AGENT,
+                "agent-status",
+                "kube-system/cilium-x2v9k",
+                "a controller fails that did not before:"
+                " endpoint-1263-regeneration-recovery: regeneration recovery failed",
+                "16/16 healthy",
+                "16/18 healthy",
+            ),
+            fails(
+                Layer.ENDPOINTS,
+                "endpoint-states",
+                "node3",
+                "2 of 3 endpoints are not ready",
+                "3 ready",
+                "1 ready, 2 not-ready",
+                "kube-system/coredns-6c8d7-bx2: not-ready",
+                "friday-lab/store-0: not-ready",
+            ),
+            fails(
+                Layer.NETWORK,
+                "node-network",
+                "node1 → 10.42.3.170",
+                "pods on node3 do not answer",
+                "http 200",
+                "no route to host",
+            ),
+            Finding(
+                Layer.DNS, "dns", "node3", Severity.UNKNOWN, "no pod on the node could be asked", "answered in 2 ms"
+            ),
+            fails(
+                Layer.WORKLOADS, "workloads-available", "friday-lab/store", "0 of 1 replicas are available", "1", "0"
+            ),
         ),
         checks=tuple(name for name in CHECKS if name not in ("pod-creation", "webhook-endpoints")),
-    )  # fmt: skip
+    )
 
 
 def incident() -> ReportData:
@@ -222,7 +295,7 @@ def incident() -> ReportData:
             + NEW
             + ", or pin the kernel: `apt-mark hold linux-image-cloud-amd64`.",
             "node3 waits, cordoned, on the new kernel; nothing runs there but DaemonSets. Don't uncordon it by hand.",
-            "Run the same command again after the fix: `ansible-playbook -i inventories/lab friday.yml`. It goes on where it stopped.",
+            "Run the same command again after the fix: `ansible-playbook -i inventories/lab friday.yml`. It goes on from there.",
         ),
     )
 
