@@ -41,7 +41,7 @@ class ActionModule(FridayAction):
             evicted += done.evicted
             if not done.done:
                 waiting = "; ".join(f"{pod}: {reason}" for pod, reason in sorted(done.waiting.items()))
-                message = f"not drained within {session.policy.drain_timeout} s: {waiting}"
+                message = f"{host} was not drained within {session.policy.drain_timeout} s: {waiting}"
                 return {"failed": True, "msg": message, "evicted": evicted, "waiting": done.waiting}
         session.tell(EventKind.STATE, host, state=HostState.DRAINED, evicted=evicted)
         return {"changed": bool(evicted), "evicted": evicted}

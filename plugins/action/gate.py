@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils import watch
@@ -38,8 +39,10 @@ class ActionModule(FridayAction):
 
     def _closed(self, session: Session, wave: int, lost: list[str]) -> Problem | None:
         """The reason to keep the wave closed. A cluster that is still settling gets until the deadline."""
-        if keeper.lost(session.path()):
-            return Problem("lock", "was lost to somebody else", "see who holds the Lease, then run Friday again")
+        reason = keeper.lost(Path(session.folder))
+        if reason:
+            return Problem("lock", f"is lost: {reason}", "see who holds the Lease, then run Friday again")
         over = bool(lost or session.record().stop)
-        snapshot, health = watch.settled(session, 0 if over else session.policy.verify_timeout)
+        hosts = {planned.host for each in session.plan().waves if each.number == wave for planned in each.hosts}
+        snapshot, health = watch.settled(session, 0 if over else session.policy.verify_timeout, hosts)
         return gate(session.plan(), session.record(), wave, snapshot, health, lost)

@@ -39,7 +39,7 @@ class ActionModule(FridayAction):
         """Return the session as ``session``; what is wrong so far is in its problems, for the plan to tell."""
         refused = invocation.partial_run(**_how_called())
         if refused:
-            self.show(console.problems(refused))
+            self.show([console.problems_list(refused)])
             return {"failed": True, "msg": "; ".join(problem.line() for problem in refused)}
         variables, problems = self._variables(task_vars)
         policy, wrong = parse_policy(variables)
@@ -50,7 +50,7 @@ class ActionModule(FridayAction):
             run=run,
             folder=str(_state_dir(variables["friday_state_dir"]) / run),
             policy=policy,
-            kubeconfig=_kubeconfig(variables["friday_kubeconfig"]),
+            kubeconfig=variables["friday_kubeconfig"],
             context=variables["friday_context"],
             namespace=variables["friday_namespace"],
             plan_only=arguments["plan_only"] or self._task.check_mode,
@@ -58,7 +58,10 @@ class ActionModule(FridayAction):
         )
         problems += _cluster_problems(session)
         if not problems and not session.plan_only:
-            session = self._lock(session, variables["friday_lease_ttl"])
+            try:
+                session = self._lock(session, variables["friday_lease_ttl"])
+            except keeper.KeeperError as error:
+                return {"failed": True, "msg": str(error)}
         session = _with(session, problems=tuple(problems))
         session.tell(EventKind.RUN_STARTED, holder=session.holder, check=session.plan_only)
         return {"changed": session.recorded, "session": session.data(), "run": run, "policy": to_data(policy)}
@@ -79,12 +82,12 @@ class ActionModule(FridayAction):
         return {**defaults, **valid}, problems
 
     def _lock(self, session: Session, ttl: int) -> Session:
-        """Take the Lease and start the companion that renews it. Raises KubeError when somebody else holds it."""
-        held = lease.take(session.api(), session.namespace, session.holder, session.run, ttl=ttl)
-        folder = session.path("keeper.log").parent
-        companion = keeper.start(
-            folder=folder, lease=held, kubeconfig=session.kubeconfig, context=session.context, watch=os.getppid()
+        """Take the Lease, and start the companion that renews it for as long as ansible-playbook (our parent) lives."""
+        run = os.getppid()
+        held = lease.take(
+            session.api(), session.namespace, session.holder, session.run, ttl=ttl, tell=lambda line: self.show([line])
         )
+        companion = keeper.start(Path(session.folder), held, run, session.kubeconfig, session.context)
         return _with(session, recorded=True, keeper=companion)
 
 
@@ -132,10 +135,6 @@ def _named(text: str, spec: Mapping[str, Any]) -> str:
 def _state_dir(given: str) -> Path:
     default = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "friday"
     return Path(given).expanduser().absolute() if given else default
-
-
-def _kubeconfig(given: str) -> str:
-    return given or os.environ.get("K8S_AUTH_KUBECONFIG") or os.environ.get("KUBECONFIG") or "~/.kube/config"
 
 
 def _cluster_problems(session: Session) -> list[Problem]:

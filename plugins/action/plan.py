@@ -45,7 +45,7 @@ class ActionModule(FridayAction):
         problems = [*session.problems, *unread]
         plan = Plan(waves=())
         try:
-            snapshot = read_snapshot(session.api())
+            snapshot = read_snapshot(session.api(), cni_nodes={target.node for target in targets})
         except KubeError as error:
             problems += [] if error.problem in problems else [error.problem]
         else:
@@ -63,12 +63,10 @@ class ActionModule(FridayAction):
     def _told(self, session: Session, plan: Plan, problems: list[Problem]) -> dict[str, Any]:
         session.save(Problems(tuple(problems)), PROBLEMS_FILE)
         session.save(plan, PLAN_FILE)
-        if problems:
-            self.show(console.problems(problems))
-        else:
+        if not problems:  # those are told by the verdict
             hosts = [planned.host for planned in plan.hosts()]
             session.tell(EventKind.RUN_PLANNED, plan_digest=plan.digest, hosts=hosts, waves=len(plan.waves))
-            self.show(console.plan_table(plan))
+            self.show([console.plan_table(plan)])
         waves = () if session.plan_only or problems else plan.waves
         return {
             "changed": False,

@@ -5,13 +5,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils import ending, watch
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act import cordon, keeper
 from ansible_collections.friday.upgrade.plugins.plugin_utils.action import FridayAction
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.hold import after_failure, lost_hosts
-from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.outcome import outcome
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.outcome import NOTHING_TO_DO, PASS, outcome
 from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import KubeError
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import to_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Finding, Layer, Outcome, Severity, Verdict
@@ -19,7 +20,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Ev
 from ansible_collections.friday.upgrade.plugins.plugin_utils.session import PROBLEMS_FILE, Problems, Session
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import console, report, slack
 
-_GOOD = ("pass", "nothing-to-do", "planned")
+_GOOD = (PASS, NOTHING_TO_DO)
 
 
 class ActionModule(FridayAction):
@@ -33,7 +34,10 @@ class ActionModule(FridayAction):
         self._account_for_lost_hosts(session)
         final = self._final_look(session)
         problems = session.load(Problems, PROBLEMS_FILE) or Problems(session.problems)
-        ended, message = outcome(session.plan(), session.record(), problems.problems, final, session.plan_only)
+        verdicts = ending.host_verdicts(session)
+        ended, message = outcome(
+            session.plan(), session.record(), problems.problems, final, session.plan_only, verdicts
+        )
         session.tell(EventKind.RUN_FINISHED, outcome=ended, message=message)
         data = ending.report_data(session, final)
         paths = report.write_reports(session.folder, data)
@@ -73,7 +77,7 @@ class ActionModule(FridayAction):
         """Give the lock back; what goes wrong with it is told, and the lock expires by itself."""
         if not session.recorded:
             return []
-        problem = keeper.stop(session.path(), session.keeper)
+        problem = keeper.stop(Path(session.folder), session.keeper)
         return [f"the lock was not released ({problem}); it expires by itself"] if problem else []
 
     def _post(self, session: Session, url: str, payload: dict[str, Any]) -> list[str]:

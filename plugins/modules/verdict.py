@@ -31,7 +31,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 outcome:
-  description: C(pass), C(fail), C(inconclusive), C(nothing-to-do) or C(planned).
+  description: C(pass), C(fail), C(inconclusive) or C(nothing-to-do).
   returned: always
   type: str
 report:

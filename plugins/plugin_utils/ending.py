@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 from ansible import release
-from ansible_collections.friday.upgrade.plugins.plugin_utils.decide import compare
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks import CHECKS
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.outcome import advice
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Verdict
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import fold
@@ -27,8 +27,7 @@ def report_data(session: Session, final: Verdict | None = None) -> ReportData:
     record, plan = fold(events), session.plan()
     seen = session.load(Observation, BASELINE_FILE)
     problems = session.load(Problems, PROBLEMS_FILE)
-    verdicts = {host: session.load(Verdict, "hosts", host, "verdict.json") for host in record.hosts}
-    known = {host: verdict for host, verdict in verdicts.items() if verdict}
+    known = host_verdicts(session)
     return ReportData(
         record=record,
         plan=plan,
@@ -39,13 +38,19 @@ def report_data(session: Session, final: Verdict | None = None) -> ReportData:
         verdict=final,
         problems=problems.problems if problems else session.problems,
         advice=advice(plan, record, known),
-        check_layers=compare.check_layers(),
+        check_layers={check.name: int(check.layer) for check in CHECKS},
         versions=_versions(),
         check=session.plan_only,
         utc_offset=time.localtime().tm_gmtoff,
         journal=str(Path(session.folder, journal.FILE_NAME)),
         journal_note=events.torn,
     )
+
+
+def host_verdicts(session: Session) -> dict[str, Verdict]:
+    """The last verdict on each host that was compared, by name in the inventory."""
+    verdicts = {planned.host: session.load(Verdict, "hosts", planned.host, "verdict.json") for planned in session.plan().hosts()}
+    return {host: verdict for host, verdict in verdicts.items() if verdict}
 
 
 def _versions() -> dict[str, str]:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.health import baseline
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Outcome, Verdict
@@ -15,16 +16,17 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.session import BASE
 _PAUSE = 10  # seconds between two looks
 
 
-def settled(session: Session, patience: float) -> tuple[Snapshot, Verdict]:
+def settled(session: Session, patience: float, hosts: Collection[str] = ()) -> tuple[Snapshot, Verdict]:
     """The cluster and its health, as soon as that passes or ``patience`` (seconds) is over. Raises KubeError.
 
-    The facts of the hosts are those of the survey: what is watched here is the cluster.
+    The cluster as a whole is watched, and of the hosts (with their agents) those in ``hosts``, with the facts of the survey.
     """
+    targets = [target for target in session.targets() if target.host in hosts]
     seen = session.load(Observation, BASELINE_FILE)
     deadline = time.monotonic() + patience
     while True:
-        snapshot = read_snapshot(session.api())
-        health = baseline(session.policy, Observation(snapshot, seen.facts if seen else {}), session.targets())
+        snapshot = read_snapshot(session.api(), cni_nodes={target.node for target in targets})
+        health = baseline(session.policy, Observation(snapshot, seen.facts if seen else {}), targets)
         if health.outcome is Outcome.PASS or time.monotonic() >= deadline:
             return snapshot, health
         time.sleep(_PAUSE)
