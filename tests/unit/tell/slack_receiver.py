@@ -6,7 +6,8 @@ It is not Slack. It knows the blocks that Friday sends (header, section, divider
 rules, and the answers that Slack documents for incoming webhooks; a message that breaks a rule is answered with 400
 and ``invalid_payload``, ``invalid_blocks`` or ``no_text``, and the reasons are kept in ``rejected``.
 
-As a program: ``python3 slack_receiver.py [PORT] [FILE]`` prints its URL, and appends what it takes to FILE as JSON lines.
+As a program: ``python3 slack_receiver.py [PORT] [FILE]`` prints its URL, and appends what it takes to FILE
+as JSON lines.
 """
 
 from __future__ import annotations

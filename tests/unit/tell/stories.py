@@ -295,7 +295,7 @@ def incident() -> ReportData:
             + NEW
             + ", or pin the kernel: `apt-mark hold linux-image-cloud-amd64`.",
             "node3 waits, cordoned, on the new kernel; nothing runs there but DaemonSets. Don't uncordon it by hand.",
-            "Run the same command again after the fix: `ansible-playbook -i inventories/lab friday.yml`. It goes on from there.",
+            "Then run the same command again: `ansible-playbook -i inventories/lab friday.yml`. It goes on from there.",
         ),
     )
 

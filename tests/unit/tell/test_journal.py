@@ -175,7 +175,7 @@ def test_a_file_size_limit_is_a_clear_error_and_leaves_no_torn_line(tmp_path: Pa
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> object:
-    """A real file system of 64 KiB; where mounting is not allowed, the test is skipped and the limit above has to do."""
+    """A real file system of 64 KiB; skipped where mounting is not allowed; there the limit above has to do."""
     folder = tmp_path / "disk"
     folder.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)], capture_output=True).returncode:
