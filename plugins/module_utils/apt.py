@@ -15,7 +15,7 @@ from .system import Result, System, Unreadable
 # Inst NAME [INSTALLED] (CANDIDATE ORIGIN... [ARCH]) / Remv NAME [INSTALLED]
 _INST = re.compile(r"^Inst (?P<name>\S+)(?: \[(?P<installed>[^\]]*)\])? \((?P<candidate>\S+)")
 _REMV = re.compile(r"^(?:Remv|Purg) (?P<name>\S+)(?: \[(?P<installed>[^\]]*)\])?")
-_UNMET = re.compile(r"^ (\S+) : (?:Pre)?Depends:")
+_UNMET = re.compile(r"^ (\S+) : (?:Pre)?Depends:", re.MULTILINE)
 _LOCKED = re.compile(r"Could not get lock|Unable to (?:lock|acquire)")
 
 # Nobody is there to answer; nothing but what was asked for is restarted (needrestart(1)).

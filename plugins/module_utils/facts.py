@@ -152,7 +152,7 @@ class Facts:
     def _pending(self) -> list[Change]:
         if self.refresh:
             self.refresh(self._packages)
-        return self._packages.pending(scope_packages(self.scope, self._installed, self.kernel()))
+        return self._packages.pending(scope_packages(self.scope, self._packages, self.kernel()))
 
     @_Once
     def _candidate(self) -> tuple[str, str]:
@@ -228,9 +228,14 @@ def parse_os_release(text: str) -> dict[str, str]:
     return {name.strip(): value.strip().strip("\"'") for name, _equals, value in pairs}
 
 
-def scope_packages(scope: str, installed: Collection[str], kernel: str) -> list[str] | None:
-    """What a package manager is asked to upgrade: None for everything, else the metapackages of the running flavour."""
-    return None if scope == "all" else metapackages(installed, parse_release(kernel).flavour)
+def scope_packages(scope: str, manager: PackageManager, kernel: str) -> list[str] | None:
+    """What a package manager is asked to upgrade: None for everything, else the metapackages of the running flavour.
+
+    Those on hold are left out: to name a package to apt-get is to override its hold.
+    """
+    if scope == "all":
+        return None
+    return metapackages(manager.installed().keys() - set(manager.held()), parse_release(kernel).flavour)
 
 
 def installed_releases(system: System, kernel: str) -> set[str]:

@@ -86,7 +86,7 @@ class Upgrade:
         if broken:
             raise Failed(f"packages are broken before the upgrade: {', '.join(broken)}")
         installed = self.manager.installed()
-        self._packages = scope_packages(self.scope, installed, self.kernel)
+        self._packages = scope_packages(self.scope, self.manager, self.kernel)
         self.changes = self.manager.pending(self._packages)
         comparison = compare(self.expected, self.changes, installed)
         self.differences = comparison.other

@@ -1,0 +1,169 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The whole of the facts, in the shape of the model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.friday.upgrade.plugins.module_utils.facts import SECTIONS, Facts, next_kernel
+from ansible_collections.friday.upgrade.plugins.module_utils.package_manager import Change, Limits, PackageManager
+from ansible_collections.friday.upgrade.plugins.module_utils.system import Result, Unreadable
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import from_data
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import HostFacts, PackageChange
+from tests.unit.modules.fakes import FakeSystem, compare_versions, recorded
+
+OLD, NEW = "6.1.0-50-cloud-amd64", "6.12.107+deb13-cloud-amd64"
+
+
+@pytest.fixture
+def system(tmp_path: Path) -> FakeSystem:
+    files = {
+        "/etc/os-release": 'PRETTY_NAME="Debian GNU/Linux 13 (trixie)"\nID=debian\nVERSION_ID="13"\n# a comment\n',
+        "/proc/sys/kernel/osrelease": f"{OLD}\n",
+        "/proc/sys/kernel/version": "#1 SMP PREEMPT_DYNAMIC Debian 6.1.176-1 (2026-06-22)\n",
+        "/proc/sys/kernel/random/boot_id": "2f1d7a51-6c83-4c0f-94f5-2b0c7f8b1e37\n",
+        "/proc/uptime": "1043.52 2010.11\n",
+        "/proc/mounts": "cgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n",
+        "/sys/kernel/btf/vmlinux": "x",
+        "/var/lib/dpkg/status": "",
+        f"/boot/vmlinuz-{OLD}": "x",
+        "/boot/grub/grub.cfg": "",
+    }
+    system = FakeSystem(tmp_path, files, ("apt-get", "update-grub", "bpftool"))
+    system.answers = {
+        "dpkg --print-architecture": "amd64\n",
+        "dpkg --audit": "",
+        "dpkg --compare-versions": compare_versions,
+        "dpkg-query": recorded("dpkg-query.txt"),
+        "full-upgrade": recorded("trixie-full-upgrade.txt"),
+        "install --only-upgrade linux-image-cloud-amd64": recorded("trixie-kernel.txt"),
+        "bpftool version": "",
+        "-j prog show": recorded("bpftool-prog.json"),
+        "-j net show": recorded("bpftool-net.json"),
+        "-j cgroup tree": recorded("bpftool-cgroup.json"),
+        "journalctl": "[    1.000000] node1 kernel: BUG: x\n",
+        "systemctl list-units": "",
+    }
+    return system
+
+
+def gather(facts: Facts, *sections: str) -> HostFacts:
+    """Through JSON and into the model, as the controller gets it."""
+    return from_data(HostFacts, json.loads(json.dumps(facts.gather("node1", sections or tuple(SECTIONS)))))
+
+
+def test_everything_of_a_node(system: FakeSystem) -> None:
+    facts = gather(Facts(system))
+    assert facts.unknown == {}
+    assert (facts.host, facts.distribution, facts.distribution_version) == ("node1", "debian", "13")
+    assert (facts.kernel, facts.candidate_kernel, facts.candidate_package) == (OLD, NEW, f"linux-image-{NEW}")
+    assert (facts.uptime, facts.boot_loader, facts.btf, facts.reboot_required) == (1043.52, "grub", True, False)
+    assert PackageChange("linux-image-cloud-amd64", "6.1.176-1", "6.12.107-1") in facts.pending
+    assert len(facts.pending) == 5 and len(facts.bpf) == 6 and facts.kernel_log == ("[1.000000] BUG: x",)
+
+
+def test_the_kernel_alone(system: FakeSystem) -> None:
+    facts = gather(Facts(system, scope="kernel"), "packages")
+    assert len(facts.pending) == 3 and facts.candidate_kernel == NEW
+
+
+def test_what_was_not_asked_for_is_unknown(system: FakeSystem) -> None:
+    facts = gather(Facts(system), "reach")
+    assert facts.boot_id and "boot_id" not in facts.unknown
+    assert facts.unknown["pending"] == facts.unknown["bpf"] == "not asked for" and "reach" not in facts.unknown
+    assert system.calls == []
+
+
+def test_what_cannot_be_read_is_unknown_and_hides_nothing_else(system: FakeSystem) -> None:
+    system.answers["full-upgrade"] = Result(100, "", "E: The package cache file is corrupted")
+    system.answers["-j net show"] = '[{"tc": [{}]}]'
+    facts = gather(Facts(system))
+    assert set(facts.unknown) == {"pending", "candidate_kernel", "candidate_package", "bpf"}
+    assert "corrupted" in facts.unknown["candidate_kernel"] and facts.unknown["bpf"].startswith("KeyError")
+    assert facts.held == () and facts.kernel_log
+
+
+def test_lists_that_could_not_be_refreshed_make_the_candidate_unknown(system: FakeSystem) -> None:
+    tried = []
+
+    def refresh(manager: PackageManager) -> None:
+        tried.append(manager)
+        manager.refresh(Limits(0, 1))
+
+    system.answers["update"] = Result(100, "", "E: Failed to fetch the Release file")
+    facts = gather(Facts(system, refresh=refresh), "packages")
+    assert set(facts.unknown) >= {"pending", "candidate_kernel", "candidate_package"}
+    assert "Failed to fetch" in facts.unknown["pending"]
+    assert len(tried) == 1
+
+
+def test_no_package_manager(system: FakeSystem) -> None:
+    system.programs = ()
+    assert "apt" in gather(Facts(system), "packages").unknown["package_manager"]
+
+
+def test_nothing_to_do(system: FakeSystem) -> None:
+    system.answers["full-upgrade"] = "0 upgraded, 0 newly installed, 0 to remove and 0 not upgraded.\n"
+    facts = gather(Facts(system), "packages")
+    assert (facts.pending, facts.candidate_kernel, facts.candidate_package) == ((), OLD, f"linux-image-{OLD}")
+
+
+def test_a_pinned_boot_entry_makes_the_candidate_unknown(system: FakeSystem) -> None:
+    system.write("/etc/default/grub", "GRUB_DEFAULT=2\n")
+    facts = gather(Facts(system), "packages")
+    assert set(facts.unknown) & set(SECTIONS["packages"]) == {"candidate_kernel", "candidate_package"}
+
+
+@pytest.mark.parametrize("why", ["flag", "newer kernel", "newer build"])
+def test_reboot_required(system: FakeSystem, why: str) -> None:
+    if why == "flag":
+        system.write("/run/reboot-required")
+    elif why == "newer kernel":
+        system.write(f"/boot/vmlinuz-{NEW}", "x")
+    else:
+        system.write("/proc/sys/kernel/version", "#1 SMP PREEMPT_DYNAMIC Debian 6.1.170-1 (2026-04-01)\n")
+    assert gather(Facts(system), "packages").reboot_required
+
+
+def test_another_flavours_newer_kernel_is_no_reason_to_reboot(system: FakeSystem) -> None:
+    system.write("/boot/vmlinuz-6.12.107+deb13-amd64", "x")
+    facts = gather(Facts(system), "packages")
+    assert not facts.reboot_required
+
+
+class TestNextKernel:
+    @staticmethod
+    def compare(a: str, b: str) -> int:
+        return 0 if a == b else compare_versions(["", "", a, "lt", b]).rc * 2 - 1
+
+    def test_from_seven_on_two_packages_bring_it(self) -> None:
+        pending = [Change(f"linux-{kind}-7.3.4+deb13-cloud-amd64", "", "7.3.4-1") for kind in ("binary", "image")]
+        assert next_kernel(pending, {OLD}, OLD, self.compare) == "7.3.4+deb13-cloud-amd64"
+
+    def test_ubuntu(self) -> None:
+        pending = [Change("linux-image-5.15.0-128-generic", "", "5.15.0-128.138")]
+        assert next_kernel(pending, {"5.15.0-127-generic"}, "5.15.0-127-generic", self.compare) == "5.15.0-128-generic"
+
+    def test_numbers_are_not_compared_as_text(self) -> None:
+        pending = [Change("linux-image-6.8.0-100-generic", "", "6.8.0-100.1")]
+        assert next_kernel(pending, set(), "6.8.0-99-generic", self.compare) == "6.8.0-100-generic"
+
+    def test_a_kernel_that_is_removed_is_not_started(self) -> None:
+        pending = [Change(f"linux-image-{NEW}", "6.12.107-1", "")]
+        assert next_kernel(pending, {OLD, NEW}, OLD, self.compare) == OLD
+
+    def test_an_older_kernel_changes_nothing(self) -> None:
+        pending = [Change(f"linux-image-{OLD}", "", "6.1.176-1")]
+        assert next_kernel(pending, {NEW}, NEW, self.compare) == NEW
+
+    def test_another_flavour_that_would_come_first(self) -> None:
+        with pytest.raises(Unreadable, match="flavour cloud-amd64"):
+            next_kernel([Change("linux-image-7.3.4+deb13-amd64", "", "7.3.4-1")], {OLD}, OLD, self.compare)
+
+    def test_another_flavour_of_the_same_version_comes_later(self) -> None:
+        pending = [Change(f"linux-image-{release}", "", "6.12.107-1") for release in (NEW, "6.12.107+deb13-amd64")]
+        assert next_kernel(pending, {OLD}, OLD, self.compare) == NEW
