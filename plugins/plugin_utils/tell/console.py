@@ -49,25 +49,34 @@ class Progress:
         return self
 
 
-def remaining(plan: Plan, progress: Progress, now: float) -> float:
-    """Seconds that the rest of the plan is estimated to take at ``now``.
+class Outline:
+    """What the lines of all events need of a plan, worked out once: for 5,000 hosts a plan is too long for every line."""
 
-    Hosts of a wave are worked on together, so a wave takes as long as its slowest host; what the plan's estimate holds
-    beyond that (soaks) is spread over the waves evenly.
-    """
-    if not plan.waves:
-        return 0.0
-    work = {wave.number: max((host.seconds for host in wave.hosts), default=0) for wave in plan.waves}
-    soak = max(0.0, plan.seconds - sum(work.values())) / len(plan.waves)
-    later = sum(seconds + soak for number, seconds in work.items() if number > progress.wave)
-    if progress.wave not in work:
+    def __init__(self, plan: Plan) -> None:
+        count = len(plan.waves)
+        self.waves = {wave.number: f"wave {wave.number}/{count} {one_line(wave.name)}" for wave in plan.waves}
+        self.hosts = {wave.number: tuple(one_line(host.host) for host in wave.hosts) for wave in plan.waves}
+        self.wave_of = {host.host: wave.number for wave in plan.waves for host in wave.hosts}
+        self.wave_width = max(map(len, self.waves.values()), default=0)
+        self.host_width = min(30, max((len(host) for hosts in self.hosts.values() for host in hosts), default=0))
+        # Hosts of a wave are worked on together, so a wave takes as long as its slowest host; what the plan's estimate
+        # holds beyond that (soaks) is spread over the waves evenly.
+        work = {wave.number: max((host.seconds for host in wave.hosts), default=0) for wave in plan.waves}
+        soak = max(0.0, plan.seconds - sum(work.values())) / max(1, count)
+        self.seconds = {number: seconds + soak for number, seconds in work.items()}
+
+
+def remaining(outline: Outline, progress: Progress, now: float) -> float:
+    """Seconds that the rest of the plan is estimated to take at ``now``; never negative."""
+    later = sum(seconds for number, seconds in outline.seconds.items() if number > progress.wave)
+    if progress.wave not in outline.seconds:
         return later
-    return later + max(0.0, work[progress.wave] + soak - (now - progress.wave_started))
+    return later + max(0.0, outline.seconds[progress.wave] - (now - progress.wave_started))
 
 
 def event_line(
     event: Event,
-    plan: Plan | None = None,
+    plan: Plan | Outline | None = None,
     progress: Progress | None = None,
     zone: tzinfo | None = None,
     width: int = WIDTH,
@@ -75,63 +84,43 @@ def event_line(
     """One event in one line: ``16:42:10  wave 2/4 zone-b  node5  reboot      3m12s elapsed, ~2m left``.
 
     Args:
-        plan: for the wave's name and the estimate; without one they are left out.
+        plan: for the wave's name and the estimate; without one they are left out. Who shows many events gives the
+            plan's :class:`Outline`.
         progress: the run so far (:meth:`Progress.after` of all events); for the elapsed time and the estimate.
         zone: time zone of the time of day; None is the machine's own.
+        width: characters; the elapsed time goes first when there is not room for everything.
     """
-    where = _where(event, plan, progress)
-    head = _GAP.join([clock(event.time, zone), *where]) + _GAP
+    outline = Outline(plan) if isinstance(plan, Plan) else plan
+    head = _GAP.join([clock(event.time, zone), *_where(event, outline, progress)]) + _GAP
     what = view.describe_event(event)
-    if event.kind is EventKind.WAVE_STARTED and plan:
-        what = _wave_starts(plan, int(event.data.get("wave", 0))) or what
-    tail = _tail(event, plan, progress)
-    rest = f"journal line {event.seq}"
-    left = (head + shorten(what, max(20, width - len(head)), rest)).rstrip()
-    if not tail or len(left) + len(_GAP) + len(tail) > width:  # what happened comes before how long it took
+    if event.kind is EventKind.WAVE_STARTED and outline:
+        what = "starts: " + ", ".join(outline.hosts.get(int(event.data.get("wave", 0)), ()))
+    tail = _tail(event, outline, progress)
+    left = (head + shorten(what, max(20, width - len(head)), f"journal line {event.seq}")).rstrip()
+    if not tail or len(left) + len(_GAP) + len(tail) > width:
         return left
     return f"{left:<{width - _TAIL}}{_GAP}{tail}"
 
 
-def _where(event: Event, plan: Plan | None, progress: Progress | None) -> list[str]:
+def _where(event: Event, outline: Outline | None, progress: Progress | None) -> list[str]:
     """The columns for wave and host, padded so that they stand under each other all through the run."""
-    names = (
-        {wave.number: f"wave {wave.number}/{len(plan.waves)} {one_line(wave.name)}" for wave in plan.waves}
-        if plan
-        else {}
-    )
-    number = _wave_of(event, plan) or (progress.wave if progress else 0)
-    columns = []
-    if names:
-        columns.append(names.get(number, "").ljust(max(len(name) for name in names.values())))
-    hosts = [one_line(host.host) for host in plan.hosts()] if plan else []
-    longest = max((len(host) for host in hosts), default=0)
-    if event.host:
-        columns.append(one_line(event.host).ljust(min(longest, 30)))
-    return columns
-
-
-def _wave_of(event: Event, plan: Plan | None) -> int:
+    host = one_line(event.host)
+    if outline is None:
+        return [host] if host else []
+    number = progress.wave if progress else 0
     if event.kind is EventKind.WAVE_STARTED:
-        return int(event.data.get("wave", 0))
-    if not plan or not event.host:
-        return 0
-    return next((w.number for w in plan.waves if any(host.host == event.host for host in w.hosts)), 0)
+        number = int(event.data.get("wave", 0))
+    number = outline.wave_of.get(event.host, number)
+    columns = [outline.waves.get(number, "").ljust(outline.wave_width)]
+    return [*columns, host.ljust(outline.host_width)] if host else columns
 
 
-def _wave_starts(plan: Plan, number: int) -> str:
-    wave = next((w for w in plan.waves if w.number == number), None)
-    return "starts: " + ", ".join(one_line(host.host) for host in wave.hosts) if wave else ""
-
-
-def _tail(event: Event, plan: Plan | None, progress: Progress | None) -> str:
-    if (
-        progress is None
-        or not progress.started
-        or event.kind not in (EventKind.STEP, EventKind.STATE, EventKind.WAVE_STARTED)
-    ):
+def _tail(event: Event, outline: Outline | None, progress: Progress | None) -> str:
+    timed = event.kind in (EventKind.STEP, EventKind.STATE, EventKind.WAVE_STARTED)
+    if progress is None or not progress.started or not timed:
         return ""
     elapsed = f"{duration(event.time - progress.started)} elapsed"
-    left = remaining(plan, progress, event.time) if plan and not progress.ended else 0.0
+    left = remaining(outline, progress, event.time) if outline and not progress.ended else 0.0
     return f"{elapsed}, {estimate(left)} left" if left > 0 else elapsed
 
 

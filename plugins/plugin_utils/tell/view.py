@@ -323,23 +323,15 @@ def packages(data: ReportData) -> tuple[PackageRow, ...]:
     if data.plan is None:
         return ()
     planned_only = kind(data) is Kind.PLAN
+    upgraded = {host for host, record in data.record.hosts.items() if record.state in _PACKAGES_IN_PLACE}
+    upgraded |= {e.host for e in data.events if e.kind is EventKind.STATE and e.data.get("state") == HostState.UPGRADED}
     hosts: dict[PackageChange, list[str]] = {}
     for planned in data.plan.hosts():
-        if planned_only or _upgraded(data.record.hosts.get(planned.host), data.events, planned.host):
+        if planned_only or planned.host in upgraded:
             for change in planned.packages:
                 hosts.setdefault(change, []).append(planned.host)
     rows = [PackageRow(change, tuple(names)) for change, names in hosts.items()]
     return tuple(sorted(rows, key=lambda row: (row.change.name, row.change.installed, row.change.candidate)))
-
-
-def _upgraded(record: HostRecord | None, events: Iterable[Event], host: str) -> bool:
-    if record is None:
-        return False
-    if record.state in _PACKAGES_IN_PLACE:
-        return True
-    return any(
-        e.host == host and e.kind is EventKind.STATE and e.data.get("state") == HostState.UPGRADED.value for e in events
-    )
 
 
 def states(data: ReportData) -> tuple[tuple[HostState, tuple[str, ...]], ...]:

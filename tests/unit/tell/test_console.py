@@ -19,9 +19,10 @@ UTC = timezone.utc
 
 def lines_of(name: str, width: int = 120) -> list[str]:
     data, progress, lines = STORIES[name](), Progress(), []
+    outline = console.Outline(data.plan) if data.plan else None
     for event in data.events:
         progress = progress.after(event)
-        lines.append(console.event_line(event, data.plan, progress, UTC, width))
+        lines.append(console.event_line(event, outline, progress, UTC, width))
     return lines
 
 
@@ -49,6 +50,14 @@ def test_an_event_without_a_plan_and_without_progress_is_told_too() -> None:
     assert console.event_line(event, zone=UTC) == "16:00:00  node1  gate"
 
 
+def test_a_plan_and_its_outline_give_the_same_line() -> None:
+    data = incident()
+    for event in data.events:
+        assert data.plan and console.event_line(event, data.plan) == console.event_line(
+            event, console.Outline(data.plan)
+        )
+
+
 def test_hostile_text_moves_no_cursor() -> None:
     event = Event(1, START, RUN, EventKind.NOTE, "n\x1b[2J", {"message": "a\r\nb\x1b]0;title\x07\x08\u202ec"})
     assert console.event_line(event, zone=UTC) == "16:00:00  n  a b\ufffd\ufffdc"
@@ -56,12 +65,13 @@ def test_hostile_text_moves_no_cursor() -> None:
 
 def test_the_estimate_shrinks_with_the_waves_and_ends_with_the_run() -> None:
     plan = fleet_plan()
+    outline = console.Outline(plan)
     first = Progress(started=START, wave=1, wave_started=START)
-    assert console.remaining(plan, first, START) == pytest.approx(plan.seconds)
-    assert console.remaining(plan, first, START + 100) == pytest.approx(plan.seconds - 100)
+    assert console.remaining(outline, first, START) == pytest.approx(plan.seconds)
+    assert console.remaining(outline, first, START + 100) == pytest.approx(plan.seconds - 100)
     last = Progress(started=START, wave=5, wave_started=START + 5000)
-    assert 0 < console.remaining(plan, last, START + 5000) < plan.seconds / 4
-    assert console.remaining(plan, last, START + 50_000) == 0  # late: no estimate is better than a negative one
+    assert 0 < console.remaining(outline, last, START + 5000) < plan.seconds / 4
+    assert console.remaining(outline, last, START + 50_000) == 0  # late: no estimate is better than a negative one
     assert "left" not in lines_of("passed")[-1]
 
 
