@@ -50,7 +50,7 @@ class Progress:
 
 
 class Outline:
-    """What the lines of all events need of a plan, worked out once: for 5,000 hosts a plan is too long for every line."""
+    """What the lines of all events need of a plan, worked out once: going through 5,000 hosts for each is slow."""
 
     def __init__(self, plan: Plan) -> None:
         count = len(plan.waves)
