@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.friday.upgrade.plugins.module_utils.facts import SECTIONS, Facts, next_kernel
+from ansible_collections.friday.upgrade.plugins.module_utils.facts import SECTIONS, Facts, kernel_package, next_kernel
 from ansible_collections.friday.upgrade.plugins.module_utils.package_manager import Change, Limits, PackageManager
 from ansible_collections.friday.upgrade.plugins.module_utils.system import Result, Unreadable
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import from_data
@@ -143,6 +143,10 @@ class TestNextKernel:
     def test_from_seven_on_two_packages_bring_it(self) -> None:
         pending = [Change(f"linux-{kind}-7.3.4+deb13-cloud-amd64", "", "7.3.4-1") for kind in ("binary", "image")]
         assert next_kernel(pending, {OLD}, OLD, self.compare) == "7.3.4+deb13-cloud-amd64"
+
+    def test_the_one_with_the_file_is_named(self) -> None:
+        names = ("linux-base-7.3.4+deb13-amd64", "linux-image-7.3.4+deb13-amd64", "linux-binary-7.3.4+deb13-amd64")
+        assert kernel_package("7.3.4+deb13-amd64", names, ()) == "linux-binary-7.3.4+deb13-amd64"
 
     def test_ubuntu(self) -> None:
         pending = [Change("linux-image-5.15.0-128-generic", "", "5.15.0-128.138")]
