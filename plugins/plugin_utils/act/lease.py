@@ -32,12 +32,17 @@ _LOOKS = 10  # at a lease that may be dead, while its time to live goes by
 
 @dataclass(frozen=True)
 class Lease:
-    """A lease that we hold. ``resource_version`` is that of our last renewal: any other writer changes it."""
+    """A lease that we hold. ``resource_version`` is that of our last renewal: any other writer changes it.
+
+    ``uid`` is that of the object: the API server makes a lease anew that is written to and isn't there (it allows that
+    for leases), but not under another uid.
+    """
 
     namespace: str
     holder: str
     run: str
     ttl: int
+    uid: str
     resource_version: str
     started: float
 
@@ -69,9 +74,9 @@ class LeaseHeld(KubeError):
     """Another Friday holds the lease, and lives. ``holder`` says who."""
 
     def __init__(self, holder: Holder, now: float) -> None:
-        super().__init__(
-            Problem("lock", f"another Friday is at work on this cluster: {holder.line(now)}", "wait until it has ended")
-        )
+        message = f"another Friday is at work on this cluster: {holder.line(now)}"
+        advice = f"wait until it has ended; a killed one's lock expires {holder.ttl} s after its last renewal"
+        super().__init__(Problem("lock", message, advice))
         self.holder = holder
 
 
@@ -121,7 +126,7 @@ def renew(api: Api, lease: Lease, *, clock: Callable[[], float] = time.time) -> 
         ApiError: the API server refuses or doesn't answer; the lease may still be ours.
     """
     body = _body(lease.namespace, lease.holder, lease.run, lease.ttl, lease.started, clock())
-    body["metadata"]["resourceVersion"] = lease.resource_version
+    body["metadata"].update(uid=lease.uid, resourceVersion=lease.resource_version)
     try:
         return _lease(lease, api.request("PUT", _path(lease.namespace), body=body))
     except ApiError as error:
@@ -132,9 +137,9 @@ def renew(api: Api, lease: Lease, *, clock: Callable[[], float] = time.time) -> 
     if found is None:
         raise LeaseLost("the lease was deleted")
     owner = _holder(found)
-    if owner.identity != lease.holder:
+    if owner.identity != lease.holder or found["metadata"]["uid"] != lease.uid:
         raise LeaseLost(f"the lease was taken by {owner.line(clock())}" if owner.identity else "the lease was released")
-    body["metadata"]["resourceVersion"] = found["metadata"]["resourceVersion"]
+    body["metadata"].update(_version(found))
     try:
         return _lease(lease, api.request("PUT", _path(lease.namespace), body=body))
     except ApiError as error:
@@ -153,7 +158,7 @@ def release(api: Api, lease: Lease, *, clock: Callable[[], float] = time.time) -
     if found is None or _holder(found).identity != lease.holder:
         return False
     body = _body(lease.namespace, "", "", 1, 0.0, clock())
-    body["metadata"]["resourceVersion"] = found["metadata"]["resourceVersion"]
+    body["metadata"].update(_version(found))
     try:
         api.request("PUT", _path(lease.namespace), body=body)
     except ApiError as error:
@@ -209,14 +214,15 @@ def _write(
         return _create(api, namespace, holder, run, ttl, clock)
     now = clock()
     body = _body(namespace, holder, run, ttl, now, now)
-    body["metadata"]["resourceVersion"] = found["metadata"]["resourceVersion"]
+    body["metadata"].update(_version(found))
     try:
         answer = api.request("PUT", _path(namespace), body=body)
     except ApiError as error:
         if error.status not in (404, 409):
             raise
         raise _came_first(api, namespace, error, clock) from error
-    return Lease(namespace, holder, run, ttl, answer["metadata"]["resourceVersion"], now)
+    meta = answer["metadata"]
+    return Lease(namespace, holder, run, ttl, meta["uid"], meta["resourceVersion"], now)
 
 
 def _create(api: Api, namespace: str, holder: str, run: str, ttl: int, clock: Callable[[], float]) -> Lease:
@@ -228,7 +234,8 @@ def _create(api: Api, namespace: str, holder: str, run: str, ttl: int, clock: Ca
         if error.status != 409:
             raise
         raise _came_first(api, namespace, error, clock) from error
-    return Lease(namespace, holder, run, ttl, answer["metadata"]["resourceVersion"], now)
+    meta = answer["metadata"]
+    return Lease(namespace, holder, run, ttl, meta["uid"], meta["resourceVersion"], now)
 
 
 def _came_first(api: Api, namespace: str, error: ApiError, clock: Callable[[], float]) -> Exception:
@@ -302,6 +309,11 @@ def _body(namespace: str, holder: str, run: str, ttl: int, started: float, now: 
             "renewTime": _micro(now),
         },
     }
+
+
+def _version(found: Mapping[str, Any]) -> dict[str, str]:
+    """What makes a write apply to the very object that was read, and to no later state of it."""
+    return {"uid": found["metadata"]["uid"], "resourceVersion": found["metadata"]["resourceVersion"]}
 
 
 def _lease(lease: Lease, answer: Mapping[str, Any]) -> Lease:

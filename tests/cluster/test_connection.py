@@ -1,0 +1,151 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Connecting: every way in which it can fail says what is wrong; missing rights are named, all at once."""
+
+from __future__ import annotations
+
+import base64
+import json
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import (
+    NEEDS,
+    Api,
+    ApiError,
+    KubeError,
+    check_rights,
+    connect,
+)
+from tests.cluster.conftest import Cluster, free_port
+from tests.cluster.pki import Authority, kubeconfig
+from tests.cluster.things import Things, wait_until
+
+
+def refusal(path: Path, **options: float) -> str:
+    with pytest.raises(KubeError) as caught:
+        connect(str(path), **options)  # type: ignore[arg-type]
+    return caught.value.problem.line()
+
+
+def test_connects_and_knows_who_it_is(cluster: Cluster, admin: Path) -> None:
+    api = connect(str(admin))
+    assert (api.server, api.version, api.user) == (cluster.server, "v1.36.3", "admin")
+
+
+def test_expired_certificate(cluster: Cluster) -> None:
+    line = refusal(cluster.kubeconfig(expired=True))
+    assert line.startswith("friday_kubeconfig: the client certificate expired on 20")
+
+
+def test_expired_token(cluster: Cluster, tmp_path: Path) -> None:
+    parts = (json.dumps(part).encode() for part in ({"alg": "RS256"}, {"exp": 1700000000}, {}))
+    token = ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts)
+    path = kubeconfig(tmp_path / "config", cluster.server, cluster.authority.ca, token)
+    assert "the token expired on 2023-11-14 22:13 UTC" in refusal(path)
+
+
+def test_credentials_of_another_cluster(cluster: Cluster, tmp_path: Path) -> None:
+    stranger = Authority(tmp_path / "pki").certificate("admin", organization="system:masters")
+    path = kubeconfig(tmp_path / "config", cluster.server, cluster.authority.ca, stranger)
+    assert f"{cluster.server} does not accept its credentials (401)" in refusal(path)
+
+
+def test_no_credentials(cluster: Cluster, tmp_path: Path) -> None:
+    path = kubeconfig(tmp_path / "config", cluster.server, cluster.authority.ca, None)
+    assert "it has no credentials that" in refusal(path)
+    assert "system:anonymous" in refusal(path)
+
+
+def test_server_of_another_authority(cluster: Cluster, tmp_path: Path) -> None:
+    other = Authority(tmp_path / "pki")
+    path = kubeconfig(tmp_path / "config", cluster.server, other.ca, other.certificate("admin"))
+    assert "the server's certificate can't be trusted: " in refusal(path)
+
+
+def test_server_under_another_name(cluster: Cluster, tmp_path: Path) -> None:
+    pair = cluster.authority.certificate("admin", organization="system:masters")
+    path = kubeconfig(tmp_path / "config", f"https://localhost:{cluster.port}", cluster.authority.ca, pair)
+    assert "the server's certificate can't be trusted: Hostname mismatch" in refusal(path)
+
+
+def test_nobody_listens(cluster: Cluster, tmp_path: Path) -> None:
+    pair = cluster.authority.certificate("admin")
+    path = kubeconfig(tmp_path / "config", f"https://127.0.0.1:{free_port()}", cluster.authority.ca, pair)
+    assert "can't connect: Connection refused" in refusal(path)
+
+
+def test_a_server_that_never_answers(cluster: Cluster, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        pair = cluster.authority.certificate("admin")
+        server = f"https://127.0.0.1:{silent.getsockname()[1]}"
+        path = kubeconfig(tmp_path / "config", server, cluster.authority.ca, pair)
+        began = time.monotonic()
+        assert "no answer in time" in refusal(path, timeout=0.5)
+        assert time.monotonic() - began < 5
+
+
+def test_a_name_that_is_none(cluster: Cluster, tmp_path: Path) -> None:
+    pair = cluster.authority.certificate("admin")
+    path = kubeconfig(tmp_path / "config", "https://kube.invalid:6443", cluster.authority.ca, pair)
+    assert "the name of the server can't be resolved" in refusal(path, timeout=2)
+
+
+def test_a_server_that_is_no_api_server(cluster: Cluster, admin: Path) -> None:
+    api = connect(str(admin))
+    with pytest.raises(ApiError, match="not JSON"):
+        api.get("/readyz")
+
+
+def test_every_missing_right_is_named_at_once(cluster: Cluster, things: Things) -> None:
+    api = connect(str(cluster.kubeconfig("intern", organization="")))
+    problems = check_rights(api, things.namespace)
+    # No agents: what is needed for them alone is not missed. The namespace exists, but the intern may not know.
+    assert len(problems) == len([need for need in NEEDS if need.where not in ("agents", "cilium")])
+    lines = "\n".join(problem.line() for problem in problems)
+    assert "rights of intern: may not create pods/eviction in the whole cluster (needed to drain)" in lines
+    assert (
+        f"may not update leases.coordination.k8s.io in namespace {things.namespace} (needed to hold the lock)" in lines
+    )
+    assert '{"apiGroups": [""], "resources": ["pods/eviction"], "verbs": ["create"]}' in lines
+
+
+def test_one_missing_right_is_named_alone(cluster: Cluster, things: Things, friday: Path) -> None:
+    user = f"{things.namespace}-nearly"
+    api = connect(str(cluster.kubeconfig(user, organization="")))
+    things.grant(user, user, [need.rule() for need in NEEDS if (need.verb, need.resource) != ("patch", "nodes")])
+    wait_until(lambda: len(check_rights(api, things.namespace)) == 1)
+    assert "may not patch nodes in the whole cluster" in check_rights(api, things.namespace)[0].line()
+
+
+def test_rights_for_the_agents_are_needed_where_they_are(cluster: Cluster, things: Things) -> None:
+    things.daemon_set("cilium", {"k8s-app": "cilium"})
+    api = connect(str(cluster.kubeconfig("intern", organization="")))
+    # Who may not see the agents, is told that; who may, is asked for the rest.
+    assert not any("pods/exec" in problem.message for problem in check_rights(api, things.namespace))
+    rule = {"apiGroups": ["apps"], "resources": ["daemonsets"], "verbs": ["list"]}
+    things.grant(f"{things.namespace}-list", "intern", [rule])
+    wait_until(lambda: any("pods/exec" in problem.message for problem in check_rights(api, things.namespace)))
+    lines = "\n".join(problem.line() for problem in check_rights(api, things.namespace))
+    assert f"may not create pods/exec in namespace {things.namespace} (needed to ask the network agents)" in lines
+    assert "may not list ciliumendpoints.cilium.io in the whole cluster" in lines
+
+
+def test_a_refused_request_names_the_right(cluster: Cluster, things: Things) -> None:
+    api = connect(str(cluster.kubeconfig("intern", organization="")))
+    with pytest.raises(ApiError) as caught:
+        api.get("/api/v1/nodes")
+    assert caught.value.status == 403
+    assert 'User "intern" cannot list resource "nodes"' in caught.value.problem.line()
+
+
+def test_lists_are_read_page_by_page(api: Api, things: Things) -> None:
+    node = things.node("a")["metadata"]["name"]
+    for number in range(5):
+        things.pod(f"p{number}", node)
+    path = "/api/v1/pods"
+    names = [item["metadata"]["name"] for item in api.items(path, page=2, fieldSelector=f"spec.nodeName={node}")]
+    assert sorted(names) == ["p0", "p1", "p2", "p3", "p4"]
