@@ -94,11 +94,15 @@ def drains(policy: Policy, snapshot: Snapshot, nodes: Iterable[str]) -> dict[str
 
 
 class _Budgets:
-    """Finds the budgets of a pod without trying all: most select by one label's value, which is looked up."""
+    """Finds the budgets of a pod without trying all: most select by one label's value, which is looked up.
+
+    Pods of one workload have the same labels, and so the same budgets, which are found once.
+    """
 
     def __init__(self, budgets: Iterable[DisruptionBudget]):
         self._by_label: dict[tuple[str, str, str], list[DisruptionBudget]] = defaultdict(list)
         self._others: dict[str, list[DisruptionBudget]] = defaultdict(list)
+        self._found: dict[tuple[str, tuple[tuple[str, str], ...]], list[DisruptionBudget]] = {}
         for budget in sorted(budgets, key=full_name):
             wanted = next((r for r in budget.selector if r.operator == "In"), None)
             for value in set(wanted.values) if wanted else ():
@@ -107,7 +111,13 @@ class _Budgets:
                 self._others[budget.namespace].append(budget)
 
     def of(self, pod: Pod) -> list[DisruptionBudget]:
-        candidates = list(self._others.get(pod.namespace, ()))
+        labels = (pod.namespace, tuple(pod.labels.items()))
+        if labels not in self._found:
+            self._found[labels] = self._find(pod)
+        return self._found[labels]
+
+    def _find(self, pod: Pod) -> list[DisruptionBudget]:
+        candidates = [*self._others.get(pod.namespace, ())]
         for key, value in pod.labels.items():
             candidates += self._by_label.get((pod.namespace, key, value), ())
         return sorted((budget for budget in candidates if selects(budget, pod)), key=full_name)
@@ -131,7 +141,7 @@ def _drain(policy: Policy, budgets: _Budgets, pods: Collection[Pod]) -> Drain:
     stay: list[tuple[Pod, str]] = []
     obstacles: list[Obstacle] = []
     disruptions: Counter[str] = Counter()
-    for pod in sorted(pods, key=full_name):
+    for pod in sorted(pods, key=lambda pod: (pod.namespace, pod.name)):
         reason = _stays(pod)
         if reason:
             stay.append((pod, reason))
@@ -143,8 +153,9 @@ def _drain(policy: Policy, budgets: _Budgets, pods: Collection[Pod]) -> Drain:
             obstacles += forbidden
             continue
         evict.append(pod)
-        disruptions.update(full_name(budget) for budget in guards)
-        obstacles += [obstacle for budget in guards for obstacle in _held_up(pod, budget)]
+        for budget in guards:
+            disruptions[full_name(budget)] += 1
+            obstacles += _held_up(pod, budget)
     return Drain(tuple(evict), tuple(stay), tuple(obstacles), dict(disruptions))
 
 
@@ -160,18 +171,22 @@ def _stays(pod: Pod) -> str:
 
 def _forbidden(policy: Policy, pod: Pod, guards: Collection[DisruptionBudget]) -> list[Obstacle]:
     """Why this pod is not evicted at all; waiting heals none of these."""
-    name, found = full_name(pod), []
+    found = []
     if not pod.owner_kind and not policy.evict_unmanaged:
         message = "is not set, and the pod has no controller that would start it again"
-        found.append(Obstacle(name, "friday_evict_unmanaged", message, "set it to true, or move the pod", True))
+        found.append(
+            Obstacle(full_name(pod), "friday_evict_unmanaged", message, "set it to true, or move the pod", True)
+        )
     if pod.local_storage and not policy.delete_emptydir_data:
         message = "is not set, and eviction deletes the pod's emptyDir volumes"
-        found.append(Obstacle(name, "friday_delete_emptydir_data", message, "set it to true if that is no loss", True))
+        found.append(
+            Obstacle(full_name(pod), "friday_delete_emptydir_data", message, "set it to true if that is no loss", True)
+        )
     if len(guards) > 1 and not _ignores_budgets(pod):
         # The Eviction API answers 500 to this, whatever the budgets allow.
         cause = ", ".join(full_name(budget) for budget in guards)
         message = "select the pod together, and the Eviction API takes no more than one budget"
-        found.append(Obstacle(name, cause, message, "let one budget select it", True))
+        found.append(Obstacle(full_name(pod), cause, message, "let one budget select it", True))
     return found
 
 
@@ -185,14 +200,14 @@ def _held_up(pod: Pod, budget: DisruptionBudget) -> list[Obstacle]:
         return []
     if not pod.ready and budget.current_healthy >= budget.desired_healthy > 0:
         return []  # unhealthyPodEvictionPolicy IfHealthyBudget, the default: it takes nothing from the budget
+    if budget.disruptions_allowed > 0:
+        return []
     name, cause = full_name(pod), full_name(budget)
     if 0 < budget.expected_pods <= budget.desired_healthy:
         message = f"never allows a disruption: it wants {budget.desired_healthy} of {budget.expected_pods} pods healthy"
         return [Obstacle(name, cause, message, "add a replica, or change the budget", True)]
-    if budget.disruptions_allowed <= 0:
-        message = (
-            f"allows no disruption now: {budget.current_healthy} of {budget.expected_pods} pods are healthy, "
-            f"{budget.desired_healthy} have to be"
-        )
-        return [Obstacle(name, cause, message, "wait for its pods, or repair them")]
-    return []
+    message = (
+        f"allows no disruption now: {budget.current_healthy} of {budget.expected_pods} pods are healthy, "
+        f"{budget.desired_healthy} have to be"
+    )
+    return [Obstacle(name, cause, message, "wait for its pods, or repair them")]

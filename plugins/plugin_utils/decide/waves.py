@@ -289,8 +289,8 @@ class _Packing:
     def _take(self, rest: Sequence[_Candidate], limit: int) -> tuple[list[_Candidate], str]:
         members = [rest[0]]
         load = Counter(rest[0].drain.disruptions)
-        refusal = ""
-        for host in rest[1 : limit + LOOKAHEAD]:
+        refusal = self._goes_alone(rest[0])
+        for host in () if refusal else rest[1 : limit + LOOKAHEAD]:
             if len(members) == limit:
                 break
             refused = self._refuses(members, load, host)
@@ -304,17 +304,22 @@ class _Packing:
             return members, f"{_count(len(members), 'host')}, not {limit}: {refusal}"
         return members, f"{_count(limit, 'host')} at a time by friday_wave_sizes; the last of the zone"
 
-    def _refuses(self, members: Sequence[_Candidate], load: Mapping[str, int], host: _Candidate) -> str:
-        """Why ``host`` cannot go together with ``members``; empty when it can."""
+    def _goes_alone(self, host: _Candidate) -> str:
+        """Why nothing can go together with ``host``; empty when something may."""
         if self._blind:
-            return f"one at a time, {' and '.join(self._blind)} could not be read"
+            return f"{' and '.join(self._blind)} could not be read"
+        return self._exceeded(host.drain.disruptions)
+
+    def _refuses(self, members: Sequence[_Candidate], load: Mapping[str, int], host: _Candidate) -> str:
+        """Why ``host`` cannot go together with ``members``, which exceed nothing; empty when it can."""
         if host.control_plane and any(member.control_plane for member in members):
             return "one node of the control plane at a time"
-        # The first member went in unchecked: what it exceeds alone, nobody may make worse.
-        for budget in sorted(load.keys() | host.drain.disruptions.keys()):
-            allowed, together = self._allowed[budget], load.get(budget, 0) + host.drain.disruptions.get(budget, 0)
-            if together > allowed:
-                return f"{budget} allows {_count(allowed, 'disruption')}"
+        return self._exceeded({name: load.get(name, 0) + count for name, count in host.drain.disruptions.items()})
+
+    def _exceeded(self, disruptions: Mapping[str, int]) -> str:
+        for budget, count in disruptions.items():
+            if count > self._allowed[budget]:
+                return f"{budget} allows {_count(self._allowed[budget], 'disruption')}"
         return ""
 
 

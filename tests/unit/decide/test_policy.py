@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pytest
+
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.policy import parse_policy, unknown_names
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
+
+
+def problems_of(**variables):
+    return parse_policy(variables)[1]
+
+
+def test_nothing_set_is_the_default_policy():
+    assert parse_policy({}) == (Policy(), ())
+    assert parse_policy({"friday_soak": None, "friday_kubeconfig": "x"}) == (Policy(), ())
+
+
+def test_every_field_of_the_policy_can_be_set():
+    policy, problems = parse_policy(
+        {
+            "friday_canary": "node2",
+            "friday_only": ["node2", "node3", "node2"],
+            "friday_wave_sizes": [1, "25%"],
+            "friday_packages": "kernel",
+            "friday_reboot": "always",
+            "friday_soak": 30,
+            "friday_soak_interval": 10,
+            "friday_drain_timeout": 1,
+            "friday_upgrade_timeout": 2,
+            "friday_reboot_timeout": 3,
+            "friday_verify_timeout": 4,
+            "friday_on_failure": "hold",
+            "friday_ignore_workloads": ["ci/*"],
+            "friday_delete_emptydir_data": True,
+            "friday_evict_unmanaged": True,
+            "friday_min_free_root_mib": 1,
+            "friday_min_free_boot_mib": 0,
+        }
+    )
+    expected = Policy(
+        canary="node2", only=("node2", "node3"), wave_sizes=("1", "25%"), packages="kernel", reboot="always", soak=30,
+        soak_interval=10, drain_timeout=1, upgrade_timeout=2, reboot_timeout=3, verify_timeout=4,
+        ignore_workloads=("ci/*",), delete_emptydir_data=True, evict_unmanaged=True,
+        min_free_root=1024**2, min_free_boot=0,
+    )  # fmt: skip
+    assert (policy, problems) == (expected, ())
+    same = {field.name for field in fields(Policy) if getattr(policy, field.name) == field.default}
+    assert same == {"on_failure"}, "a field that keeps its default here is not proven to be read"
+
+
+def test_the_strings_of_the_command_line_are_understood():
+    policy, problems = parse_policy(
+        {"friday_soak": "120", "friday_evict_unmanaged": "yes", "friday_only": "a, b", "friday_wave_sizes": "1,25%"}
+    )
+    assert not problems
+    assert (policy.soak, policy.evict_unmanaged, policy.only) == (120, True, ("a", "b"))
+    assert policy.wave_sizes == ("1", "25%")
+    assert parse_policy({"friday_wave_sizes": 3})[0].wave_sizes == ("3",)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("friday_wave_sizes", []),
+        ("friday_wave_sizes", [0]),
+        ("friday_wave_sizes", ["-1"]),
+        ("friday_wave_sizes", ["0%"]),
+        ("friday_wave_sizes", ["101%"]),
+        ("friday_wave_sizes", [1.5]),
+        ("friday_wave_sizes", ["all"]),
+        ("friday_wave_sizes", [4, 2]),
+        ("friday_wave_sizes", ["50%", "10%"]),
+        ("friday_wave_sizes", [True]),
+        ("friday_wave_sizes", {"a": 1}),
+        ("friday_soak", -1),
+        ("friday_soak", "15m"),
+        ("friday_soak", True),
+        ("friday_soak", 7 * 24 * 3600 + 1),
+        ("friday_soak_interval", 0),
+        ("friday_drain_timeout", 0),
+        ("friday_upgrade_timeout", 1.5),
+        ("friday_reboot_timeout", ""),
+        ("friday_verify_timeout", []),
+        ("friday_packages", "kernels"),
+        ("friday_reboot", "never"),
+        ("friday_reboot", False),
+        ("friday_on_failure", "rollback"),
+        ("friday_canary", ["node1"]),
+        ("friday_only", [["node1"]]),
+        ("friday_ignore_workloads", ["minecraft"]),
+        ("friday_ignore_workloads", ["a/b/c"]),
+        ("friday_delete_emptydir_data", "perhaps"),
+        ("friday_evict_unmanaged", 2),
+        ("friday_min_free_root_mib", -1),
+        ("friday_min_free_boot_mib", "1G"),
+    ],
+)
+def test_a_wrong_value_names_its_variable_and_what_to_write(name, value):
+    policy, problems = parse_policy({name: value})
+    assert [problem.subject for problem in problems] == [name]
+    assert f"write for example {name}: " in problems[0].fix
+    assert "it is " in problems[0].message
+    assert policy == Policy()
+
+
+def test_all_errors_come_at_once():
+    found = problems_of(friday_soak="x", friday_wave_sizes=[], friday_packages="none", friday_evict_unmanaged="?")
+    names = ["friday_evict_unmanaged", "friday_packages", "friday_soak", "friday_wave_sizes"]
+    assert sorted(problem.subject for problem in found) == names
+
+
+def test_relations():
+    assert problems_of(friday_canary="a", friday_only=["b"])[0].subject == "friday_canary"
+    assert problems_of(friday_soak=60, friday_soak_interval=90)[0].subject == "friday_soak_interval"
+    assert not problems_of(friday_soak=0, friday_soak_interval=90)
+
+
+def test_a_short_soak_shortens_the_default_interval():
+    policy, problems = parse_policy({"friday_soak": 20, "friday_soak_interval": 60})
+    assert (policy.soak_interval, problems) == (20, ())
+
+
+def test_a_name_that_looks_like_ours_is_found():
+    known = ["friday_soak", "friday_canary"]
+    found = unknown_names(["friday_sock", "friday_soak", "soak", "friday-canary", "friday_xyzzy"], known)
+    assert [(problem.subject, problem.fix) for problem in found] == [
+        ("friday-canary", "did you mean friday_canary?"),
+        ("friday_sock", "did you mean friday_soak?"),
+        ("friday_xyzzy", "remove it, or give a variable of your own another prefix"),
+    ]

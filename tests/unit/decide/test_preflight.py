@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.preflight import preflight
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import FileSystem
+from tests.unit.decide.fleets import CURL, NEW, OLD, budget, fleet, pod
+
+ZONES = {"node1": "zone-a", "node2": "zone-b", "node3": "zone-c"}
+BASE = fleet(ZONES)
+MIB = 1024**2
+
+
+def problems_of(some):
+    return [(problem.subject, problem.message) for problem in preflight(*some.arguments())]
+
+
+def of_host(**changes):
+    return problems_of(BASE.with_facts("node2", **changes))
+
+
+def room(**free):
+    return tuple(FileSystem(mount, 10**12, mib * MIB) for mount, mib in free.items())
+
+
+def test_a_good_fleet_and_one_with_nothing_to_do_have_no_problem():
+    assert problems_of(BASE) == []
+    idle = BASE
+    for host in ZONES:
+        idle = idle.with_facts(host, kernel=NEW, pending=(), file_systems=(), boot_loader="none")
+    assert problems_of(idle.with_snapshot(pods=(pod("a", "node1", owner_kind=""),))) == []
+
+
+def test_all_problems_come_at_once():
+    some = BASE.with_facts("node1", broken=("dpkg",)).with_facts("node2", file_systems=()).with_policy(canary="node9")
+    some.facts.pop("node3")
+    assert [subject for subject, _ in problems_of(some)] == ["friday_canary", "node1", "node2", "node2", "node3"]
+
+
+def test_a_host_that_was_not_read_and_fields_that_could_not_be():
+    some = BASE.with_facts("node1")
+    some.facts.pop("node1")
+    assert problems_of(some) == [("node1", "was not read")]
+    assert of_host(unknown={"pending": "apt failed", "held": "apt failed", "raid": "x"}) == [
+        ("node2", "could not be read (pending, held): apt failed")
+    ]
+    assert "kernel" in of_host(unknown={"*": "no answer"})[0][1]
+
+
+def test_bpf_is_needed_where_cilium_is():
+    some = BASE.with_facts("node2", unknown={"bpf": "no bpftool"})
+    assert problems_of(some) == []
+    assert problems_of(some.with_snapshot(cni="cilium")) == [("node2", "could not be read (bpf): no bpftool")]
+
+
+@pytest.mark.parametrize(
+    ("free", "message"),
+    [
+        ({"/": 2047, "/boot": 256}, "2047 MiB are free on /, 2048 have to be (friday_min_free_root_mib)"),
+        ({"/": 2048, "/boot": 255}, "255 MiB are free on /boot, 256 have to be (friday_min_free_boot_mib)"),
+        ({"/boot": 256}, "0 MiB are free on /, 2048 have to be (friday_min_free_root_mib)"),
+    ],
+)
+def test_full_disks(free, message):
+    assert of_host(file_systems=room(**free)) == [("node2", message)]
+
+
+def test_room_that_is_enough():
+    assert of_host(file_systems=room(**{"/": 2048, "/boot": 256})) == []
+    assert of_host(file_systems=room(**{"/": 2048})) == [], "/boot is a folder of /"
+    little = room(**{"/": 2048, "/boot": 1})
+    assert of_host(file_systems=little, candidate_kernel=OLD, pending=(CURL,)) == [], "no kernel goes there"
+    assert "free space" in of_host(unknown={"file_systems": "df"})[0][1]
+
+
+def test_packages_that_matter():
+    assert "broken packages: libc6, mdadm" in of_host(broken=("mdadm", "libc6"))[0][1]
+    assert of_host(held=("kubelet", "linux-image-amd64")) == [], "a hold on what is not to be changed is kept"
+    assert "holds packages that are to be upgraded: curl" in of_host(held=("kubelet", "curl"))[0][1]
+    kernel = BASE.with_policy(packages="kernel").with_facts("node2", held=("curl", "linux-image-amd64"))
+    assert problems_of(kernel) == [("node2", "holds packages that are to be upgraded: linux-image-amd64")]
+    assert "no package manager" in of_host(package_manager="")[0][1]
+
+
+def test_a_kernel_that_nothing_would_boot():
+    assert of_host(boot_loader="none") == [("node2", f"has no boot loader that would start kernel {NEW}")]
+    assert of_host(boot_loader="none", candidate_kernel=OLD) == []
+
+
+def test_another_machine_than_the_node():
+    some = BASE.with_node("node2", boot_id="another")
+    assert problems_of(some)[0][1].startswith("is another machine than the node node2")
+    assert problems_of(some.with_node("node2", ready=None)) == [], "its node may not have told its boot id yet"
+    assert problems_of(BASE.with_node("node2", boot_id="boot-node2")) == []
+
+
+def test_two_hosts_that_are_one_machine():
+    assert of_host(boot_id="boot-node1") == [("node1", "is the same machine as node2 (one boot id)")]
+
+
+def test_names_that_are_no_hosts():
+    found = preflight(*BASE.with_policy(canary="nod1", only=("node1", "xyz")).arguments())
+    assert [(p.subject, p.fix) for p in found] == [
+        ("friday_canary", "did you mean node1?"),
+        ("friday_only", "name a host of the inventory"),
+    ]
+
+
+def test_hosts_outside_of_only_are_not_looked_at():
+    some = BASE.with_facts("node2", broken=("x",)).with_snapshot(pods=(pod("a", "node2", owner_kind=""),))
+    assert len(problems_of(some)) == 2
+    assert problems_of(some.with_policy(only=("node1",))) == []
+
+
+def test_drains_that_are_certain_to_fail():
+    pods = (
+        *(pod(f"bare{i}", "node1", "x", owner_kind="") for i in range(7)),
+        pod("cache", "node2", "y", local_storage=True),
+        pod("web", "node3"),
+    )
+    found = problems_of(BASE.with_snapshot(pods=pods, budgets=(budget("web", 0, desired_healthy=3),)))
+    assert [subject for subject, _ in found] == ["default/web", "friday_delete_emptydir_data", "friday_evict_unmanaged"]
+    assert "default/bare4 on node1 and 2 more" in found[2][1]
+    assert problems_of(BASE.with_snapshot(pods=pods[-1:], budgets=(budget("web", 0),))) == [], "that one may heal"
+
+
+def test_resources_that_could_not_be_read():
+    assert problems_of(BASE.with_snapshot(unknown={"budgets": "403"})) == [("budgets", "could not be read: 403")]
