@@ -4,16 +4,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks import CHECKS
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.check import (
     Check,
     Context,
-    described,
-    unread,
 )
-from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.view import find_agent
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.diagnose import diagnose
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Finding, Severity, Verdict
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
@@ -54,7 +51,7 @@ def compare(
         if reason := check.skip(before, after, context):
             message = f"{check.name} was not asked: {reason}"
             findings.append(check.finding(Severity.INFO, context.node, message))
-        elif missing := list(_missing(check, before, after, context)):
+        elif missing := check.missing(before, after, context):
             findings.append(_unknown(check, context, missing))
         else:
             asked.append(check.name)
@@ -67,14 +64,6 @@ def _reboot_planned(before: Observation, host: str, target_kernel: str, policy: 
     if policy.reboot == "always" or facts is None:
         return True
     return facts.reboot_required or facts.kernel != target_kernel
-
-
-def _missing(check: Check, before: Observation, after: Observation, context: Context) -> Iterator[str]:
-    """What a check needs and does not have, with the reason, as text."""
-    for need in check.needs:
-        for when, observation in (("before", before), ("after", after)):
-            if reason := unread(need, observation, context.host, find_agent(observation.snapshot, context.node)):
-                yield f"{described(need)} could not be read {when} the upgrade: {reason}"
 
 
 def _unknown(check: Check, context: Context, missing: list[str]) -> Finding:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.check import CILIUM, described, unread
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.check import described, may_be_cilium, unread
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.cni import readiness
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.lines import group_refusals
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.view import (
@@ -58,7 +58,7 @@ def baseline(policy: Policy, observation: Observation, targets: Sequence[Target]
     asked: dict[str, None] = {}
     agents = {agent.node: agent for agent in observation.snapshot.agents}
     for rule in _RULES:
-        if rule.cilium_only and observation.snapshot.cni != CILIUM:
+        if rule.cilium_only and not may_be_cilium(observation.snapshot):
             message = f"{rule.name} was not asked: the cluster's network is not Cilium"
             findings.append(rule.finding(Severity.INFO, "the cluster", message))
             continue
@@ -164,8 +164,9 @@ def _kernel_log(question: _Question) -> Iterator[Finding]:
 
 def _refusals(question: _Question) -> Iterator[Finding]:
     """A refusal in the log of an agent that is fine by now is history; else it is why the agent is not."""
-    agent, node = question.agent, question.target.node
-    suffering = bool(agent.failing_controllers) or not agent.ready or any(map(_broken, agent.endpoints))
+    node = question.target.node
+    agent = question.agents.get(node, AgentStatus(node))  # that there is none is the next rule's
+    suffering = bool(agent.error or agent.failing_controllers or not agent.ready) or any(map(_broken, agent.endpoints))
     for refusal, lines in group_refusals(agent.refusals).values():
         message = f"{refusal.subject} was refused by the kernel of {node}: {refusal.reason}"
         yield (question.fail if suffering else question.warn)(f"{refusal.subject} on {node}", message, *lines)
@@ -288,7 +289,7 @@ _RULES = (
     _Rule(Layer.HOST, "host-answers", ("facts",), _nothing_more, of_hosts=True),
     _Rule(Layer.KERNEL, "kernel-raid", ("facts.raid",), _raid, of_hosts=True),
     _Rule(Layer.KERNEL, "kernel-log", ("facts.kernel_log",), _kernel_log, of_hosts=True),
-    _Rule(Layer.BPF, "bpf-verifier", ("agents",), _refusals, of_hosts=True, cilium_only=True),
+    _Rule(Layer.BPF, "bpf-verifier", (), _refusals, of_hosts=True, cilium_only=True),
     _Rule(Layer.BPF, "bpf-host-programs", ("facts.bpf",), _programs, of_hosts=True, cilium_only=True),
     _Rule(Layer.AGENT, "agent-ready", ("agents",), _agents, of_hosts=True, cilium_only=True),
     _Rule(Layer.AGENT, "agent-controllers", ("agents",), _controllers, of_hosts=True, cilium_only=True),

@@ -92,7 +92,8 @@ def test_a_restart_is_planned_without_a_new_kernel(facts, policy, planned):
         ("[  20.1] watchdog: BUG: soft lockup - CPU#0 stuck for 22s! [apt:812]", Severity.WARN),
         ("[  20.1] rcu: INFO: rcu_sched self-detected stall on CPU", Severity.WARN),
         ("[  20.1] I/O error, dev fd0, sector 0 op 0x0:(READ)", Severity.WARN),
-        ("[  20.1] ACPI BIOS Error (bug): Failure creating named object", Severity.WARN),
+        ("[  20.1] Extension MARK revision 0 not supported, missing kernel module?", Severity.FAIL),
+        ("[  20.1] WARNING: CPU: 0 PID: 71 at net/core/dev.c:3219 skb_warn_bad_offload", Severity.WARN),
     ],
 )
 def test_new_lines_of_the_kernel_log(line, severity):
@@ -133,6 +134,8 @@ def test_a_raid_that_was_degraded_before_and_one_that_synchronises():
 def test_failed_units_are_a_warning():
     finding = note(lab.with_facts(WELL, failed_units=("smartd.service",)), "failed-units")
     assert finding.severity is Severity.WARN and "smartd.service" in finding.message
+    unasked = note(lab.with_facts(WELL, unknown={"failed_units": "not asked for"}), "failed-units")
+    assert unasked.severity is Severity.INFO and "not asked for" in unasked.message
 
 
 # -- BPF
@@ -161,6 +164,18 @@ def test_a_refusal_that_was_there_before_is_a_note():
     before = lab.with_agent(BEFORE, refusals=(lab.REFUSED,))
     assert "as before" in note(lab.with_agent(WELL, refusals=(lab.REFUSED,)), "bpf-verifier", before=before).message
     only(lab.with_agent(WELL, refusals=(lab.REFUSED_IN_POD,)), "bpf-verifier", before=before)
+
+
+def test_a_refusal_counts_when_the_agent_does_not_answer():
+    verdict = lab.judge(BEFORE, lab.with_agent(WELL, refusals=(lab.REFUSED,), error="timed out"))
+    assert (verdict.outcome, verdict.cause.check) == (Outcome.FAIL, "bpf-verifier")
+
+
+def test_refusals_as_observe_hands_them_on():
+    reason = "BPF program is too large. Processed 1000001 insn"
+    line = f"program cil_from_netdev: load program: argument list too long: {reason}"
+    message = only(lab.with_agent(WELL, refusals=(line,)), "bpf-verifier").message
+    assert message.endswith(f"+deb13-cloud-amd64: {reason}")
 
 
 def test_a_refusal_without_a_program():
@@ -227,6 +242,14 @@ def test_agent_not_ready_and_in_another_state():
     assert only(lab.with_agent(WELL, state="Failure"), "agent-ready").after == "Failure"
     only(lab.with_agent(WELL, state=""), "agent-ready", Severity.UNKNOWN)
     assert note(lab.with_agent(WELL, version="1.16.0"), "agent-ready").severity is Severity.INFO
+
+
+def test_a_pod_that_ran_before_the_restart_has_no_address():
+    finding, unprobed = lab.bad(lab.judge(BEFORE, lab.with_pod(WELL, "logs-2", pod_ip="")))
+    assert finding.check == "pod-sandboxes" and "is Running without an address" in finding.message
+    assert (unprobed.check, unprobed.severity, unprobed.subject) == ("node-network", Severity.UNKNOWN, "pods of node2")
+    initialising = lab.with_pod(WELL, "logs-2", pod_ip="", phase="Pending", waiting="PodInitializing")
+    assert "pod-sandboxes" in lab.names(lab.judge(BEFORE, initialising))
 
 
 def test_a_failing_controller_is_known_by_its_name_without_the_number():
@@ -314,9 +337,8 @@ def test_nodes_are_ready_unless_friday_works_on_them():
 
 
 def test_a_pod_hangs_in_container_creating():
-    after = lab.with_pod(WELL, "logs-2", waiting="ContainerCreating")
-    after = lab.with_facts(after, "node1", reach=WELL.facts["node1"].reach)
-    assert only(after, "pod-sandboxes").subject == "monitoring/logs-2"
+    finding = only(lab.with_pod(WELL, "logs-2", waiting="ContainerCreating"), "pod-sandboxes")
+    assert "monitoring/logs-2 on node2 is ContainerCreating" in finding.message
     host = lab.with_pod(WELL, "cilium-2", waiting="ContainerCreating")
     assert lab.judge(BEFORE, host).outcome is Outcome.PASS
 
@@ -339,6 +361,16 @@ def test_one_more_of_a_group_fails():
     )
     assert only(lab.with_facts(WELL, reach=reach), "node-network").after == "1 of 2 answered"
     assert note(lab.with_facts(WELL, reach=reach), "node-network", before=lab.with_facts(BEFORE, reach=reach))
+
+
+def test_a_group_of_which_nothing_is_left_fails_however_few_are_asked():
+    def others(*answers):
+        return tuple(Reach("ping", f"10.42.9.{i}", ok, name="pods on other nodes") for i, ok in enumerate(answers))
+
+    before = lab.with_facts(BEFORE, reach=others(True, False))
+    assert only(lab.with_facts(WELL, reach=others(False)), "node-network", before=before).after == "0 of 1 answered"
+    none = lab.with_facts(BEFORE, reach=others(False))
+    assert note(lab.with_facts(WELL, reach=others(False)), "node-network", before=none)
 
 
 def test_the_peer_reaches_the_node_no_longer():
@@ -460,6 +492,23 @@ def test_without_cilium_its_checks_are_not_asked_and_that_is_said():
     assert skipped == {check.name for check in CHECKS if check.cilium_only} | {"bpf-host-programs", "bpf-pod-programs"}
 
 
+def test_a_network_that_could_not_be_told_is_not_taken_for_another():
+    def untold(observation):
+        unknown = {"cni": "403 Forbidden"}
+        return lab.with_snapshot(observation, cni="", agents=(), endpoints=(), unknown=unknown)
+
+    verdict = lab.judge(untold(BEFORE), untold(WELL))
+    assert verdict.outcome is Outcome.INCONCLUSIVE and "agent-ready" in lab.names(verdict)
+
+
+def test_a_host_that_did_not_answer_at_all():
+    after = lab.with_facts(WELL, unknown={"*": "unreachable: timed out"}, kernel="", boot_id="", bpf=(), reach=())
+    verdict = lab.judge(BEFORE, after)
+    assert (verdict.outcome, verdict.cause.layer) == (Outcome.INCONCLUSIVE, Layer.HOST)
+    assert "timed out" in verdict.cause.message
+    assert {check.name for check in CHECKS if any("facts" in n for n in check.needs)} <= lab.names(verdict)
+
+
 def test_cilium_that_is_no_longer_seen_is_missing_evidence():
     verdict = lab.judge(BEFORE, lab.with_snapshot(WELL, cni="", agents=()))
     assert verdict.outcome is Outcome.INCONCLUSIVE
@@ -484,3 +533,9 @@ def test_an_empty_cluster_has_nothing_to_say():
 def test_workloads_that_are_new_are_not_judged():
     new = lab.with_snapshot(WELL, workloads=(*WELL.snapshot.workloads, Workload("Deployment", "x", "new", 2, 0)))
     assert lab.judge(BEFORE, new).outcome is Outcome.PASS
+
+
+@pytest.mark.parametrize(("field", "check"), [("kernel", "kernel-release"), ("boot_id", "kernel-boot")])
+def test_what_is_empty_was_not_read_even_if_it_is_so_twice(field, check):
+    same = lab.with_facts(BEFORE, **{field: ""})
+    only(same, check, Severity.UNKNOWN, before=same, target_kernel=lab.OLD, reboot=False)

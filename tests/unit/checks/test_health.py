@@ -145,6 +145,16 @@ def test_a_refusal_that_the_agent_got_over_is_history():
     assert verdict.outcome is Outcome.PASS and any(note.check == "bpf-verifier" for note in verdict.notes)
 
 
+def test_a_refusal_counts_when_the_agent_does_not_answer():
+    verdict = judge(lab.with_agent(HEALTHY, refusals=(lab.REFUSED,), error="timed out"))
+    assert (verdict.outcome, verdict.cause.check) == (Outcome.FAIL, "bpf-verifier")
+
+
+def test_a_network_that_could_not_be_told_is_not_taken_for_another():
+    observation = lab.with_snapshot(HEALTHY, cni="", agents=(), endpoints=(), unknown={"cni": "403 Forbidden"})
+    assert judge(observation).outcome is Outcome.INCONCLUSIVE
+
+
 def test_without_cilium_its_rules_are_not_asked():
     facts = {host: replace(f, bpf=(), unknown={"bpf": "no bpftool"}) for host, f in HEALTHY.facts.items()}
     verdict = judge(Observation(replace(HEALTHY.snapshot, cni="", agents=(), endpoints=()), facts))

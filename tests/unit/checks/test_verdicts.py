@@ -76,7 +76,7 @@ def test_the_incident_is_told_from_its_cause_upwards():
 
 
 def test_the_incident_with_an_agent_that_cannot_be_asked_is_still_the_programs():
-    verdict = lab.judge(BEFORE, lab.with_agent(INCIDENT, error="daemon unreachable"))
+    verdict = lab.judge(BEFORE, lab.with_agent(INCIDENT, error="daemon unreachable", refusals=()))
     assert (verdict.outcome, verdict.cause.check) == (Outcome.FAIL, "bpf-host-programs")
     assert "bpf-verifier" in lab.names(verdict)
 
@@ -145,7 +145,7 @@ def test_the_diagnosis_loses_nothing_and_orders_by_layer(some):
 # -- for every observation
 
 RESOURCES = ("nodes", "pods", "workloads", "endpoints", "webhooks", "api_services", "agents")
-FACTS = ("kernel", "boot_id", "kernel_log", "btf", "raid", "failed_units", "bpf", "reach")
+FACTS = ("kernel", "boot_id", "kernel_log", "btf", "raid", "bpf", "reach")
 
 # Each makes one thing of an observation bad, as it is seen in real clusters.
 FAULTS = {

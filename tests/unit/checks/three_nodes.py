@@ -155,7 +155,7 @@ def _facts(host: str, pods: tuple[Pod, ...], reach: tuple[Reach, ...]) -> HostFa
         btf=True,
         raid=(RaidArray("md0", "active raid1", 2, 2),),
         bpf=_programs(pods, host, "aa"),
-        kernel_log=("[    1.104477] ACPI BIOS Error (bug): could not resolve [\\_SB.PCI0], AE_NOT_FOUND",),
+        kernel_log=("[    1.104477] WARNING: CPU: 0 PID: 1 at arch/x86/kernel/apic/apic.c:2",),
         reach=reach,
     )
 
@@ -234,10 +234,7 @@ def incident(before: Observation | None = None) -> Observation:
         endpoints=(AgentEndpoint(1263, "", "not-ready", "Warning", "Error while rewriting endpoint BPF program"),),
         refusals=(REFUSED, REFUSED),
     )
-    pods = tuple(
-        replace(p, ready=False, waiting="ContainerCreating", pod_ip="") if p.name == "logs-2" else p
-        for p in well.snapshot.pods
-    )
+    pods = tuple(replace(p, ready=False, pod_ip="") if p.name == "logs-2" else p for p in well.snapshot.pods)
     snapshot = replace(
         well.snapshot,
         agents=(agent,),

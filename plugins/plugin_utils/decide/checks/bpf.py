@@ -7,13 +7,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.check import CILIUM, Check, Context
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.check import Check, Context, may_be_cilium
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.lines import (
     group_refusals,
     is_verifier,
     new_lines,
 )
-from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.view import agent_of, facts_of, network_pods
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.view import (
+    agent_of,
+    facts_of,
+    find_agent,
+    network_pods,
+)
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Finding, Layer, Severity
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import BpfAttachment
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Observation
@@ -35,9 +40,15 @@ class VerifierRefusals(Check):
     needs = ("agents",)
     cilium_only = True
 
+    def missing(self, before: Observation, after: Observation, context: Context) -> list[str]:
+        """A refusal that was seen counts, even if the agent that logged it did not answer."""
+        agent = find_agent(after.snapshot, context.node)
+        return [] if agent and agent.refusals else super().missing(before, after, context)
+
     def compare(self, before: Observation, after: Observation, context: Context) -> Iterator[Finding]:
         """Compare refusals by program and reason."""
-        known = group_refusals(agent_of(before.snapshot, context.node).refusals)
+        old = find_agent(before.snapshot, context.node)
+        known = group_refusals(old.refusals if old else ())
         facts = after.facts.get(context.host)
         kernel = (facts.kernel if facts else "") or context.target_kernel
         for key, (refusal, lines) in group_refusals(agent_of(after.snapshot, context.node).refusals).items():
@@ -74,7 +85,7 @@ class _Attachments(Check):
     def skip(self, before: Observation, after: Observation, context: Context) -> str:
         """No programs of anybody: nothing to compare."""
         facts = before.facts.get(context.host)
-        if CILIUM in (before.snapshot.cni, after.snapshot.cni) or (facts and facts.bpf):
+        if may_be_cilium(before.snapshot, after.snapshot) or (facts and facts.bpf):
             return ""
         return "the cluster's network is not Cilium, and no BPF program was attached before"
 

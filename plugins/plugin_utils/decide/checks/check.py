@@ -9,11 +9,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.view import find_agent
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Finding, Layer, Severity
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import AgentStatus, Observation
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import AgentStatus, Observation, Snapshot
 
 CILIUM = "cilium"
+ALL_FIELDS = "*"  # in HostFacts.unknown: the host did not answer at all
 
 
 @dataclass(frozen=True)
@@ -54,9 +56,18 @@ class Check(ABC):
     def skip(self, before: Observation, after: Observation, context: Context) -> str:
         """Say why the question does not arise in this cluster, or return an empty string."""
         # Cilium that was there before and is no longer seen is missing evidence, not another cluster.
-        if self.cilium_only and CILIUM not in (before.snapshot.cni, after.snapshot.cni):
+        if self.cilium_only and not may_be_cilium(before.snapshot, after.snapshot):
             return "the cluster's network is not Cilium"
         return ""
+
+    def missing(self, before: Observation, after: Observation, context: Context) -> list[str]:
+        """Say what of ``needs`` is not known, with the reasons; empty when the comparison can be made."""
+        return [
+            f"{described(need)} could not be read {when} the upgrade: {reason}"
+            for need in self.needs
+            for when, seen in (("before", before), ("after", after))
+            if (reason := unread(need, seen, context.host, find_agent(seen.snapshot, context.node)))
+        ]
 
     @abstractmethod
     def compare(self, before: Observation, after: Observation, context: Context) -> Iterable[Finding]:
@@ -77,6 +88,11 @@ class Check(ABC):
         return Finding(self.layer, self.name, subject, severity, message, before, after, evidence, lasting)
 
 
+def may_be_cilium(*snapshots: Snapshot) -> bool:
+    """True unless it is known that none of the snapshots has Cilium."""
+    return any(snapshot.cni == CILIUM or "cni" in snapshot.unknown for snapshot in snapshots)
+
+
 def unread(need: str, observation: Observation, host: str, agent: AgentStatus | None) -> str:
     """Say why ``need`` (see :class:`Check`) is not known in ``observation``; empty when it is known.
 
@@ -89,8 +105,9 @@ def unread(need: str, observation: Observation, host: str, agent: AgentStatus | 
         facts = observation.facts.get(host)
         if facts is None:
             return "the host was not read"
-        if name in facts.unknown:
-            return facts.unknown[name] or "no reason given"
+        for field in (name, ALL_FIELDS):
+            if field in facts.unknown:
+                return facts.unknown[field] or "no reason given"
         # A release or boot id is never empty: an empty one was not read, whatever the reader says.
         return "nothing was read" if name and getattr(facts, name) == "" else ""
     if need in observation.snapshot.unknown:

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.check import Check, Context
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.view import (
-    CREATING,
     in_work,
+    without_sandbox,
     workload_of,
 )
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Finding, Layer, Severity
@@ -40,7 +40,7 @@ class NodeReady(Check):
 
 
 class PodSandboxes(Check):
-    """No pod on the node hangs in ContainerCreating: with a broken CNI plugin the sandbox is tried for ever."""
+    """No pod on the node hangs without a sandbox: with a broken CNI plugin it is tried for ever."""
 
     layer = Layer.CNI
     name = "pod-sandboxes"
@@ -48,12 +48,12 @@ class PodSandboxes(Check):
 
     def compare(self, before: Observation, after: Observation, context: Context) -> Iterator[Finding]:
         """Compare by workload. Pods on the host's own network need no CNI; volumes can hold up a pod as well."""
-        known = {workload_of(pod) for pod in _creating(before.snapshot, context.node)}
-        for pod in _creating(after.snapshot, context.node):
+        known = {workload_of(pod) for pod in _stuck(before.snapshot, context.node)}
+        for pod in _stuck(after.snapshot, context.node):
             if workload_of(pod) not in known:
-                name = f"{pod.namespace}/{pod.name}"
-                message = f"pod {name} on {context.node} hangs in {CREATING}: its network or its volumes are not set up"
-                yield self.finding(Severity.FAIL, name, message, after=CREATING)
+                name, state = f"{pod.namespace}/{pod.name}", pod.waiting or f"{pod.phase} without an address"
+                message = f"pod {name} on {context.node} is {state}: its network or its volumes are not set up"
+                yield self.finding(Severity.FAIL, name, message, after=state)
 
 
 def readiness(node: Node | None) -> str:
@@ -65,9 +65,5 @@ def readiness(node: Node | None) -> str:
     return "is Ready" if node.ready else "is not Ready"
 
 
-def _creating(snapshot: Snapshot, node: str) -> list[Pod]:
-    return [
-        pod
-        for pod in snapshot.pods
-        if pod.node == node and pod.waiting == CREATING and not pod.host_network and not pod.terminating
-    ]
+def _stuck(snapshot: Snapshot, node: str) -> list[Pod]:
+    return [pod for pod in snapshot.pods if pod.node == node and without_sandbox(pod)]

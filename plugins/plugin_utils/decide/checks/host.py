@@ -24,8 +24,8 @@ class HostAnswers(Check):
 
     def compare(self, before: Observation, after: Observation, context: Context) -> Iterator[Finding]:
         """Compare the lists of broken packages."""
-        known = set(facts_of(before, context.host).broken)
-        broken = [package for package in facts_of(after, context.host).broken if package not in known]
+        old, new = facts_of(before, context.host), facts_of(after, context.host)
+        broken = [] if "broken" in old.unknown else [package for package in new.broken if package not in old.broken]
         if broken:
             yield self.finding(
                 Severity.FAIL,

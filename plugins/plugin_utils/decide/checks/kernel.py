@@ -123,13 +123,14 @@ class FailedUnits(Check):
 
     layer = Layer.KERNEL
     name = "failed-units"
-    needs = ("facts.failed_units",)
+    needs = ("facts",)  # it fails nothing, so that it need not be known either
 
     def compare(self, before: Observation, after: Observation, context: Context) -> Iterator[Finding]:
         """Compare the lists of failed units."""
-        known = set(facts_of(before, context.host).failed_units)
-        failed = [unit for unit in facts_of(after, context.host).failed_units if unit not in known]
-        if failed:
+        old, new = facts_of(before, context.host), facts_of(after, context.host)
+        if reason := old.unknown.get("failed_units") or new.unknown.get("failed_units"):
+            yield self.finding(Severity.INFO, context.host, f"failed units were not compared: {reason}")
+        elif failed := [unit for unit in new.failed_units if unit not in old.failed_units]:
             yield self.finding(Severity.WARN, context.host, f"failed since the upgrade: {listed(failed)}")
 
 

@@ -9,8 +9,10 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.check import Check, Context
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.view import ignored, own_network, workload_of
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Finding, Severity
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import Reach
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Observation
 
 _PEER = "a surviving peer"
@@ -35,8 +37,9 @@ def compare_probes(
     old, new = _groups(kinds, before, context), _groups(kinds, after, context)
     for group, probes in new.items():
         failed = [probe for probe in probes if not probe.ok]
-        failed_before = sum(not probe.ok for probe in old.get(group, ()))
-        if failed and len(failed) <= failed_before:
+        failed_before = [probe for probe in old.get(group, ()) if not probe.ok]
+        all_failed = len(failed) == len(probes) and len(failed_before) < len(old.get(group, ()))
+        if failed and len(failed) <= len(failed_before) and not all_failed:
             yield check.finding(Severity.WARN, group.name, f"{_sentence(group)} fails as it did before")
         elif failed:
             yield check.finding(
@@ -49,7 +52,7 @@ def compare_probes(
             )
     for group, probes in old.items():
         if group not in new and any(probe.ok for probe in probes):
-            if _pods_are_gone(probes, before, after):
+            if _pods_are_gone(probes, before, after, context.policy):
                 message = f"{_sentence(group)} could not be compared: no such pod is there now"
                 yield check.finding(Severity.INFO, group.name, message)
             else:
@@ -78,18 +81,18 @@ def _addresses(observation: Observation, context: Context) -> re.Pattern[str]:
     return re.compile(rf"(?<![\w.:-])(?:{'|'.join(re.escape(name) for name in sorted(names))})(?![\w.-])")
 
 
-def _pods_are_gone(probes: list[Reach], before: Observation, after: Observation) -> bool:
+def _pods_are_gone(probes: list[Reach], before: Observation, after: Observation, policy: Policy) -> bool:
     """True when the probes looked at pods, and the nodes of these have no pod with a network of its own any more.
 
     So it is on a drained node. A pod that is there without being ready does not excuse the missing probe.
     """
     pods = {pod.pod_ip: pod for pod in before.snapshot.pods if pod.pod_ip and not pod.host_network}
-    if "pods" in after.snapshot.unknown or not all(probe.target in pods for probe in probes):
+    addresses = {probe.target.rpartition("@")[2] for probe in probes}  # dns: name@server
+    if not addresses <= pods.keys():
         return False
-    nodes = {pods[probe.target].node for probe in probes}
-    finished = ("Succeeded", "Failed")
+    nodes = {pods[address].node for address in addresses}
     return not any(
-        pod.node in nodes and not pod.host_network and not pod.terminating and pod.phase not in finished
+        pod.node in nodes and own_network(pod) and not ignored(policy, pod.namespace, workload_of(pod)[2])
         for pod in after.snapshot.pods
     )
 

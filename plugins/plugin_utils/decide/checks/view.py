@@ -60,10 +60,22 @@ def ignored(policy: Policy, namespace: str, name: str) -> bool:
     return any(fnmatch.fnmatchcase(f"{namespace}/{name}", glob) for glob in policy.ignore_workloads)
 
 
+def own_network(pod: Pod) -> bool:
+    """True for a pod, neither ended nor ending, that is not on the host's network."""
+    return not pod.host_network and not pod.terminating and pod.phase not in ("Succeeded", "Failed")
+
+
+def without_sandbox(pod: Pod) -> bool:
+    """True for a pod that waits for its network or volumes.
+
+    One that is new says so; one that ran before its node restarted stays Running, without an address.
+    """
+    return own_network(pod) and (pod.waiting == CREATING or not pod.pod_ip)
+
+
 def has_network(pod: Pod) -> bool:
     """True for a running pod with a network of its own: it has a device, programs on it and an endpoint."""
-    own = not pod.host_network and not pod.terminating
-    return own and pod.phase == "Running" and pod.waiting != CREATING
+    return own_network(pod) and pod.phase == "Running" and not without_sandbox(pod)
 
 
 def network_pods(snapshot: Snapshot, node: str) -> list[Pod]:
