@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from ansible import context
 from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.friday.upgrade.plugins.plugin_utils import kube
+
+from ansible_collections.friday.upgrade.plugins.plugin_utils import called, kube
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act import keeper, lease
 from ansible_collections.friday.upgrade.plugins.plugin_utils.action import FridayAction
-from ansible_collections.friday.upgrade.plugins.plugin_utils.decide import invocation
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.policy import parse_policy, unknown_names
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import to_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
@@ -37,7 +36,7 @@ class ActionModule(FridayAction):
 
     def act(self, arguments: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
         """Return the session as ``session``; what is wrong so far is in its problems, for the plan to tell."""
-        refused = invocation.partial_run(**_how_called())
+        refused = called.refused()
         if refused:
             self.show([console.problems_list(refused)])
             return {"failed": True, "msg": "; ".join(problem.line() for problem in refused)}
@@ -76,7 +75,9 @@ class ActionModule(FridayAction):
             except (AnsibleError, TypeError) as error:
                 problems.append(Problem(name, f"cannot be evaluated: {error}", "see docs/reference/variables.md"))
         checked = ArgumentSpecValidator(spec).validate(given)
-        problems += [Problem(_named(text, spec), text, "see docs/reference/variables.md") for text in checked.error_messages]
+        problems += [
+            Problem(_named(text, spec), text, "see docs/reference/variables.md") for text in checked.error_messages
+        ]
         defaults = ArgumentSpecValidator(spec).validate({}).validated_parameters
         valid = checked.validated_parameters if not checked.error_messages else {}
         return {**defaults, **valid}, problems
@@ -89,17 +90,6 @@ class ActionModule(FridayAction):
         )
         companion = keeper.start(Path(session.folder), held, run, session.kubeconfig, session.context)
         return _with(session, recorded=True, keeper=companion)
-
-
-def _how_called() -> dict[str, Any]:
-    arguments = context.CLIARGS
-    return {
-        "limit": str(arguments.get("subset") or ""),
-        "tags": [str(tag) for tag in arguments.get("tags") or ()],
-        "skip_tags": [str(tag) for tag in arguments.get("skip_tags") or ()],
-        "start_at_task": str(arguments.get("start_at_task") or ""),
-        "step": bool(arguments.get("step")),
-    }
 
 
 def _specs() -> Iterator[dict[str, Any]]:
