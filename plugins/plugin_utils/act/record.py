@@ -42,7 +42,8 @@ def write(api: Api, namespace: str, record: RunRecord, hosts: Collection[str] | 
         ApiError: it could not be written.
     """
     path = _path(namespace, record.run)
-    data = {_key(host): _host_value(record, host) for host in (record.hosts if hosts is None else hosts)}
+    chosen = [host for host in record.hosts if hosts is None or host in hosts]
+    data = {_key(host): _host_value(record, host) for host in chosen}
     for _ in range(_ATTEMPTS):
         try:
             if meta:

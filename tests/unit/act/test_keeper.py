@@ -1,0 +1,137 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The keeper's loop on a clock of its own; its process is tested in tests/cluster."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.friday.upgrade.plugins.plugin_utils.act import keeper
+from ansible_collections.friday.upgrade.plugins.plugin_utils.act.lease import Lease
+from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import ApiError
+
+HELD = Lease("friday", "ann@host-a:100:run", "run", 60, "uid", "1", 1000.0)
+
+
+class FakeLeases:
+    """An API server that answers a PUT of the lease, or fails from ``fails`` (seconds) on."""
+
+    def __init__(self, fails: float = float("inf"), stop_at: float = float("inf")) -> None:
+        self.now, self.fails, self.stop_at, self.renewed = 0.0, fails, stop_at, []  # type: ignore[var-annotated]
+        self.stopped = threading.Event()
+
+    def request(self, method: str, _path: str, *, body: dict[str, Any]) -> dict[str, Any]:
+        assert method == "PUT"
+        if self.now >= self.fails:
+            self.now += 10  # it takes a while to find out
+            raise ApiError(0, "no answer in time")
+        self.renewed.append(self.now)
+        return {"metadata": {"uid": "uid", "resourceVersion": str(len(self.renewed) + 1)}}
+
+    def get(self, _path: str) -> dict[str, Any]:
+        return {"metadata": {"uid": "uid", "resourceVersion": "9"}, "spec": {"holderIdentity": HELD.holder}}
+
+
+def keep(leases: FakeLeases, folder: Path, pid: int = 0, **options: Any) -> tuple[bool, list[str]]:
+    pid = pid or os.getpid()
+    task = keeper.Task(HELD, "", "", str(folder), pid, options.get("started", keeper.process_start(pid)))
+    said: list[str] = []
+
+    def let_pass(seconds: float) -> None:
+        leases.now += seconds
+        if leases.now >= leases.stop_at:
+            leases.stopped.set()
+
+    class Waiting:
+        is_set = leases.stopped.is_set
+        wait = staticmethod(let_pass)
+
+    done = keeper.keep(
+        leases,  # type: ignore[arg-type]
+        task,
+        Waiting(),  # type: ignore[arg-type]
+        clock=lambda: 1000 + leases.now,
+        monotonic=lambda: leases.now,
+        say=said.append,
+    )
+    return done, said
+
+
+def test_renews_each_third_and_releases_when_told(tmp_path: Path) -> None:
+    leases = FakeLeases(stop_at=90)
+    assert keep(leases, tmp_path) == (True, ["lease released"])
+    assert leases.renewed == [0, 20, 40, 60, 80, 90]
+    running = keeper.read_state(tmp_path)
+    assert running is not None
+    assert (running.pid, running.renewed) == (os.getpid(), 1080)
+    assert keeper.lost(tmp_path) == ""
+
+
+def test_lost_a_time_to_live_after_the_last_renewal_that_worked(tmp_path: Path) -> None:
+    leases = FakeLeases(fails=30)
+    done, said = keep(leases, tmp_path)
+    assert not done
+    assert leases.renewed == [0, 20]
+    assert 80 <= leases.now < 95, "60 s after the renewal at 20 s, and the request under way"
+    assert said[0].startswith("can't renew the lease: ")
+    assert keeper.lost(tmp_path) == "the lease could not be renewed for 60 s"
+
+
+def test_an_api_server_that_is_away_for_a_while_loses_nothing(tmp_path: Path) -> None:
+    leases = FakeLeases(fails=30, stop_at=150)
+    back = 55.0
+    plain = leases.request
+
+    def request(*arguments: Any, **options: Any) -> dict[str, Any]:
+        if leases.now >= back:
+            leases.fails = float("inf")
+        return plain(*arguments, **options)
+
+    leases.request = request  # type: ignore[method-assign]
+    assert keep(leases, tmp_path)[0]
+    assert keeper.lost(tmp_path) == ""
+
+
+def test_goes_when_another_process_has_the_id(tmp_path: Path) -> None:
+    leases = FakeLeases()
+    done, said = keep(leases, tmp_path, started="1")
+    assert not done
+    assert leases.renewed == []
+    assert "is gone: leaving the lease to expire" in said[0]
+    assert keeper.lost(tmp_path) == "", "left, not lost: nobody is there to be told"
+
+
+def test_processes() -> None:
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    started = keeper.process_start(process.pid)
+    assert started.isdigit()
+    assert keeper.alive(process.pid, started)
+    assert not keeper.alive(process.pid, str(int(started) - 1)), "another one had this id then"
+    assert keeper.alive(process.pid, ""), "where there is no /proc"
+    process.kill()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    assert not keeper.alive(process.pid, started), "a zombie is gone"
+    process.wait()
+    assert not keeper.alive(process.pid, started)
+    assert keeper.process_start(process.pid) == ""
+    assert not keeper.alive(process.pid, "")
+
+
+def test_stopping_what_is_not_the_keeper(tmp_path: Path) -> None:
+    assert "is not the keeper of this run" in keeper.stop(tmp_path, os.getpid())
+
+
+def test_a_bare_checkout_is_found_through_its_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loader may have resolved the link ``collections/ansible_collections/friday/upgrade``, or not."""
+    below = Path("plugins", "plugin_utils", "act", "keeper.py")
+    linked = tmp_path / "collections" / "ansible_collections" / "friday" / "upgrade"
+    for module in (linked / below, tmp_path / below):
+        monkeypatch.setattr(keeper, "__file__", str(module))
+        assert keeper._search_path()[0] == str(tmp_path / "collections")

@@ -1,0 +1,48 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the API server allows for the keys of a ConfigMap holds for every host's name; races end."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from ansible_collections.friday.upgrade.plugins.plugin_utils.act import record
+from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import ApiError
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord, HostState, RunRecord
+
+
+class Contended:
+    """A ConfigMap that somebody else changes each time before we do."""
+
+    def __init__(self, conflicts: int) -> None:
+        self.conflicts, self.data = conflicts, {}  # type: ignore[var-annotated]
+
+    def get(self, _path: str) -> dict[str, Any]:
+        return {"metadata": {"resourceVersion": "1"}, "data": self.data}
+
+    def request(self, _method: str, _path: str, *, body: dict[str, Any]) -> None:
+        self.conflicts -= 1
+        if self.conflicts >= 0:
+            raise ApiError(409, "the object has been modified")
+        self.data.update(body["data"])
+
+
+def test_keys_are_what_a_config_map_allows_and_tell_hosts_apart() -> None:
+    names = ["node1", "node-1.example.com", "rack 2/node:2", "rack 2/node_2", "[fe80::1]", "knoten-ö"]
+    hosts = {name: HostRecord(HostState.PLANNED, 1.0) for name in names}
+    api = Contended(0)
+    record.write(api, "friday", RunRecord(run="r", hosts=hosts))  # type: ignore[arg-type]
+    assert len(api.data) == len(names) + 1
+    assert all(re.fullmatch(r"[-._a-zA-Z0-9]+", key) for key in api.data)
+    assert "host.node1" in api.data
+
+
+def test_a_conflict_is_tried_again_and_not_for_ever() -> None:
+    api = Contended(3)
+    record.write(api, "friday", RunRecord(run="r", seq=1))  # type: ignore[arg-type]
+    assert "meta" in api.data
+    with pytest.raises(ApiError, match="changes faster than it can be written"):
+        record.write(Contended(1000), "friday", RunRecord(run="r", seq=1))  # type: ignore[arg-type]

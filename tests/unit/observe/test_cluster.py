@@ -1,0 +1,105 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What tests/cluster can't show of the snapshot: lists that expire, objects that can't be read, agents."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import ApiError
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Snapshot
+from ansible_collections.friday.upgrade.plugins.plugin_utils.observe.cluster import read_snapshot
+from tests.unit.observe.fake_api import FakeApi
+
+PATHS = (
+    "/api/v1/nodes",
+    "/api/v1/pods",
+    "/apis/apps/v1/deployments",
+    "/apis/apps/v1/statefulsets",
+    "/apis/apps/v1/daemonsets",
+    "/apis/policy/v1/poddisruptionbudgets",
+    "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations",
+    "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations",
+    "/apis/apiregistration.k8s.io/v1/apiservices",
+    "/api/v1/namespaces/kube-system/services",
+)
+
+
+def cluster(**lists: Any) -> FakeApi:
+    return FakeApi({path: [] for path in PATHS} | {"/version": {"gitVersion": "v1.36.3"}} | lists)
+
+
+def read(api: FakeApi, *cni_nodes: str) -> Snapshot:
+    return read_snapshot(api, cni_nodes, clock=lambda: 1.0)  # type: ignore[arg-type]
+
+
+def node(name: str) -> dict[str, Any]:
+    return {"metadata": {"name": name}}
+
+
+def pod(name: str, on: str, **labels: str) -> dict[str, Any]:
+    return {"metadata": {"name": name, "namespace": "kube-system", "labels": labels}, "spec": {"nodeName": on}}
+
+
+def test_a_list_that_expires_on_the_way_is_begun_again_and_nothing_comes_twice() -> None:
+    def nodes(page: int) -> Any:
+        yield node("a")
+        if page:
+            raise ApiError(410, "The provided continue parameter is too old")
+        yield node("b")
+
+    snapshot = read(cluster(**{"/api/v1/nodes": nodes}))
+    assert [found.name for found in snapshot.nodes] == ["a", "b"]
+    assert snapshot.unknown == {}
+
+
+def test_an_object_that_can_not_be_read_makes_its_resource_unknown() -> None:
+    snapshot = read(cluster(**{"/api/v1/nodes": [node("a"), {"metadata": {}}]}))
+    assert snapshot.nodes == ()
+    assert "an object that can't be read: KeyError('name')" in snapshot.unknown["nodes"]
+
+
+def test_one_of_two_lists_missing() -> None:
+    path = "/apis/apps/v1/statefulsets"
+    deployment = {"metadata": {"name": "web", "namespace": "a"}, "spec": {}}
+    snapshot = read(cluster(**{"/apis/apps/v1/deployments": [deployment], path: ApiError(403, "no")}))
+    assert snapshot.workloads == ()
+    assert list(snapshot.unknown) == ["workloads"]
+
+
+def test_nothing_answers() -> None:
+    api = FakeApi(dict.fromkeys((*PATHS, "/version"), ApiError(0, "can't connect: Connection refused")))
+    snapshot = read(api, "node1")
+    assert set(snapshot.unknown) >= {"nodes", "pods", "workloads", "version", "dns_service", "cni"}
+    assert snapshot.cni == ""
+
+
+def test_a_webhooks_service_that_can_not_be_read_has_no_number() -> None:
+    service = {"service": {"namespace": "a", "name": "hook"}}
+    hook = {"metadata": {"name": "c"}, "webhooks": [{"name": "h", "clientConfig": service}]}
+    path = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
+    slices = "/apis/discovery.k8s.io/v1/namespaces/a/endpointslices"
+    api = cluster(**{path: [hook], slices: ApiError(403, "no")})
+    webhook = read(api).webhooks[0]
+    assert (webhook.failure_policy, webhook.ready_endpoints) == ("Fail", None)
+
+
+def test_the_agents_of_the_nodes_that_are_asked() -> None:
+    api = cluster(
+        **{
+            "/api/v1/nodes": [node("a"), node("b")],
+            "/api/v1/pods": [
+                pod("cilium-a", "a", **{"k8s-app": "cilium"}),
+                pod("cilium-b", "b", **{"k8s-app": "cilium"}),
+            ],
+            "/apis/cilium.io/v2/ciliumendpoints": [],
+        }
+    )
+    api.texts["/api/v1/namespaces/kube-system/pods/cilium-b/log"] = ""
+    api.commands[("cilium-dbg", "status", "-o", "json")] = json.dumps({"cilium": {"state": "Ok"}})
+    api.commands[("cilium-dbg", "endpoint", "list", "-o", "json")] = "[]"
+    snapshot = read(api, "b")
+    assert snapshot.cni == "cilium"
+    assert [(agent.node, agent.state, agent.error) for agent in snapshot.agents] == [("b", "Ok", "")]
+    assert read(api).agents == ()

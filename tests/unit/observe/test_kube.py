@@ -1,0 +1,223 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Kubeconfigs that are wrong, and commands over a real web socket (to a stand-in with the API server's protocol)."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import json
+import os
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ansible_collections.friday.upgrade.plugins.plugin_utils import kube
+from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import Api, ApiError, KubeError
+
+
+def refusal(path: str, context: str = "") -> str:
+    with pytest.raises(KubeError) as caught:
+        kube.connect(path, context)
+    return caught.value.problem.line()
+
+
+def write(path: Path, **changes: object) -> str:
+    data = {
+        "clusters": [{"name": "c", "cluster": {"server": "https://127.0.0.1:1"}}],
+        "users": [{"name": "u", "user": {}}],
+        "contexts": [{"name": "lab", "context": {"cluster": "c", "user": "u"}}, {"name": "prod", "context": {}}],
+        "current-context": "lab",
+    }
+    path.write_text(yaml.safe_dump({**data, **changes}))
+    return str(path)
+
+
+def test_no_such_file(tmp_path: Path) -> None:
+    line = refusal(str(tmp_path / "none"))
+    assert line.startswith(f"friday_kubeconfig: {tmp_path}/none: no such file")
+
+
+def test_a_folder(tmp_path: Path) -> None:
+    assert "is a folder" in refusal(str(tmp_path))
+
+
+def test_not_yaml(tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    path.write_text("clusters:\n - {name: [\n")
+    assert "is not YAML (line " in refusal(str(path))
+    path.write_bytes(b"\xff\xfe\x00binary")
+    assert "is not YAML" in refusal(str(path))
+
+
+@pytest.mark.parametrize("text", ["", "- a\n", "clusters: 1\n", "kind: Pod\n"])
+def test_not_a_kubeconfig(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "config"
+    path.write_text(text)
+    assert "is not a kubeconfig" in refusal(str(path))
+
+
+def test_no_such_context(tmp_path: Path) -> None:
+    line = refusal(write(tmp_path / "config"), "staging")
+    assert line == "friday_context: there is no context 'staging' -> the file has lab, prod"
+
+
+def test_no_current_context(tmp_path: Path) -> None:
+    line = refusal(write(tmp_path / "config", **{"current-context": ""}))
+    assert "has no current-context -> name one: the file has lab, prod" in line
+
+
+def test_a_context_without_its_cluster(tmp_path: Path) -> None:
+    assert "Expected key cluster" in refusal(write(tmp_path / "config"), "prod")
+    assert "Expected object with name c in" in refusal(write(tmp_path / "config", clusters=[]))
+
+
+def test_a_certificate_that_is_not_there(tmp_path: Path) -> None:
+    user = {"client-certificate": "gone.crt", "client-key": "gone.key"}
+    line = refusal(write(tmp_path / "config", users=[{"name": "u", "user": user}]))
+    assert "gone.crt" in line
+
+
+def test_where_the_kubeconfig_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("K8S_AUTH_KUBECONFIG", "KUBECONFIG"):
+        monkeypatch.delenv(name, raising=False)
+    assert "~/.kube/config: no such file" in refusal("")
+    monkeypatch.setenv("KUBECONFIG", "/nowhere/kubectl")
+    assert "/nowhere/kubectl: no such file" in refusal("")
+    monkeypatch.setenv("K8S_AUTH_KUBECONFIG", "/nowhere/ansible")
+    assert "/nowhere/ansible: no such file" in refusal("")
+    # Several files, as kubectl takes them: what isn't there is left out.
+    both = os.pathsep.join(["/nowhere/a", write(tmp_path / "one")])
+    assert "there is no context 'x'" in refusal(both, "x")
+
+
+def test_the_client_is_imported_when_it_is_needed() -> None:
+    code = f"import sys, {kube.__name__}; sys.exit('kubernetes' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": os.pathsep.join(sys.path)}).returncode == 0
+
+
+# exec: web socket frames of the protocol v5.channel.k8s.io, the first byte of each being the channel.
+
+SUCCESS = json.dumps({"status": "Success"})
+Speak = Callable[[socket.socket], None]
+
+
+def frame(channel: int, text: str) -> bytes:
+    payload = bytes([channel]) + text.encode()
+    size = (
+        struct.pack("!BB", 0x82, len(payload)) if len(payload) < 126 else struct.pack("!BBH", 0x82, 126, len(payload))
+    )
+    return size + payload
+
+
+CLOSE = b"\x88\x02\x03\xe8"
+
+
+@contextlib.contextmanager
+def server(speak: Speak) -> Iterator[Api]:
+    """A web socket server for one connection, which says what it is told to."""
+    from kubernetes.client import ApiClient, Configuration
+
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            connection, _ = listener.accept()
+            with connection:
+                speak(connection)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    configuration = Configuration()
+    configuration.host = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    configuration.proxy = None
+    try:
+        yield Api(ApiClient(configuration), timeout=5)
+    finally:
+        listener.close()
+        thread.join(5)
+
+
+def says(*frames: bytes, end: bool = True) -> Speak:
+    def speak(connection: socket.socket) -> None:
+        request = connection.recv(65536).decode()
+        key = next(line.split(": ")[1] for line in request.split("\r\n") if line.startswith("Sec-WebSocket-Key"))
+        accept = base64.b64encode(hashlib.sha1((key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()).digest())
+        head = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        head += f"Sec-WebSocket-Accept: {accept.decode()}\r\nSec-WebSocket-Protocol: v5.channel.k8s.io\r\n\r\n"
+        connection.sendall(head.encode())
+        for part in frames:
+            connection.sendall(part)
+            time.sleep(0.02)
+        if end:
+            connection.sendall(CLOSE)
+        connection.recv(1024)
+
+    return speak
+
+
+def run(api: Api, timeout: float = 5) -> kube.ExecResult:
+    return api.exec("ns", "pod", "main", ["cat", "file"], timeout=timeout)
+
+
+def test_exec_collects_output_from_many_frames() -> None:
+    long = "x" * 60000
+    frames = (frame(1, "one "), frame(2, "warning"), frame(1, long), frame(1, " é"), frame(3, SUCCESS))
+    with server(says(*frames)) as api:
+        assert run(api) == kube.ExecResult(0, f"one {long} é", "warning")
+
+
+def test_exec_has_the_exit_code() -> None:
+    causes = {"causes": [{"reason": "ExitCode", "message": "42"}]}
+    status = {"status": "Failure", "reason": "NonZeroExitCode", "details": causes}
+    with server(says(frame(2, "no such thing"), frame(3, json.dumps(status)))) as api:
+        assert run(api) == kube.ExecResult(42, "", "no such thing")
+
+
+def test_exec_of_no_such_program() -> None:
+    status = {"status": "Failure", "reason": "InternalError", "message": "executable file not found in $PATH"}
+    with server(says(frame(3, json.dumps(status)))) as api:
+        assert run(api) == kube.ExecResult(-1, "", "executable file not found in $PATH")
+
+
+def test_exec_that_is_cut_off() -> None:
+    with server(says(frame(1, "half"))) as api:
+        found = run(api)
+    assert found.code == -1
+    assert "without an exit code" in found.stderr
+
+
+@pytest.mark.parametrize(
+    "speak", [says(frame(1, "and then nothing"), end=False), lambda c: c.recv(65536) and time.sleep(3)]
+)
+def test_exec_that_never_ends(speak: Speak) -> None:
+    """In the middle of the output, and before the first word: a client without a time limit would wait for ever."""
+    with server(speak) as api:
+        began = time.monotonic()
+        with pytest.raises(ApiError, match=r"no answer to cat file within 0\.5 s"):
+            run(api, timeout=0.5)
+        assert time.monotonic() - began < 2.5
+
+
+def test_exec_that_is_refused() -> None:
+    status = json.dumps({"kind": "Status", "message": 'pods "pod" is forbidden', "code": 403})
+
+    def refuse(connection: socket.socket) -> None:
+        connection.recv(65536)
+        head = f"HTTP/1.1 403 Forbidden\r\nContent-Type: application/json\r\nContent-Length: {len(status)}\r\n\r\n"
+        connection.sendall(head.encode() + status.encode())
+
+    with server(refuse) as api, pytest.raises(ApiError) as caught:
+        run(api)
+    assert caught.value.status == 403
+    assert "is forbidden" in caught.value.message
