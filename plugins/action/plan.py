@@ -23,6 +23,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot impo
 from ansible_collections.friday.upgrade.plugins.plugin_utils.observe.cluster import read_snapshot
 from ansible_collections.friday.upgrade.plugins.plugin_utils.session import (
     BASELINE_FILE,
+    BASELINE_VERDICT_FILE,
     PLAN_FILE,
     PROBLEMS_FILE,
     TARGETS_FILE,
@@ -55,7 +56,9 @@ class ActionModule(FridayAction):
             problems += unresolved
             session.save(Targets(targets), TARGETS_FILE)
             problems += preflight(session.policy, targets, snapshot, facts)
-            problems += _unhealthy(baseline(session.policy, observation, targets))
+            health = baseline(session.policy, observation, targets)
+            session.save(health, BASELINE_VERDICT_FILE)
+            problems += _unhealthy(health)
             if not problems:
                 plan = make_plan(session.policy, targets, snapshot, facts)
         return self._told(session, plan, problems)
@@ -66,7 +69,7 @@ class ActionModule(FridayAction):
         if not problems:  # those are told by the verdict
             hosts = [planned.host for planned in plan.hosts()]
             session.tell(EventKind.RUN_PLANNED, plan_digest=plan.digest, hosts=hosts, waves=len(plan.waves))
-            self.show([console.plan_table(plan)])
+            self.show(console.chunks(console.plan_table(plan)))
         waves = () if session.plan_only or problems else plan.waves
         return {
             "changed": False,
@@ -95,7 +98,9 @@ def _survey(task_vars: Mapping[str, Any]) -> tuple[tuple[Target, ...], dict[str,
         if problem:
             problems.append(problem)
     if not targets:
-        problems.append(Problem("friday_hosts", "no host of the inventory took part in the survey", "check the pattern"))
+        problems.append(
+            Problem("friday_hosts", "no host of the inventory took part in the survey", "check the pattern")
+        )
     return tuple(targets), facts, problems
 
 
@@ -105,7 +110,9 @@ def _unhealthy(verdict: Verdict) -> list[Problem]:
         return []
     found: list[Finding] = [verdict.cause] if verdict.cause else []
     return [
-        Problem(finding.subject, f"{finding.layer.label}: {finding.message}", "repair it first, a Friday starts from health")
+        Problem(
+            finding.subject, f"{finding.layer.label}: {finding.message}", "repair it first, a Friday starts from health"
+        )
         for finding in [*found, *verdict.consequences]
     ]
 

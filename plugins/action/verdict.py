@@ -15,7 +15,13 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.hold import 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.outcome import NOTHING_TO_DO, PASS, outcome
 from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import KubeError
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import to_data
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Finding, Layer, Outcome, Severity, Verdict
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import (
+    Finding,
+    Layer,
+    Outcome,
+    Severity,
+    Verdict,
+)
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind, HostState
 from ansible_collections.friday.upgrade.plugins.plugin_utils.session import PROBLEMS_FILE, Problems, Session
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import console, report, slack
@@ -41,8 +47,11 @@ class ActionModule(FridayAction):
         session.tell(EventKind.RUN_FINISHED, outcome=ended, message=message)
         data = ending.report_data(session, final)
         paths = report.write_reports(session.folder, data)
-        notes = self._release(session) + self._post(session, arguments["webhook_url"], slack.message(data, str(paths.html)))
-        self.show([console.verdict_block(data, {"report": str(paths.html), "journal": data.journal}), *notes])
+        notes = self._release(session) + self._post(
+            session, arguments["webhook_url"], slack.message(data, str(paths.html))
+        )
+        block = console.verdict_block(data, {"report": str(paths.html), "journal": data.journal})
+        self.show([*console.chunks(block), *notes])
         return {
             "changed": False,
             "failed": ended not in _GOOD,

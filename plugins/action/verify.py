@@ -72,12 +72,10 @@ def _facts(host: str, arguments: dict[str, Any]) -> dict[str, HostFacts]:
 
 def _judge(session: Session, host: str, phase: str, seen: Observation) -> Verdict:
     if phase == "before":
-        return baseline(session.policy, seen, session.targets())
+        return baseline(session.policy, seen, [target for target in session.targets() if target.host == host])
     before = session.load(Observation, "hosts", host, "before-seen.json") or _never()
     planned = session.planned(host)
-    return compare(
-        before, seen, host, planned.target_kernel, session.policy, node=planned.node, reboot=planned.reboot
-    )
+    return compare(before, seen, host, planned.target_kernel, session.policy, node=planned.node, reboot=planned.reboot)
 
 
 def _passed(session: Session, host: str, phase: str, seen: Observation) -> None:
@@ -89,4 +87,6 @@ def _passed(session: Session, host: str, phase: str, seen: Observation) -> None:
 
 
 def _never() -> Any:
-    raise LookupError("this round was not prepared: friday.upgrade.observe comes first, and the phase before ahead of others")
+    raise LookupError(
+        "this round was not prepared: friday.upgrade.observe comes first, and the phase before ahead of others"
+    )

@@ -2,8 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Probes from this machine to others: tcp, ping, http, dns. All at once, each with its own time limit.
 
-A probe is a dictionary with ``kind``, ``target``, ``timeout`` (seconds), and for dns ``name``, for http ``status`` and
-``validate_certs``. Results have kind, target, ok, error and seconds; a dns probe's target is told as ``name@server``.
+A probe is a dictionary with ``kind``, ``target``, ``timeout`` (seconds), and for dns ``query``, for http ``status`` and
+``validate_certs``; ``name``, where there is one, says what it stands for and is handed through. Results have kind, name,
+target, ok, error and seconds; a dns probe's target is told as ``query@server``.
 """
 
 from __future__ import annotations
@@ -34,9 +35,9 @@ _GRACE = 1.0  # seconds that a probe may need beyond its limit to report by itse
 
 def problem(probe: Probe) -> str:
     """What is wrong with a probe as it was asked for; empty when nothing is."""
-    kind, target, name = probe["kind"], probe["target"], probe.get("name")
-    if (kind == "dns") != bool(name):
-        return f"the {kind} probe of {target!r} {'needs a' if kind == 'dns' else 'takes no'} name"
+    kind, target, query = probe["kind"], probe["target"], probe.get("query")
+    if (kind == "dns") != bool(query):
+        return f"the {kind} probe of {target!r} {'needs a' if kind == 'dns' else 'takes no'} query"
     if probe["timeout"] <= 0:
         return f"the timeout of the {kind} probe of {target!r} is not above 0"
     if kind == "http" and not target.startswith(("http://", "https://")):
@@ -45,7 +46,7 @@ def problem(probe: Probe) -> str:
         if kind in ("tcp", "dns"):
             split_port(target, _DNS_PORT if kind == "dns" else None)
         if kind == "dns":
-            dns_query(0, probe["name"], _DNS_TYPES[0])
+            dns_query(0, probe["query"], _DNS_TYPES[0])
     except ValueError as error:
         return str(error)
     return ""
@@ -88,9 +89,10 @@ def _run(system: System, probe: Probe) -> dict[str, Any]:
 
 
 def _result(probe: Probe, error: str, seconds: float) -> dict[str, Any]:
-    target = f"{probe['name']}@{probe['target']}" if probe["kind"] == "dns" else probe["target"]
+    target = f"{probe['query']}@{probe['target']}" if probe["kind"] == "dns" else probe["target"]
     return {
         "kind": probe["kind"],
+        "name": probe.get("name") or "",
         "target": target,
         "ok": not error,
         "error": error[:300],
@@ -179,7 +181,7 @@ def _dns(probe: Probe) -> str:
         server.connect(address)
         for kind in _DNS_TYPES:
             number = int.from_bytes(os.urandom(2), "big")
-            error = dns_error(_dns_ask(server, number, dns_query(number, probe["name"], kind), deadline))
+            error = dns_error(_dns_ask(server, number, dns_query(number, probe["query"], kind), deadline))
             if not error:
                 break
     return error

@@ -21,7 +21,7 @@ options:
     required: true
   data:
     type: dict
-    description: The event's data: C(step), C(state) or C(message), and what else belongs to it.
+    description: Data of the event, such as C(step), C(state) or C(message), and what else belongs to it.
     default: {}
 attributes:
   check_mode:

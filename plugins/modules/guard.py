@@ -18,7 +18,7 @@ author: [Friday contributors]
 options:
   plan_only:
     type: bool
-    description: Only plan: take no lock, open no record.
+    description: Plan only. Takes no lock and opens no record.
     default: false
 attributes:
   check_mode:

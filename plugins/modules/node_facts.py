@@ -76,7 +76,7 @@ options:
             to port 22 that is accepted or refused counts.
           - V(tcp) is a connection.
           - V(http) is a GET request; redirections are not followed, proxies not used.
-          - V(dns) asks one server for the addresses of O(reach[].name), over UDP.
+          - V(dns) asks one server for the addresses of O(reach[].query), over UDP.
         type: str
         choices: [ping, tcp, http, dns]
         required: true
@@ -87,7 +87,10 @@ options:
         type: str
         required: true
       name:
-        description: The name to ask for; needed for V(dns), and for nothing else.
+        description: What the target stands for; returned with the result, so that looks at changing addresses can be compared.
+        type: str
+      query:
+        description: The domain name to ask for; needed for V(dns), and for nothing else.
         type: str
       timeout:
         description: Seconds after which the probe has failed.
@@ -131,7 +134,7 @@ EXAMPLES = r"""
       - {kind: ping, target: 192.0.2.12}
       - {kind: tcp, target: "192.0.2.12:10250", timeout: 3}
       - {kind: http, target: "http://10.42.2.17:8080/healthz"}
-      - {kind: dns, target: 10.96.0.10, name: kubernetes.default.svc.cluster.local}
+      - {kind: dns, target: 10.96.0.10, query: kubernetes.default.svc.cluster.local}
   register: round
 """
 
@@ -275,6 +278,7 @@ REACH = {
     "kind": {"type": "str", "required": True, "choices": ["ping", "tcp", "http", "dns"]},
     "target": {"type": "str", "required": True},
     "name": {"type": "str"},
+    "query": {"type": "str"},
     "timeout": {"type": "float", "default": 5},
     "status": {"type": "list", "elements": "int", "default": []},
     "validate_certs": {"type": "bool", "default": True},

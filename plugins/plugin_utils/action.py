@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+
 from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import KubeError
 from ansible_collections.friday.upgrade.plugins.plugin_utils.session import Session
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.journal import JournalError

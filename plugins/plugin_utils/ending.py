@@ -11,12 +11,19 @@ from pathlib import Path
 
 import yaml
 from ansible import release
+
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks import CHECKS
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.outcome import advice
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Verdict
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import fold
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Observation
-from ansible_collections.friday.upgrade.plugins.plugin_utils.session import BASELINE_FILE, PROBLEMS_FILE, Problems, Session
+from ansible_collections.friday.upgrade.plugins.plugin_utils.session import (
+    BASELINE_FILE,
+    BASELINE_VERDICT_FILE,
+    PROBLEMS_FILE,
+    Problems,
+    Session,
+)
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import journal
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.data import ClusterSummary, ReportData, summarize
 
@@ -34,6 +41,7 @@ def report_data(session: Session, final: Verdict | None = None) -> ReportData:
         policy=session.policy,
         events=tuple(events),
         verdicts=known,
+        baseline=session.load(Verdict, BASELINE_VERDICT_FILE),
         cluster=summarize(seen.snapshot) if seen else ClusterSummary(),
         verdict=final,
         problems=problems.problems if problems else session.problems,
@@ -49,7 +57,9 @@ def report_data(session: Session, final: Verdict | None = None) -> ReportData:
 
 def host_verdicts(session: Session) -> dict[str, Verdict]:
     """The last verdict on each host that was compared, by name in the inventory."""
-    verdicts = {planned.host: session.load(Verdict, "hosts", planned.host, "verdict.json") for planned in session.plan().hosts()}
+    verdicts = {
+        planned.host: session.load(Verdict, "hosts", planned.host, "verdict.json") for planned in session.plan().hosts()
+    }
     return {host: verdict for host, verdict in verdicts.items() if verdict}
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ansible.utils.display import Display
+
 from ansible_collections.friday.upgrade.plugins.plugin_utils import kube
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act import record as cluster_record
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import from_data, to_data
@@ -31,6 +32,7 @@ T = TypeVar("T")
 GUARD_RESULT = "guard_run"  # what roles/guard registers
 PLAN_FILE = "plan.json"
 BASELINE_FILE = "baseline.json"
+BASELINE_VERDICT_FILE = "baseline-verdict.json"
 PROBLEMS_FILE = "problems.json"
 TARGETS_FILE = "targets.json"
 _LOUD = (EventKind.STEP, EventKind.STATE, EventKind.FAILURE, EventKind.STOP, EventKind.WAVE_STARTED, EventKind.NOTE)
@@ -158,7 +160,7 @@ class Session:
         """
         event = journal.Journal(self.folder).append(self.run, kind, host=host, data=data)
         if kind in _LOUD:
-            Display().display(console.event_line(event, self.plan()))
+            self._show(event)
         if self.recorded and kind not in _QUIET_IN_THE_CLUSTER:
             self._record_in_cluster(event)
         return event
@@ -166,6 +168,12 @@ class Session:
     def step(self, host: str, step: str) -> Event:
         """Journal that a step on a host begins."""
         return self.tell(EventKind.STEP, host, step=step)
+
+    def _show(self, event: Event) -> None:
+        progress = console.Progress()
+        for past in self.events():
+            progress = progress.after(past)
+        Display().display(console.event_line(event, self.plan(), progress))
 
     def _record_in_cluster(self, event: Event) -> None:
         """The journal is the truth; a record that is behind it is said, and caught up with by the next event."""

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
 
+HARMLESS = frozenset(("molecule-notest", "notest"))  # molecule always skips these; nothing of Friday's bears them
+
 
 def partial_run(
     limit: str, tags: Sequence[str], skip_tags: Sequence[str], start_at_task: str, step: bool
@@ -20,11 +22,14 @@ def partial_run(
     whole = "run friday.yml as a whole"
     problems = []
     if limit:
-        problems.append(Problem("--limit", f"a limit ({limit}) would drop plays that Friday's safety relies on", "set friday_only"))
+        problems.append(
+            Problem("--limit", f"a limit ({limit}) would drop plays that Friday's safety relies on", "set friday_only")
+        )
     if set(tags) - {"all"}:
         problems.append(Problem("--tags", f"a tag filter ({', '.join(tags)}) would leave out steps", whole))
-    if skip_tags:
-        problems.append(Problem("--skip-tags", f"a tag filter ({', '.join(skip_tags)}) would leave out steps", whole))
+    skipped = sorted(set(skip_tags) - HARMLESS)
+    if skipped:
+        problems.append(Problem("--skip-tags", f"a tag filter ({', '.join(skipped)}) would leave out steps", whole))
     if start_at_task:
         problems.append(Problem("--start-at-task", f"starting at {start_at_task!r} would leave out the guard", whole))
     if step:

@@ -30,7 +30,9 @@ def read_answer(host: str, result: Mapping[str, Any] | None) -> tuple[HostFacts 
         return from_data(HostFacts, {**result["facts"], "host": host}), None
     lowered = message.lower()
     if any(sign in lowered for sign in _NO_ROOT):
-        return None, Problem(host, f"no root rights: {_short(message)}", "let the Ansible user use sudo without a password")
+        return None, Problem(
+            host, f"no root rights: {_short(message)}", "let the Ansible user use sudo without a password"
+        )
     if any(sign in lowered for sign in _NO_PYTHON):
         return None, Problem(host, f"no usable Python: {_short(message)}", "install python3 (3.9 or newer) on it")
     if "timed out" in lowered or "timed_out" in result:

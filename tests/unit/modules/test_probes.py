@@ -65,7 +65,7 @@ def test_dns_answers_and_refusals(tmp_path: Path, dns_server: Callable[..., int]
     missing = dns_server(lambda query: reply(query, code=3, answers=0))
     empty = dns_server(lambda query: reply(query, answers=0))
     results = run(
-        tmp_path, *(probe("dns", f"127.0.0.1:{port}", name="web.default.svc") for port in (good, missing, empty))
+        tmp_path, *(probe("dns", f"127.0.0.1:{port}", query="web.default.svc") for port in (good, missing, empty))
     )
     assert [one["error"] for one in results] == ["", "NXDOMAIN", "the name has no address"]
     assert results[0]["ok"] and results[0]["target"] == f"web.default.svc@127.0.0.1:{good}"
@@ -78,13 +78,19 @@ def test_dns_asks_again_when_a_datagram_is_lost(tmp_path: Path, dns_server: Call
         seen.append(query)
         return reply(query) if len(seen) > 1 else None
 
-    (result,) = run(tmp_path, probe("dns", f"127.0.0.1:{dns_server(second)}", name="a.b"))
+    (result,) = run(tmp_path, probe("dns", f"127.0.0.1:{dns_server(second)}", query="a.b"))
     assert result["ok"] and len(seen) == 2
+
+
+def test_what_a_probe_stands_for_is_handed_through(tmp_path: Path, dns_server: Callable[..., int]) -> None:
+    target = f"127.0.0.1:{dns_server(reply)}"
+    (result,) = run(tmp_path, probe("dns", target, query="a.b", name="DNS service"))
+    assert (result["name"], result["target"]) == ("DNS service", f"a.b@{target}")
 
 
 def test_dns_takes_no_answer_to_another_question(tmp_path: Path, dns_server: Callable[..., int]) -> None:
     port = dns_server(lambda query: b"\0\0" + reply(query)[2:])
-    (result,) = run(tmp_path, probe("dns", f"127.0.0.1:{port}", name="a.b", timeout=0.5))
+    (result,) = run(tmp_path, probe("dns", f"127.0.0.1:{port}", query="a.b", timeout=0.5))
     assert result["error"] == "no answer within 0.5 s"
 
 
@@ -177,15 +183,15 @@ def test_the_checksum_of_rfc_1071() -> None:
 @pytest.mark.parametrize(
     ("wanted", "said"),
     [
-        (probe("dns", "10.96.0.10"), "needs a name"),
-        (probe("tcp", "10.0.0.1:1", name="x"), "takes no name"),
+        (probe("dns", "10.96.0.10"), "needs a query"),
+        (probe("tcp", "10.0.0.1:1", query="x"), "takes no query"),
         (probe("tcp", "10.0.0.1"), "not of the form host:port"),
         (probe("tcp", "10.0.0.1:http"), "not of the form host:port"),
         (probe("http", "10.0.0.1"), "no http or https URL"),
-        (probe("dns", "10.96.0.10", name="a..b"), "a..b"),
+        (probe("dns", "10.96.0.10", query="a..b"), "a..b"),
         (probe("ping", "10.0.0.1", timeout=0.0), "not above 0"),
         (probe("tcp", "[fd00::1]:443"), ""),
-        (probe("dns", "fd00::1", name="a.b"), ""),
+        (probe("dns", "fd00::1", query="a.b"), ""),
         (probe("ping", "node2"), ""),
     ],
 )
