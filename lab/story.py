@@ -194,7 +194,7 @@ def friday(lab: Lab, *arguments: str, playbook: str = "friday.yml") -> tuple[int
 
 
 class Traffic:
-    """A client that asks the web deployment through its Service all the time, and a watcher of its available replicas."""
+    """A client that asks the web deployment through its Service all the time, and a watcher of its replicas."""
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
@@ -275,9 +275,8 @@ def _chapter(chapters: list[Chapter], title: str) -> Iterator[Chapter]:
 def _tell(chapters: Sequence[Chapter], seconds: float) -> None:
     print(f"\n{'=' * 80}\nThe story, in {duration(seconds)}\n")
     for number, chapter in enumerate(chapters, start=1):
-        print(
-            f"{number}. {chapter.title}: {'happened' if chapter.holds else 'DID NOT HAPPEN'}, {duration(chapter.seconds)}"
-        )
+        result = "happened" if chapter.holds else "DID NOT HAPPEN"
+        print(f"{number}. {chapter.title}: {result}, {duration(chapter.seconds)}")
         for claim in chapter.claims:
             print(claim.line())
         if chapter.report:
