@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible import context
+
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide import invocation
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
 

@@ -18,7 +18,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.act.evict import ev
 from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import Api, ApiError
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord, HostState, RunRecord
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Pod
-from tests.cluster.things import Things
+from tests.support.things import Things
 
 RUN = "20261122-161500-3f2a"
 

@@ -20,9 +20,9 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import (
     check_rights,
     connect,
 )
-from tests.cluster.conftest import Cluster, free_port
-from tests.cluster.pki import Authority, kubeconfig
-from tests.cluster.things import Things, wait_until
+from tests.support.control_plane import Cluster, free_port
+from tests.support.pki import Authority, kubeconfig
+from tests.support.things import Things, wait_until
 
 
 def refusal(path: Path, **options: float) -> str:

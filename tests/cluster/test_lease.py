@@ -18,7 +18,7 @@ import pytest
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act import keeper, lease
 from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import Api
-from tests.cluster.things import Things, wait_until
+from tests.support.things import Things, wait_until
 
 ME, OTHER = "ann@host-a:100", "bob@host-b:200"
 RUN, LATER = "20261122-161500-3f2a", "20261122-170000-9c1d"

@@ -26,8 +26,8 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot impo
 )
 from ansible_collections.friday.upgrade.plugins.plugin_utils.observe.agent import read_agent
 from ansible_collections.friday.upgrade.plugins.plugin_utils.observe.cluster import read_snapshot
-from tests.cluster.conftest import Cluster
-from tests.cluster.things import Things, wait_until
+from tests.support.control_plane import Cluster
+from tests.support.things import Things, wait_until
 
 RUN = "20261122-161500-3f2a"
 INFO = {
