@@ -1,0 +1,47 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""inventories/lab: how Ansible reaches the lab's nodes. Written by the lab, not kept in git."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from lab import paths, ssh
+from lab.topology import NODES, Node, Ports
+
+FOLDER = paths.SOURCE.parent / "inventories" / "lab"
+
+
+def write(ports: Ports, kubeconfig: Path, folder: Path = FOLDER) -> None:
+    """Write hosts.yml and group_vars/all.yml (JSON, which is YAML too)."""
+    _write(folder / "hosts.yml", {"all": {"children": {"lab": group(ports)}}})
+    _write(folder / "group_vars" / "all.yml", {"friday_kubeconfig": str(kubeconfig)})
+
+
+def group(ports: Ports) -> dict[str, Any]:
+    """The group of the lab's nodes.
+
+    How to connect is the group's own: variables of ``all`` would reach localhost too.
+    """
+    variables = {
+        "ansible_host": "127.0.0.1",
+        "ansible_user": ssh.USER,
+        "ansible_ssh_private_key_file": str(ssh.identity()),
+        # Keys of the lab's own; one connection for many tasks, since a handshake takes a second under emulation.
+        "ansible_ssh_common_args": " ".join([*ssh.options(), "-o ControlMaster=auto", "-o ControlPersist=60s"]),
+        "ansible_python_interpreter": "/usr/bin/python3",
+        "ansible_become": True,
+    }
+    return {"hosts": {node.name: host(node, ports) for node in NODES}, "vars": variables}
+
+
+def host(node: Node, ports: Ports) -> dict[str, Any]:
+    """The variables of one host."""
+    return {"ansible_port": ports.ssh(node), "friday_zone": node.zone}
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"# Written by `python3 -m lab up`; do not edit.\n{json.dumps(content, indent=2)}\n")

@@ -1,0 +1,296 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The lab as a whole: up from nothing or from its snapshot, down, back to the snapshot, and Cilium's builds."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from lab import paths, ssh
+from lab.artifact import digest
+from lab.artifacts import apps, cilium, images, kernels, kubernetes, repository
+from lab.cluster import health, inventory, manifests
+from lab.cluster.control_plane import EGRESS_SOCKET, ControlPlane
+from lab.cluster.kubectl import Kubectl
+from lab.cluster.pki import Pki, node_files
+from lab.process import Daemon
+from lab.progress import say, step
+from lab.topology import NODES, Ports, ports
+from lab.vm import image, qemu, seed
+
+SNAPSHOT = "lab"
+"""The name of the snapshot in every node's disk."""
+
+COLD_SECONDS = 900.0
+WARM_SECONDS = 240.0
+CILIUM_SECONDS = 600.0
+
+
+@dataclass(frozen=True)
+class Lab:
+    """One user's lab. Its state lies below ``folder``, its ports above ``ports.base``."""
+
+    folder: Path = field(default_factory=paths.run)
+    ports: Ports = field(default_factory=ports)
+
+    # ---- its parts
+
+    @cached_property
+    def pki(self) -> Pki:
+        return Pki(self.folder / "pki")
+
+    @cached_property
+    def control_plane(self) -> ControlPlane:
+        return ControlPlane(self.folder / "control-plane", kubernetes.binary(), self.pki, self.ports)
+
+    @cached_property
+    def machines(self) -> list[qemu.Machine]:
+        return [qemu.Machine(node, self.folder / "vm" / node.name) for node in NODES]
+
+    @cached_property
+    def processor(self) -> list[str]:
+        """QEMU's arguments for the processor: KVM where it works."""
+        return qemu.accelerator(image.base(kernels.pair().running.debs).kernel)
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The administrator's kubeconfig, for use on the host."""
+        return self.folder / "kubeconfig"
+
+    @cached_property
+    def kubectl(self) -> Kubectl:
+        return Kubectl(kubernetes.binary(), self.kubeconfig)
+
+    @property
+    def snapshot(self) -> Path:
+        """The part of the snapshot that is not in the disks: etcd's data, and the record of what it was made from."""
+        return self.folder / "snapshot"
+
+    def services(self) -> dict[str, list[str]]:
+        """Helpers on the host, with their command lines: the way into the cluster, packages, compilations."""
+        nodes = [f"-node={node.address}=127.0.0.1:{self.ports.connect(node)}" for node in NODES]
+        socket = self.folder / "control-plane" / EGRESS_SOCKET
+        python = [sys.executable, "-m"]
+        server = ["http.server", str(self.ports.packages), "--bind", "127.0.0.1"]
+        compiler = ["lab.compile_server", f"--port={self.ports.compile_server}"]
+        places = [f"--cache={paths.cache() / 'compiled'}", f"--clang-root={images.cilium_root()}"]
+        return {
+            # Relative to where it runs: a socket's address is limited to 107 bytes.
+            "egress": [
+                *(str(apps.binary()), "egress", f"-socket={socket.relative_to(self.folder)}"),
+                *(f"-listen=127.0.0.1:{self.ports.egress}", *nodes),
+            ],
+            "packages": [*python, *server, f"--directory={repository.path()}"],
+            "compile-server": [*python, *compiler, *places],
+        }
+
+    def service_daemons(self) -> list[Daemon]:
+        return [Daemon(name, self.folder) for name in ("egress", "packages", "compile-server")]
+
+    def daemons(self) -> list[Daemon]:
+        """Everything that runs on the host while the lab is up."""
+        machines = [machine.daemon for machine in self.machines]
+        return [*self.service_daemons(), *self.control_plane.daemons(), *machines]
+
+    # ---- what a person asks for
+
+    def up(self) -> None:
+        """Bring the lab up and wait until all of it is ready: from the snapshot if one fits, else by a cold boot.
+
+        Does little when it is up already. Raises ``NotReadyError`` naming what is missing.
+        """
+        qemu.version()
+        fingerprint = self.fingerprint()
+        started = time.monotonic()
+        with self._lock():
+            self._write_access()
+            if self._recorded() != fingerprint:
+                self._cold_boot()
+                self._save(fingerprint)
+            elif all(daemon.pid() is not None for daemon in self.daemons()):
+                say("the lab is running")
+                self._wait_ready(WARM_SECONDS, 10)
+            else:
+                self._restore()
+        say(f"the lab is ready after {time.monotonic() - started:.0f} s")
+
+    def down(self) -> None:
+        """Stop everything that runs.
+
+        The snapshot stays; what happened since it was taken is gone at the next ``up``.
+        """
+        with self._lock():
+            self._stop()
+
+    def reset(self) -> None:
+        """Back to the snapshot: kernel A, Cilium's first build, nothing upgraded, nobody cordoned."""
+        qemu.version()
+        with self._lock():
+            if self._recorded() is None:
+                raise RuntimeError("there is no snapshot to go back to; `python3 -m lab up` makes one")
+            self._restore()
+
+    def set_cilium(self, build: int) -> None:
+        """Roll out Cilium's build 1 (with the incident) or 2 (its fix); wait until every endpoint is really ready."""
+        with self._lock(), step(f"rolling out {images.CILIUM[build]}", 150):
+            self.kubectl.apply(manifests.render("cilium", manifests.values(self.pki, self.ports, build)))
+            health.wait(lambda: self._agent_reasons(), CILIUM_SECONDS)
+
+    # ---- how
+
+    def fingerprint(self) -> str:
+        """What a snapshot was made from; another one cannot be restored into this lab."""
+        parts: list[str | Path] = [image.golden().name, kubernetes.binary().parent.name, manifests.FOLDER]
+        parts += [json.dumps(self.machines[0].command(self.processor, self.ports)), str(qemu.version())]
+        return digest(parts)
+
+    def _recorded(self) -> str | None:
+        try:
+            return str(json.loads((self.snapshot / "record.json").read_text())["fingerprint"])
+        except (FileNotFoundError, ValueError, KeyError):
+            return None
+
+    def _write_access(self) -> None:
+        """Everything that says how to reach the lab."""
+        self.pki.create()
+        self.pki.write_kubeconfig(self.kubeconfig, "admin", self.ports)
+        ssh.write_known_hosts(self.ports)
+        inventory.write(self.ports, self.kubeconfig)
+
+    def _start_services(self) -> None:
+        self.control_plane.folder.mkdir(parents=True, exist_ok=True)
+        environment = {"PYTHONPATH": str(paths.SOURCE.parent)}
+        for name, command in self.services().items():
+            Daemon(name, self.folder).start(command, environment=environment)
+
+    def _start(self, snapshot: str | None = None) -> None:
+        self._start_services()
+        self.control_plane.start()
+        for machine in self.machines:
+            machine.start(self.processor, self.ports, snapshot)
+
+    def _stop(self) -> None:
+        """Stop all parts. The disks need no clean end: what is in them now is not used again."""
+        with ThreadPoolExecutor(len(self.machines)) as pool:
+            list(pool.map(lambda machine: machine.stop(), self.machines))
+        self.control_plane.stop()
+        for daemon in self.service_daemons():
+            daemon.stop()
+
+    def _cold_boot(self) -> None:
+        self._stop()
+        shutil.rmtree(self.snapshot, ignore_errors=True)
+        self.control_plane.erase_data()
+        golden = image.golden()
+        for machine in self.machines:
+            shutil.rmtree(machine.folder, ignore_errors=True)
+            machine.folder.mkdir(parents=True)
+            qemu.create_overlay(machine.disk, golden, "qcow2")
+            seed.write(machine.seed, machine.node, self.ports, node_files(self.pki, machine.node, self.ports))
+        with step("starting the control plane and three virtual machines", 10):
+            self._start()
+            self._apply_network()
+        with step("waiting for the nodes and Cilium's agents", 180):
+            health.wait(self._network_reasons, COLD_SECONDS)
+        with step("starting what runs on the cluster", 60):
+            self._apply("coredns", "policy")
+            health.wait(lambda: health.cluster(self.kubectl), COLD_SECONDS)
+            self._apply("shop")
+            health.wait(lambda: health.cluster(self.kubectl), COLD_SECONDS)
+        self._wait_ready(COLD_SECONDS, 10)
+
+    def _apply_network(self) -> None:
+        crds = sorted((cilium.binaries() / "crds").glob("*.yaml"))
+        self.kubectl.apply("\n---\n".join(path.read_text() for path in crds))
+        self.kubectl.apply(manifests.nodes())
+        self._apply("cilium")
+
+    def _apply(self, *names: str) -> None:
+        values = manifests.values(self.pki, self.ports)
+        for name in names:
+            self.kubectl.apply(manifests.render(name, values))
+
+    def _wait_ready(self, seconds: float, estimate: float) -> None:
+        with step("waiting for all nodes, pods and endpoints", estimate):
+            health.wait(lambda: health.cluster(self.kubectl), seconds)
+            health.wait(lambda: health.agents(self.ports), seconds)
+
+    def _network_reasons(self) -> list[str]:
+        return health.cluster(self.kubectl) or health.agents(self.ports)
+
+    def _agent_reasons(self) -> list[str]:
+        agents = self.kubectl.get("daemonset", "cilium", "--namespace=kube-system")
+        return health.workload_reasons([agents]) or health.agents(self.ports)
+
+    def _save(self, fingerprint: str) -> None:
+        """Take the snapshot: all nodes and etcd at the same moment, with nothing running in between."""
+        partial = self.snapshot.with_name("snapshot.partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir()
+        with step("saving a snapshot of the lab", 20):
+            self._each(lambda machine: machine.execute("stop"))
+            self.control_plane.stop()
+            self.control_plane.save_data(partial / "etcd")
+            self._each(_save_machine)
+            (partial / "record.json").write_text(json.dumps({"fingerprint": fingerprint}) + "\n")
+            partial.rename(self.snapshot)
+            self.control_plane.start()
+            self._each(lambda machine: machine.execute("cont"))
+            self._set_clocks()
+        self._wait_ready(WARM_SECONDS, 20)
+
+    def _restore(self) -> None:
+        with step("restoring the snapshot", 15):
+            self._stop()
+            self.control_plane.restore_data(self.snapshot / "etcd")
+            self._start(SNAPSHOT)
+            self._set_clocks()
+        self._wait_ready(WARM_SECONDS, 25)
+
+    def _set_clocks(self) -> None:
+        """A guest's clock stands while its machine is stopped or saved: set it by the host's."""
+
+        def set_clock(machine: qemu.Machine) -> None:
+            deadline = time.monotonic() + WARM_SECONDS
+            while True:
+                try:
+                    ssh.run(machine.node, self.ports, f"sudo date --utc --set=@{time.time():.2f}", timeout=30)
+                    return
+                except ssh.UnreachableError:
+                    if time.monotonic() > deadline:
+                        raise
+
+        self._each(set_clock)
+
+    def _each(self, work: Callable[[qemu.Machine], Any]) -> None:
+        """Do ``work`` for all machines at once; the first error passes through."""
+        with ThreadPoolExecutor(len(self.machines)) as pool:
+            list(pool.map(work, self.machines))
+
+    @contextlib.contextmanager
+    def _lock(self) -> Iterator[None]:
+        """One command at a time changes the lab; the kernel releases the lock when the process dies."""
+        with (self.folder / "lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                say("another command is working on the lab; waiting for it")
+                fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+
+def _save_machine(machine: qemu.Machine) -> None:
+    answer = machine.monitor(f"savevm {SNAPSHOT}")
+    if answer:
+        raise qemu.QemuError(f"{machine.node.name}: savevm: {answer}")
