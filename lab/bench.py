@@ -75,14 +75,13 @@ def table(bare: dict[str, float], friday_steps: dict[str, float]) -> list[str]:
         pieces += [f"{name:<28}{seconds:>8.1f}" for name, seconds in (*right[row : row + 1],)]
         lines.append("    ".join(pieces).rstrip())
     lines.append(f"{'in all':<28}{total_bare:>8.1f}    {'in all':<28}{total:>8.1f}")
-    lines.append(
-        f"\nA Friday took {total / total_bare:.2f} times as long as the bare playbook ({total - total_bare:+.0f} s a node)."
-    )
+    ratio, more = total / total_bare, total - total_bare
+    lines.append(f"\nA Friday took {ratio:.2f} times as long as the bare playbook ({more:+.0f} s a node).")
     return lines
 
 
 def _fresh(lab: Lab) -> None:
-    """The snapshot, with the build of Cilium that loads on both kernels: the bare playbook would notice nothing else."""
+    """The snapshot, with the build of Cilium that loads on both kernels."""
     lab.reset()
     lab.set_cilium(2)
 
