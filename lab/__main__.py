@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from lab import ssh
+from lab import bench, ssh, story
 from lab.cluster import client, status
 from lab.cluster.lifecycle import Lab
 from lab.progress import say
@@ -55,6 +55,8 @@ def parser() -> argparse.ArgumentParser:
     shell.add_argument("words", nargs=argparse.REMAINDER, metavar="WORD", help="the command")
     asking = command("client", _client, "ask the web Service four times a second, and count")
     asking.add_argument("action", choices=("start", "stop"))
+    command("friday", _friday, "play the story: a Friday that stops at the canary, the fix, a Friday that ends well")
+    command("bench", _bench, "measure a Friday against a bare drain, upgrade, reboot and uncordon")
     command("kubectl", _unreachable, "kubectl as the cluster's administrator")
     return top
 
@@ -93,6 +95,14 @@ def _client(lab: Lab, chosen: argparse.Namespace) -> None:
         client.start(lab)
         return
     print(json.dumps(client.stop(lab), indent=2))
+
+
+def _friday(lab: Lab, _: argparse.Namespace) -> int:
+    return story.play(lab)
+
+
+def _bench(lab: Lab, _: argparse.Namespace) -> int:
+    return bench.run(lab)
 
 
 def _unreachable(*_: object) -> None:

@@ -14,10 +14,20 @@ from lab.topology import NODES, Node, Ports
 FOLDER = paths.SOURCE.parent / "inventories" / "lab"
 
 
+POLICY = {
+    "friday_soak": 20,
+    "friday_soak_interval": 10,
+    "friday_delete_emptydir_data": True,  # of the pod `store`, whose data is nobody's
+    "friday_min_free_root_mib": 512,
+    "friday_min_free_boot_mib": 128,
+}
+"""What the lab's nodes want otherwise than Friday's defaults: they are small, and nobody has a quarter of an hour."""
+
+
 def write(ports: Ports, kubeconfig: Path, folder: Path = FOLDER) -> None:
     """Write hosts.yml and group_vars/all.yml (JSON, which is YAML too)."""
     _write(folder / "hosts.yml", {"all": {"children": {"lab": group(ports)}}})
-    _write(folder / "group_vars" / "all.yml", {"friday_kubeconfig": str(kubeconfig)})
+    _write(folder / "group_vars" / "all.yml", {"friday_kubeconfig": str(kubeconfig), **POLICY})
 
 
 def group(ports: Ports) -> dict[str, Any]:
