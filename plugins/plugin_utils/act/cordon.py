@@ -74,7 +74,7 @@ def _change(api: Api, node: str, decide: Callable[[bool, str], tuple[Change, dic
         change, patch = decide(bool((found.get("spec") or {}).get("unschedulable")), owner)
         if patch is None:
             return change
-        _ = meta["resourceVersion"]
+        patch["metadata"]["resourceVersion"] = meta["resourceVersion"]
         try:
             api.request("PATCH", path, body=patch)
         except ApiError as error:
