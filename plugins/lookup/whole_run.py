@@ -20,8 +20,8 @@ version_added: 0.1.0
 description:
   - Returns its terms, and fails when C(ansible-playbook) was called with C(--limit), C(--tags), C(--skip-tags),
     C(--start-at-task) or C(--step).
-  - Meant for C(hosts) of the first play, which is evaluated in every case. A limit or C(--start-at-task) leaves out every
-    task that could refuse it, and a run that did nothing at all then ends with exit code 0.
+  - Meant for C(hosts) of the first play, which is evaluated in every case. A limit or C(--start-at-task) leaves out
+    every task that could refuse it, and a run that did nothing at all then ends with exit code 0.
 author: [Friday contributors]
 options:
   _terms:
