@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import Target
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Node, Pod, Requirement, Snapshot
-from tests.unit.decide.fleets import CURL, IMAGE, NEW, OLD, Fleet, budget, facts, pod
+from tests.unit.decide.fleets import CURL, IMAGE, NEW, OLD, Fleet, budget, facts, fleet, pod
 
 APPS = ("web", "db", "dns")
 RUN = "20261120-1"
@@ -92,3 +92,16 @@ def fleets(draw: st.DrawFn, most: int = 9) -> Fleet:
     seen = {host: facts(host, **kind) for host, (*_, kind) in zip(hosts, drawn, strict=True) if kind is not None}
     targets = tuple(Target(host, node.name, node.zone) for host, node in zip(hosts, nodes, strict=True))
     return Fleet(targets, snapshot, seen, policy)
+
+
+@st.composite
+def crowded_fleets(draw: st.DrawFn) -> Fleet:
+    """Hosts of one zone that could all go together, but for the budgets of what runs on them."""
+    base = fleet({f"node{number}": "zone-a" for number in range(draw(st.integers(3, 8)))}, wave_sizes=("8",))
+    places = st.lists(st.tuples(st.sampled_from([t.node for t in base.targets]), st.sampled_from(APPS)), max_size=12)
+    budgets = draw(st.lists(st.tuples(st.integers(0, 3), _SELECTORS), min_size=1, max_size=3))
+    return base.with_snapshot(
+        # Pending pods may be evicted although more than one budget selects them.
+        pods=tuple(pod(f"pod{i}", *place, phase="Pending") for i, place in enumerate(draw(places))),
+        budgets=tuple(budget(f"b{i}", allowed, selector=wanted) for i, (allowed, wanted) in enumerate(budgets)),
+    )

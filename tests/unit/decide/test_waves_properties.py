@@ -15,7 +15,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import Plan
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import DisruptionBudget, Pod
 from tests.unit.decide.fleets import Fleet
-from tests.unit.decide.strategies import fleets
+from tests.unit.decide.strategies import crowded_fleets, fleets
 
 thorough = settings(max_examples=150, deadline=None, database=None)
 
@@ -71,7 +71,7 @@ def test_the_control_plane_and_etcd_go_one_by_one(fleet: Fleet) -> None:
         assert sum(nodes[host.node].etcd or bool(nodes[host.node].roles) for host in wave.hosts) <= 1
 
 
-@given(fleets(most=14))
+@given(st.one_of(crowded_fleets(), fleets()))
 @thorough
 def test_a_wave_of_several_hosts_keeps_every_budget(fleet: Fleet) -> None:
     pods = {f"{pod.namespace}/{pod.name}": pod for pod in fleet.snapshot.pods}
