@@ -7,9 +7,9 @@ from __future__ import annotations
 import getpass
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 from ansible.errors import AnsibleError
@@ -26,13 +26,14 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.session import Sess
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import console, journal
 
 _ROLES = Path(__file__).resolve().parents[2] / "roles"
+_REFERENCE = "see docs/reference/variables.md"
 _SPEC_KEYS = ("type", "default", "choices", "elements", "no_log", "required")
 
 
 class ActionModule(FridayAction):
     """Check the call, the variables, the cluster and the rights; take the lock; open the journal and the record."""
 
-    ARGUMENTS = {"plan_only": {"type": "bool", "default": False}}
+    ARGUMENTS: ClassVar[dict[str, Any]] = {"plan_only": {"type": "bool", "default": False}}
 
     def act(self, arguments: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
         """Return the session as ``session``; what is wrong so far is in its problems, for the plan to tell."""
@@ -40,9 +41,10 @@ class ActionModule(FridayAction):
         if refused:
             self.show([console.problems_list(refused)])
             return {"failed": True, "msg": "; ".join(problem.line() for problem in refused)}
-        variables, problems = self._variables(task_vars)
-        policy, wrong = parse_policy(variables)
-        problems += wrong
+        given, problems = self._given(task_vars)
+        policy, wrong = parse_policy(given)
+        variables, misfits = _fitted(given, told={problem.subject for problem in wrong})
+        problems += [*wrong, *misfits]
         problems += unknown_names(_names_in_use(task_vars), _known_names())
         run = journal.new_run_id(now())
         session = Session(
@@ -65,22 +67,15 @@ class ActionModule(FridayAction):
         session.tell(EventKind.RUN_STARTED, holder=session.holder, check=session.plan_only)
         return {"changed": session.recorded, "session": session.data(), "run": run, "policy": to_data(policy)}
 
-    def _variables(self, task_vars: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
-        """Values of all run-wide variables, defaults filled in, and what their types and choices forbid."""
-        spec = _run_spec()
+    def _given(self, task_vars: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
+        """The run-wide variables that somebody set, evaluated, and those that cannot be. Null is as good as not set."""
         given, problems = {}, []
-        for name in spec.keys() & task_vars.keys():
+        for name in sorted(_run_spec().keys() & task_vars.keys()):
             try:
                 given[name] = to_data(self._templar.template(task_vars[name]))
             except (AnsibleError, TypeError) as error:
-                problems.append(Problem(name, f"cannot be evaluated: {error}", "see docs/reference/variables.md"))
-        checked = ArgumentSpecValidator(spec).validate(given)
-        problems += [
-            Problem(_named(text, spec), text, "see docs/reference/variables.md") for text in checked.error_messages
-        ]
-        defaults = ArgumentSpecValidator(spec).validate({}).validated_parameters
-        valid = checked.validated_parameters if not checked.error_messages else {}
-        return {**defaults, **valid}, problems
+                problems.append(Problem(name, f"cannot be evaluated: {error}", _REFERENCE))
+        return {name: value for name, value in given.items() if value is not None}, problems
 
     def _lock(self, session: Session, ttl: int) -> Session:
         """Take the Lease, and start the companion that renews it for as long as ansible-playbook (our parent) lives."""
@@ -105,6 +100,22 @@ def _run_spec() -> dict[str, dict[str, Any]]:
     return {name: {key: option[key] for key in _SPEC_KEYS if key in option} for name, option in options.items()}
 
 
+def _fitted(given: Mapping[str, Any], told: Collection[str]) -> tuple[dict[str, Any], list[Problem]]:
+    """The run-wide variables by type and choice, each for itself: a wrong one holds its default and spoils no other.
+
+    ``told`` are those of which something better is said already.
+    """
+    values, problems = {}, []
+    for name, option in _run_spec().items():
+        validator = ArgumentSpecValidator({name: option})
+        checked = validator.validate({name: given[name]} if name in given else {})
+        if checked.error_messages:
+            problems += [Problem(name, text, _REFERENCE) for text in checked.error_messages if name not in told]
+            checked = validator.validate({})
+        values[name] = checked.validated_parameters[name]
+    return values, problems
+
+
 def _known_names() -> set[str]:
     return {name for options in _specs() for name in options}
 
@@ -116,10 +127,6 @@ def _names_in_use(task_vars: Mapping[str, Any]) -> set[str]:
     for host in task_vars["groups"]["all"]:
         names.update(hostvars.raw_get(host))
     return {str(name) for name in names if str(name).startswith("friday_")}
-
-
-def _named(text: str, spec: Mapping[str, Any]) -> str:
-    return next((name for name in sorted(spec, key=len, reverse=True) if name in text), "variables")
 
 
 def _state_dir(given: str) -> Path:

@@ -12,7 +12,7 @@ import json
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -91,7 +91,9 @@ class Session:
 
     def data(self) -> dict[str, Any]:
         """The session as JSON values, for the guard's result."""
-        return {key: value for key, value in to_data(self).items() if key != "cache"}
+        data: dict[str, Any] = to_data(replace(self, cache={}))
+        del data["cache"]
+        return data
 
     # -- the cluster
 
