@@ -23,10 +23,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lab import paths, ssh
-from lab.artifacts import apps, kernels
-from lab.cluster import inventory
+from lab.artifacts import kernels
+from lab.cluster import client, inventory
 from lab.cluster.lifecycle import Lab
-from lab.process import Daemon
 from lab.progress import duration, say
 from lab.topology import NODES
 
@@ -200,30 +199,23 @@ class Traffic:
         self.lab = lab
         self.available: list[int] = []
         self.summary: dict[str, Any] = {}
-        self._client = Daemon("client", lab.folder)
         self._watch: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
 
     def __enter__(self) -> Traffic:
-        address = self.lab.kubectl.get("service", WEB_NAME, f"--namespace={WEB_NAMESPACE}")["spec"]["clusterIP"]
-        self._client.log.unlink(missing_ok=True)
-        via = f"127.0.0.1:{self.lab.ports.egress}"
-        self._client.start([apps.binary(), "client", f"-url=http://{address}/", f"-via={via}", "-interval=500ms"])
+        client.start(self.lab)
         self._watch = self._follow()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._client.stop(patience=20)
+        self.summary = client.stop(self.lab)
         if self._watch:
             self._watch.terminate()
             self._watch.wait()
         if self._reader:
             self._reader.join(5)
-        for line in self._client.log.read_text().splitlines():
-            if '"summary"' in line:
-                self.summary = json.loads(line)["summary"]
 
     def _follow(self) -> subprocess.Popen[str]:
         """A kubectl that prints the number of available replicas at each change of the deployment."""

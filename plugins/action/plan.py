@@ -15,7 +15,13 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.targets impo
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.waves import make_plan
 from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import KubeError
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import to_data
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Finding, Outcome, Problem, Verdict
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import (
+    Finding,
+    Outcome,
+    Problem,
+    Severity,
+    Verdict,
+)
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import HostFacts
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import Plan, Target
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind
@@ -56,7 +62,8 @@ class ActionModule(FridayAction):
             problems += unresolved
             session.save(Targets(targets), TARGETS_FILE)
             problems += preflight(session.policy, targets, snapshot, facts)
-            health = baseline(session.policy, observation, targets)
+            # A host that could not be read is told once, with the reason.
+            health = baseline(session.policy, observation, [target for target in targets if target.host in facts])
             session.save(health, BASELINE_VERDICT_FILE)
             problems += _unhealthy(health)
             if not problems:
@@ -108,12 +115,17 @@ def _unhealthy(verdict: Verdict) -> list[Problem]:
     """What keeps the cluster from being a baseline, a problem for each finding."""
     if verdict.outcome is Outcome.PASS:
         return []
-    found: list[Finding] = [verdict.cause] if verdict.cause else []
+    found: dict[object, Finding] = {}
+    for finding in (verdict.cause, *verdict.consequences):
+        # What could not be read keeps many checks from being asked: the same reason is one problem.
+        if finding:
+            unknown = finding.severity is Severity.UNKNOWN
+            found.setdefault((finding.subject, finding.evidence) if unknown else finding, finding)
     return [
         Problem(
             finding.subject, f"{finding.layer.label}: {finding.message}", "repair it first, a Friday starts from health"
         )
-        for finding in [*found, *verdict.consequences]
+        for finding in found.values()
     ]
 
 
