@@ -5,7 +5,10 @@
 from __future__ import annotations
 
 import socket
+import ssl
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -302,7 +305,8 @@ def cilium_endpoints(things: Things) -> str:
     )
 
     def served() -> bool:
-        conditions = things.api.get(f"{path}/ciliumendpoints.cilium.io").get("status", {}).get("conditions", [])
+        status = things.api.get(f"{path}/ciliumendpoints.cilium.io").get("status") or {}
+        conditions = status.get("conditions") or ()
         return any(c["type"] == "Established" and c["status"] == "True" for c in conditions)
 
     wait_until(served)
@@ -362,6 +366,48 @@ def test_an_agent_on_a_node_that_does_not_answer(api: Api, things: Things) -> No
         assert time.monotonic() - began < 8
         assert found.error
         assert (found.node, found.pod, found.ready) == (node, f"{things.namespace}/cilium-x", True)
+
+
+class Kubelet(BaseHTTPRequestHandler):
+    """A kubelet that has the agent's log, and can't start anything in its container."""
+
+    REFUSED = "argument list too long: BPF program is too large. Processed 1000001 insn"
+    LOG = f"program cil_from_netdev: load program: {REFUSED}"
+
+    def do_GET(self) -> None:
+        wanted = self.path.startswith("/containerLogs/") and self.path.endswith("/cilium-agent?tailLines=2000")
+        body = (
+            f"level=info msg=hello\nVerifier error: {self.LOG} (9 line(s) omitted)\n" if wanted else "no such container"
+        )
+        self.send_response(200 if wanted else 404)
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    do_POST = do_GET
+
+    def log_message(self, *_arguments: object) -> None:
+        """Nobody reads along."""
+
+
+def test_an_agent_that_is_down_has_its_log(api: Api, cluster: Cluster, things: Things) -> None:
+    pair = cluster.authority.certificate("kubelet", hosts=("127.0.0.1",))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pair.certificate, pair.key)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Kubelet) as kubelet:
+        kubelet.socket = context.wrap_socket(kubelet.socket, server_side=True)
+        threading.Thread(target=kubelet.serve_forever, daemon=True).start()
+        status = {
+            "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}],
+            "daemonEndpoints": {"kubeletEndpoint": {"Port": kubelet.server_port}},
+        }
+        node = things.node("a", status=status)["metadata"]["name"]
+        agent = {"name": "cilium-agent", "image": "example"}
+        things.pod("cilium-x", node, {"k8s-app": "cilium"}, spec={"containers": [agent]})
+        found = read_snapshot(api, cni_nodes=[node]).agents[0]
+        kubelet.shutdown()
+    assert found.refusals == (Kubelet.LOG,)
+    assert found.error
+    assert "forbidden" not in found.error
 
 
 def test_what_may_not_be_read_is_unknown_and_the_rest_is_there(cluster: Cluster, things: Things) -> None:
