@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act import cordon
 from ansible_collections.friday.upgrade.plugins.plugin_utils.action import FridayAction
@@ -15,7 +15,9 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Ev
 class ActionModule(FridayAction):
     """Cordon with Friday's mark; uncordon what bears it, and nothing else."""
 
-    ARGUMENTS = {"state": {"type": "str", "choices": ["cordoned", "uncordoned"], "required": True}}
+    ARGUMENTS: ClassVar[dict[str, Any]] = {
+        "state": {"type": "str", "choices": ["cordoned", "uncordoned"], "required": True}
+    }
 
     def act(self, arguments: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
         """Journal first, act, and journal the state that was reached."""

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.action import FridayAction
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind
@@ -14,7 +14,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Ev
 class ActionModule(FridayAction):
     """Write one event to the journal (on disk when the task ends), and what follows from it to the record."""
 
-    ARGUMENTS = {
+    ARGUMENTS: ClassVar[dict[str, Any]] = {
         "kind": {"type": "str", "choices": ["step", "state", "note"], "required": True},
         "data": {"type": "dict", "default": {}},
     }

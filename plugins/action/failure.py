@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act import cordon
 from ansible_collections.friday.upgrade.plugins.plugin_utils.action import FridayAction
@@ -18,7 +18,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.session import now
 class ActionModule(FridayAction):
     """Say in which state the host is left, undo this run's own cordon where nothing was changed, stop later waves."""
 
-    ARGUMENTS = {
+    ARGUMENTS: ClassVar[dict[str, Any]] = {
         "task": {"type": "str", "default": ""},
         "result": {"type": "dict", "default": {}},
     }

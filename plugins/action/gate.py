@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils import watch
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act import keeper
@@ -20,7 +20,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.session import Sess
 class ActionModule(FridayAction):
     """Ask the record, the lock, the cluster and Ansible's list of lost hosts whether a wave may start."""
 
-    ARGUMENTS = {
+    ARGUMENTS: ClassVar[dict[str, Any]] = {
         "wave": {"type": "int", "required": True},
         "lost": {"type": "list", "elements": "str", "default": []},
     }

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils import ending, watch
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act import cordon, keeper
@@ -32,7 +32,7 @@ _GOOD = (PASS, NOTHING_TO_DO)
 class ActionModule(FridayAction):
     """Compare the cluster with the baseline, write the reports, post the message, release the lock."""
 
-    ARGUMENTS = {"webhook_url": {"type": "str", "default": "", "no_log": True}}
+    ARGUMENTS: ClassVar[dict[str, Any]] = {"webhook_url": {"type": "str", "default": "", "no_log": True}}
 
     def act(self, arguments: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
         """Fail unless every planned host is done, or nothing was to be done."""

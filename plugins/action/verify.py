@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.action import FridayAction
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide import rounds
@@ -27,7 +27,7 @@ _STEP = {"before": "before", "after": "verify", "soak": "soak"}
 class ActionModule(FridayAction):
     """One round: compare, then say pass, fail, or wait and ask for another look."""
 
-    ARGUMENTS = {
+    ARGUMENTS: ClassVar[dict[str, Any]] = {
         "phase": {"type": "str", "choices": ["before", "after", "soak"], "required": True},
         "host": {"type": "dict", "required": True},
         "peer": {"type": "dict", "default": {}},
