@@ -3,8 +3,8 @@
 """Probes from this machine to others: tcp, ping, http, dns. All at once, each with its own time limit.
 
 A probe is a dictionary with ``kind``, ``target``, ``timeout`` (seconds), and for dns ``query``, for http ``status`` and
-``validate_certs``; ``name``, where there is one, says what it stands for and is handed through. Results have kind, name,
-target, ok, error and seconds; a dns probe's target is told as ``query@server``.
+``validate_certs``; ``name``, where there is one, says what it stands for and is handed through. Results have kind,
+name, target, ok, error and seconds; a dns probe's target is told as ``query@server``.
 """
 
 from __future__ import annotations

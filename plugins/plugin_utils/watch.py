@@ -19,7 +19,8 @@ _PAUSE = 10  # seconds between two looks
 def settled(session: Session, patience: float, hosts: Collection[str] = ()) -> tuple[Snapshot, Verdict]:
     """The cluster and its health, as soon as that passes or ``patience`` (seconds) is over. Raises KubeError.
 
-    The cluster as a whole is watched; of the hosts, with their agents, those in ``hosts``, with the facts of the survey.
+    The cluster as a whole is watched; of the hosts, with their agents, those in ``hosts``, with the facts of the
+    survey.
     """
     targets = [target for target in session.targets() if target.host in hosts]
     seen = session.load(Observation, BASELINE_FILE)

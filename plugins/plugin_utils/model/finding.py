@@ -57,7 +57,10 @@ class Outcome(str, enum.Enum):
 
 
 class Severity(str, enum.Enum):
-    """What a finding does to the verdict: ``fail`` fails it, ``unknown`` makes it inconclusive, ``warn`` and ``info`` don't."""
+    """What a finding does to the verdict.
+
+    ``fail`` fails it, ``unknown`` makes it inconclusive, ``warn`` and ``info`` do neither.
+    """
 
     FAIL = "fail"
     UNKNOWN = "unknown"

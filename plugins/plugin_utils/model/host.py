@@ -1,6 +1,6 @@
 # Copyright: Friday contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""One host, as the module ``friday.upgrade.node_facts`` reads it: before (survey) and after (verify) in the same shape."""
+"""One host, as the module ``friday.upgrade.node_facts`` reads it: before (survey) and after (verify) in one shape."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ class FileSystem:
 
 @dataclass(frozen=True)
 class RaidArray:
-    """One array of /proc/mdstat. ``wanted`` and ``active`` count members; ``syncing`` is true during resync or recovery."""
+    """One array of /proc/mdstat.
+
+    ``wanted`` and ``active`` count members; ``syncing`` is true during resync or recovery.
+    """
 
     name: str
     state: str
@@ -57,8 +60,8 @@ class BpfAttachment:
 class Reach:
     """One probe from this host: ``kind`` is tcp, ping, http or dns; ``error`` is empty when it worked.
 
-    ``name`` says what the target stands for (``pods of node2``) and is what before and after are compared by: addresses of
-    pods change over a reboot. Where it is empty, the target is its own name.
+    ``name`` says what the target stands for (``pods of node2``) and is what before and after are compared by: addresses
+    of pods change over a reboot. Where it is empty, the target is its own name.
     """
 
     kind: str
@@ -83,7 +86,7 @@ class HostFacts:
     architecture: str = ""
     kernel: str = ""  # uname -r
     kernel_version: str = ""  # uname -v
-    candidate_kernel: str = ""  # release that the next boot would run after the upgrade; equals kernel when nothing changes
+    candidate_kernel: str = ""  # what the next boot would run after the upgrade; equals kernel when nothing changes
     candidate_package: str = ""
     boot_id: str = ""
     uptime: float = 0.0

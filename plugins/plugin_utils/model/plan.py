@@ -11,7 +11,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import P
 
 @dataclass(frozen=True)
 class Target:
-    """A host of the inventory: its name there, its node's name in the cluster, its zone (empty: take the node's label)."""
+    """A host of the inventory: its name there, its node's name in the cluster, its zone (empty: the node's label)."""
 
     host: str
     node: str
@@ -52,7 +52,10 @@ class Wave:
 
 @dataclass(frozen=True)
 class SkippedHost:
-    """A host of the inventory that this run will not touch, and why (up to date, not in ``friday_only``, done already)."""
+    """A host of the inventory that this run will not touch, and why.
+
+    It is up to date, not in ``friday_only``, or done already.
+    """
 
     host: str
     node: str
@@ -61,7 +64,10 @@ class SkippedHost:
 
 @dataclass(frozen=True)
 class Plan:
-    """Waves in order. ``seconds`` is the estimate for all of it, soaks included; ``digest`` identifies what was planned."""
+    """Waves in order.
+
+    ``seconds`` is the estimate for all of it, soaks included; ``digest`` identifies what was planned.
+    """
 
     waves: tuple[Wave, ...]
     skipped: tuple[SkippedHost, ...] = ()

@@ -9,7 +9,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Policy:
-    """One field for each ``friday_*`` variable that a decision depends on; docs/reference/variables.md says what each does."""
+    """One field for each ``friday_*`` variable that a decision depends on.
+
+    docs/reference/variables.md says what each does.
+    """
 
     canary: str = ""
     only: tuple[str, ...] = ()

@@ -87,7 +87,10 @@ class RunRecord:
 
 
 def fold(events: Iterable[Event], record: RunRecord | None = None) -> RunRecord:
-    """Reduce events (in order) to the record, from ``record`` on if given. Events that it has seen already are skipped."""
+    """Reduce events (in order) to the record, from ``record`` on if given.
+
+    Events that the record has seen already are skipped. Raises ``ValueError`` when there is neither event nor record.
+    """
     for event in events:
         if record is None:
             record = RunRecord(run=event.run)
@@ -103,8 +106,9 @@ def _apply(record: RunRecord, event: Event) -> RunRecord:
     if kind is EventKind.RUN_STARTED:
         return dataclasses.replace(record, started=event.time, holder=str(data.get("holder", "")))
     if kind is EventKind.RUN_PLANNED:
+        digest = str(data.get("plan_digest", ""))
         hosts = {str(host): HostRecord(HostState.PLANNED, event.time) for host in data.get("hosts", ())}
-        return dataclasses.replace(record, plan_digest=str(data.get("plan_digest", "")), hosts={**record.hosts, **hosts})
+        return dataclasses.replace(record, plan_digest=digest, hosts={**record.hosts, **hosts})
     if kind is EventKind.WAVE_STARTED:
         return dataclasses.replace(record, wave=int(data["wave"]))
     if kind is EventKind.STOP:

@@ -39,7 +39,7 @@ class Pod:
     ready: bool = False
     restarts: int = 0
     waiting: str = ""  # reason of the first waiting container: CrashLoopBackOff, ImagePullBackOff, ...
-    owner_kind: str = ""  # controller of the pod: ReplicaSet, StatefulSet, DaemonSet, Job, Node (static pod); empty: none
+    owner_kind: str = ""  # controller: ReplicaSet, StatefulSet, DaemonSet, Job, Node (static pod); empty: none
     owner_name: str = ""
     labels: dict[str, str] = field(default_factory=dict)
     host_network: bool = False
@@ -93,7 +93,10 @@ class NetworkEndpoint:
 
 @dataclass(frozen=True)
 class AgentEndpoint:
-    """An endpoint as the agent on its node knows it; ``pod`` is ``namespace/name``, empty for the host's own endpoint."""
+    """An endpoint as the agent on its node knows it.
+
+    ``pod`` is ``namespace/name``, empty for the host's own endpoint.
+    """
 
     id: int
     pod: str = ""
