@@ -10,7 +10,8 @@ module: event
 short_description: Journal an event of a host
 version_added: 0.1.0
 description:
-  - Writes one event of the host to the journal, which is on disk when the task ends, and brings the record in the cluster up to it.
+  - Writes one event of the host to the journal, which is on disk when the task ends, and brings the record in the
+    cluster up to it.
   - Runs on the controller, as a part of a run that M(friday.upgrade.guard) has opened.
 author: [Friday contributors]
 options:

@@ -10,7 +10,8 @@ module: failure
 short_description: Record that a host did not get through
 version_added: 0.1.0
 description:
-  - Records in which state the host is left, takes back this run's cordon where nothing was changed yet, and keeps later waves from starting. Always fails.
+  - Records in which state the host is left, takes back this run's cordon where nothing was changed yet, and keeps later
+    waves from starting. Always fails.
   - Runs on the controller, as a part of a run that M(friday.upgrade.guard) has opened.
 author: [Friday contributors]
 options:

@@ -10,9 +10,11 @@ module: guard
 short_description: Open a run of Friday
 version_added: 0.1.0
 description:
-  - Refuses limits, tag filters and the like, checks every C(friday_*) variable, the way to the cluster and the rights in it.
+  - Refuses limits, tag filters and the like, checks every C(friday_*) variable, the way to the cluster and the rights
+    in it.
   - Takes the Lease, starts the companion process that renews it, opens the journal and the run record.
-  - Everything that is wrong, but a lock held by somebody else, is left for M(friday.upgrade.plan) to tell with the rest.
+  - Everything that is wrong, but a lock held by somebody else, is left for M(friday.upgrade.plan) to tell with the
+    rest.
   - Runs on the controller, as a part of a run that M(friday.upgrade.guard) has opened.
 author: [Friday contributors]
 options:

@@ -87,7 +87,8 @@ options:
         type: str
         required: true
       name:
-        description: What the target stands for; returned with the result, so that looks at changing addresses can be compared.
+        description:
+          - What the target stands for; returned with the result, so that looks at changing addresses can be compared.
         type: str
       query:
         description: The domain name to ask for; needed for V(dns), and for nothing else.

@@ -10,7 +10,8 @@ module: observe
 short_description: Look at a host from the cluster
 version_added: 0.1.0
 description:
-  - Takes a snapshot of the cluster with the network agent of the host's node, and says whom to ask for what in this round.
+  - Takes a snapshot of the cluster with the network agent of the host's node, and says whom to ask for what in this
+    round.
   - Runs on the controller, as a part of a run that M(friday.upgrade.guard) has opened.
 author: [Friday contributors]
 options: {}

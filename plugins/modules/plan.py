@@ -10,7 +10,8 @@ module: plan
 short_description: Decide on the waves of a run
 version_added: 0.1.0
 description:
-  - Weighs what the survey registered and a snapshot of the cluster, and refuses with all problems at once, or plans the waves.
+  - Weighs what the survey registered and a snapshot of the cluster, and refuses with all problems at once, or plans the
+    waves.
   - Runs on the controller, as a part of a run that M(friday.upgrade.guard) has opened.
 author: [Friday contributors]
 options: {}

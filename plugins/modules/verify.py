@@ -10,7 +10,7 @@ module: verify
 short_description: Compare a host with how it was
 version_added: 0.1.0
 description:
-  - One round of looking: compares, and says pass, fail, or waits and asks for another look.
+  - One round of looking. Compares, and says pass, fail, or waits and asks for another look.
   - Runs on the controller, as a part of a run that M(friday.upgrade.guard) has opened.
 author: [Friday contributors]
 options:
