@@ -16,10 +16,18 @@ from datetime import tzinfo
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Finding, Problem, Severity
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import Plan, PlannedHost, Wave
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Event, EventKind
-
-from . import view
-from .data import ReportData
-from .text import clean, clock, duration, estimate, one_line, plural, shorten, wrap
+from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import view
+from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.data import ReportData
+from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.text import (
+    clean,
+    clock,
+    duration,
+    estimate,
+    one_line,
+    plural,
+    shorten,
+    wrap,
+)
 
 WIDTH = 120
 AWX_EVENT_BYTES = 1024  # AWX shows this much of one event's text

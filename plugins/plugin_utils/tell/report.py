@@ -25,10 +25,18 @@ from markupsafe import Markup, escape  # jinja2's own string type
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import to_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Finding
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostState
-
-from . import view
-from .data import ReportData
-from .text import clean, clock, duration, estimate, fixed_zone, one_line, plural, stamp
+from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import view
+from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.data import ReportData
+from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.text import (
+    clean,
+    clock,
+    duration,
+    estimate,
+    fixed_zone,
+    one_line,
+    plural,
+    stamp,
+)
 
 __all__ = ["FORMAT", "Paths", "ReportData", "html", "json_text", "markdown", "write_reports"]
 

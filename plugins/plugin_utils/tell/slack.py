@@ -20,10 +20,9 @@ from urllib.parse import unquote, urlsplit
 from ansible.module_utils.urls import open_url
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Severity
-
-from . import view
-from .data import ReportData
-from .text import clean, duration, one_line, plural, shorten
+from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import view
+from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.data import ReportData
+from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.text import clean, duration, one_line, plural, shorten
 
 HEADER_CHARACTERS = 150
 SECTION_CHARACTERS = 3000

@@ -27,9 +27,8 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import (
     HostRecord,
     HostState,
 )
-
-from .data import ReportData
-from .text import clean, one_line, plural
+from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.data import ReportData
+from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.text import clean, one_line, plural
 
 STOPPED = (HostState.FAILED, HostState.HELD)
 # A host's way: planned -> ... -> done; its text says in which state it was left.
