@@ -8,11 +8,23 @@ from datetime import timezone
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from stories import NEW, REFUSAL, RUN, START, STORIES, fleet_plan, held, incident, nothing, passed, refused
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Event, EventKind
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import console, text
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.console import Progress
+from tests.unit.tell.stories import (
+    NEW,
+    REFUSAL,
+    RUN,
+    START,
+    STORIES,
+    fleet_plan,
+    held,
+    incident,
+    nothing,
+    passed,
+    refused,
+)
 
 UTC = timezone.utc
 

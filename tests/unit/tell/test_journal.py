@@ -2,6 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 from __future__ import annotations
 
+import itertools
 import json
 import multiprocessing
 import os
@@ -66,7 +67,7 @@ def test_processes_that_append_at_the_same_time_leave_no_gap_and_no_torn_line(tm
     assert [event.seq for event in events] == list(range(1, 241))
     for host in hosts:  # and each writer's own events are in its order
         assert [event.data["n"] for event in events if event.host == host] == list(range(40))
-    assert all(a.time <= b.time for a, b in zip(events, events[1:], strict=False))
+    assert all(a.time <= b.time for a, b in itertools.pairwise(events))
 
 
 def test_a_journal_object_made_before_the_fork_is_safe_too(tmp_path: Path) -> None:

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stories import CHECK_LAYERS, NEW, REFUSAL, START, STORIES, incident, passed, plan_only, refused
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import from_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostState
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import report, view
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.data import ReportData
+from tests.unit.tell.stories import CHECK_LAYERS, NEW, REFUSAL, START, STORIES, incident, passed, plan_only, refused
 
 HOSTILE = "<script>alert(1)</script>\"'&`|*_[x](javascript:y)\x1b[31m\u202e\udcff</style><img src=//evil.example>"
 VOID = {"meta", "link", "br", "img", "input", "hr", "col", "path", "circle", "rect", "use"}

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from slack_receiver import SECRET_PATH, SlackReceiver, faults
-from stories import STORIES, incident, passed, refused
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Finding, Layer, Severity
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import slack
+from tests.unit.tell.slack_receiver import SECRET_PATH, SlackReceiver, faults
+from tests.unit.tell.stories import STORIES, incident, passed, refused
 
 HOSTILE = "<!channel> & <https://evil.example|click> ``` `x` \x1b[31m *b* \u202e \udcff" + "&<>" * 3000
 
