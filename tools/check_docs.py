@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Check that everything public is documented where a user looks for it.
 
-- every plugin (plugins/modules, plugins/action through its module of the same name, plugins/callback) is known to
-  ``ansible-doc`` from the bare checkout, with a short description and a description of each option;
+- every plugin (plugins/modules, plugins/action through its module of the same name, plugins/callback, plugins/lookup)
+  is known to ``ansible-doc`` from the bare checkout, with a short description, a description and one of each option;
 - every ``friday_*`` variable in roles, playbooks and inventories is declared in a role's argument specs, and described
   (names of a playbook's own begin with an underscore: ``_friday_…``);
 - docs/reference/variables.md is what tools/make_reference.py makes of those specs.
@@ -22,7 +22,7 @@ from tools import make_reference
 
 ROOT = make_reference.ROOT
 COLLECTION = "friday.upgrade"
-DOCUMENTED_AS = {"modules": "module", "action": "module", "callback": "callback"}
+DOCUMENTED_AS = {"modules": "module", "action": "module", "callback": "callback", "lookup": "lookup"}
 """Folder in plugins/ -> the type under which ansible-doc has it."""
 
 GROUPS = re.compile(r"^\s*(?:- )?(?:hosts|groups?):[^{\n]*$", re.MULTILINE)
@@ -42,11 +42,19 @@ def plugin_errors(plugins: Iterable[tuple[str, str]], documents: Mapping[str, Ma
             continue
         if not doc.get("short_description"):
             yield f"{full}: no short_description"
+        if not _is_text(doc.get("description")):
+            yield f"{full}: the description is no text"
         if kind == "module" and not (found or {}).get("examples"):
             yield f"{full}: no EXAMPLES"
         for option, spec in (doc.get("options") or {}).items():
-            if not spec.get("description"):
-                yield f"{full}: option {option} has no description"
+            if not _is_text(spec.get("description")):
+                yield f"{full}: option {option} has no description, or one that is no text"
+
+
+def _is_text(description: object) -> bool:
+    """A sentence with ``: `` in it that nobody quoted is a mapping; the dump has it, ``ansible-doc`` fails on it."""
+    parts = description if isinstance(description, list) else [description]
+    return bool(parts) and all(isinstance(part, str) and part for part in parts)
 
 
 def variable_errors(used: Mapping[str, str], declared: Mapping[str, make_reference.Variable]) -> Iterator[str]:

@@ -76,14 +76,23 @@ def test_undeclared_and_undescribed_variables_are_errors() -> None:
 
 
 def test_undocumented_plugins_are_errors() -> None:
-    good = {"doc": {"short_description": "Plan.", "options": {"a": {"description": ["A."]}}}, "examples": "- x"}
+    doc = {"short_description": "Plan.", "description": ["Plans."], "options": {"a": {"description": ["A."]}}}
+    good = {"doc": doc, "examples": "- x"}
     bad = {"doc": {"short_description": "", "options": {"a": {}}}, "examples": None}
     documents = {"module": {"friday.upgrade.plan": good, "friday.upgrade.drain": bad}}
     plugins = [("modules", "plan"), ("action", "plan"), ("action", "verify"), ("modules", "drain")]
     text = "\n".join(check_docs.plugin_errors(plugins, documents))
     assert "friday.upgrade.plan" not in text
     assert "plugins/action/verify.py" in text
-    assert text.count("friday.upgrade.drain") == 3  # no short description, no examples, an option without description
+    assert text.count("friday.upgrade.drain") == 4  # no short or other description, no examples, an option without
+
+
+def test_a_description_that_is_a_mapping_is_an_error() -> None:
+    doc = {"short_description": "Look.", "description": ["Looks.", {"One look": "compares."}], "options": {}}
+    documents = {"lookup": {"friday.upgrade.look": {"doc": doc}}}
+    assert list(check_docs.plugin_errors([("lookup", "look")], documents)) == [
+        "friday.upgrade.look: the description is no text"
+    ]
 
 
 def test_the_archive_holds_what_users_need_and_no_more() -> None:
