@@ -57,7 +57,10 @@ class ActionModule(FridayAction):
             plan_only=arguments["plan_only"] or self._task.check_mode,
             holder=f"{getpass.getuser()}@{socket.gethostname()}:{os.getppid()}",
         )
-        problems += _cluster_problems(session)
+        problems += [*_folder_problems(session.folder), *_cluster_problems(session)]
+        if not Path(session.folder).is_dir():  # then nothing of the run could be kept, and nothing is begun
+            self.show([console.problems_list(problems)])
+            return {"failed": True, "msg": "; ".join(problem.line() for problem in problems)}
         if not problems and not session.plan_only:
             try:
                 session = self._lock(session, variables["friday_lease_ttl"])
@@ -132,6 +135,15 @@ def _names_in_use(task_vars: Mapping[str, Any]) -> set[str]:
 def _state_dir(given: str) -> Path:
     default = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "friday"
     return Path(given).expanduser().absolute() if given else default
+
+
+def _folder_problems(folder: str) -> list[Problem]:
+    """Make the run's folder; what keeps it from being made is a problem."""
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        return [Problem("friday_state_dir", f"{folder} cannot be made: {error.strerror}", "name a folder of your own")]
+    return []
 
 
 def _cluster_problems(session: Session) -> list[Problem]:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.action import FridayAction
@@ -48,7 +48,7 @@ class ActionModule(FridayAction):
     def act(self, arguments: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
         """Return ``lineup`` and ``serial`` for the play Waves, and ``hosts`` for its roles."""
         session = self.session(task_vars)
-        targets, facts, unread = _survey(task_vars)
+        targets, facts, unread = _survey(task_vars, session.policy.only)
         problems = [*session.problems, *unread]
         plan = Plan(waves=())
         try:
@@ -61,8 +61,10 @@ class ActionModule(FridayAction):
             targets, unresolved = resolve_targets(targets, snapshot, session.policy)
             problems += unresolved
             session.save(Targets(targets), TARGETS_FILE)
-            problems += preflight(session.policy, targets, snapshot, facts)
             # A host that could not be read is told once, with the reason.
+            told = {problem.subject for problem in unread}
+            found = preflight(session.policy, targets, snapshot, facts)
+            problems += [problem for problem in found if problem.subject not in told]
             health = baseline(session.policy, observation, [target for target in targets if target.host in facts])
             session.save(health, BASELINE_VERDICT_FILE)
             problems += _unhealthy(health)
@@ -89,8 +91,13 @@ class ActionModule(FridayAction):
         }
 
 
-def _survey(task_vars: Mapping[str, Any]) -> tuple[tuple[Target, ...], dict[str, HostFacts], list[Problem]]:
-    """The hosts that took part in the survey: as targets, with their facts, and those that could not be read."""
+def _survey(
+    task_vars: Mapping[str, Any], only: Collection[str]
+) -> tuple[tuple[Target, ...], dict[str, HostFacts], list[Problem]]:
+    """The hosts that took part in the survey: as targets, with their facts, and those that could not be read.
+
+    Whether a host outside of ``only`` (when that names any) could be read is no problem.
+    """
     targets, facts, problems = [], {}, []
     for host in task_vars["groups"]["all"]:
         hostvars = task_vars["hostvars"][host]
@@ -102,7 +109,7 @@ def _survey(task_vars: Mapping[str, Any]) -> tuple[tuple[Target, ...], dict[str,
         seen, problem = read_answer(str(host), to_data(hostvars[SURVEY_RESULT]))
         if seen:
             facts[str(host)] = seen
-        if problem:
+        if problem and (not only or host in only):
             problems.append(problem)
     if not targets:
         problems.append(
