@@ -83,12 +83,12 @@ class Cluster:
             api.request("POST", "/api/v1/namespaces", body=body)
 
     def stop(self) -> None:
-        """End the programs, by their ids, the last started first."""
+        """End the programs, by their ids, the last started first. What they keep is not needed any more."""
         for process, _ in reversed(self._programs):
             process.send_signal(signal.SIGTERM)
         for process, _ in reversed(self._programs):
             try:
-                process.wait(10)
+                process.wait(2)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

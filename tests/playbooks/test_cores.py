@@ -1,0 +1,61 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The guard and the plan on the lowest and the highest ansible-core (FRIDAY_ALL_CORES=1: on all, see cores.py)."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+from tests.playbooks.cores import Environment
+from tests.playbooks.runs import Hosts, Runner
+from tests.playbooks.world import World
+
+
+def test_it_is_that_version(core: Environment) -> None:
+    done = subprocess.run([*core.playbook, "--version"], capture_output=True, text=True, check=True)
+    assert f"[core {core.core}]" in done.stdout
+
+
+@pytest.mark.parametrize("options", [("--limit", "node1"), ("--start-at-task", "x"), ("--step",), ("--tags", "x")])
+def test_a_part_is_refused(run: Runner, outdated: Hosts, core: Environment, options: tuple[str, ...]) -> None:
+    done = run("friday.yml", *options, hosts=outdated, program=core.playbook)
+    assert done.code not in (0, 99), done.output
+    assert f"1 problem to solve before anything is touched: 1. {options[0]}: " in done.text
+    assert "TASK [" not in done.output
+
+
+def test_problems_are_told(run: Runner, world: World, outdated: Hosts, core: Environment) -> None:
+    hosts: Hosts = {
+        "node1": outdated["node1"],
+        "nod2": {
+            "ansible_connection": "local",
+            "ansible_become": False,
+            "ansible_python_interpreter": "/nonexistent/python3",
+        },
+    }
+    variables = {"friday_sock": 1, "friday_soak": "soon"}
+    with world.untouched():
+        done = run("friday.yml", hosts=hosts, variables=variables, program=core.playbook)
+    assert done.code == 2, done.output
+    assert done.problems().keys() == {"friday_sock", "friday_soak", "nod2", "node2", "node3"}
+    assert "no usable Python" in done.problems()["nod2"]
+    assert done.report()["versions"]["ansible-core"] == core.core
+
+
+def test_a_plan_is_made(run: Runner, world: World, outdated: Hosts, core: Environment) -> None:
+    with world.untouched():
+        done = run("playbooks/plan.yml", hosts=outdated, program=core.playbook)
+    assert done.code == 0, done.output
+    assert [host.host for host in done.plan().hosts()] == ["node1", "node2", "node3"]
+    assert "WARNING" not in done.output
+    assert "DEPRECAT" not in done.output
+
+
+def test_nothing_to_do_ends_well(run: Runner, world: World, current: Hosts, core: Environment) -> None:
+    """As far as the play Waves, which then has nothing but its marker."""
+    with world.untouched(own_records=True):
+        done = run("friday.yml", hosts=current, variables={"friday_packages": "kernel"}, program=core.playbook)
+    assert done.code == 0, done.output
+    assert "nothing to do: 3 hosts up to date" in done.text

@@ -1,0 +1,160 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The cluster of these tests: three nodes in three zones, a web deployment, its disruption budget; all only objects."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from ansible_collections.friday.upgrade.plugins.plugin_utils.act import lease
+from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import Api
+from tests.playbooks.machines import Machine
+from tests.support.things import Things
+
+NODES = {"node1": "zone-a", "node2": "zone-b", "node3": "zone-c"}
+HOME = "friday-"  # namespaces of the locks and records of these tests, one for each run
+ZONE = "topology.kubernetes.io/zone"
+WEB = "/apis/apps/v1/namespaces/apps/deployments/web"
+_WATCHED = (
+    "/api/v1/namespaces",
+    "/api/v1/nodes",
+    "/api/v1/pods",
+    "/api/v1/configmaps",
+    "/apis/coordination.k8s.io/v1/leases",
+    "/apis/apps/v1/deployments",
+    "/apis/policy/v1/poddisruptionbudgets",
+)
+
+
+class World:
+    """Makes the objects, changes them for a while, and tells whether anything of them has changed."""
+
+    def __init__(self, api: Api) -> None:
+        self.api = api
+        self.things = Things(api, "apps")
+        for name, zone in NODES.items():
+            self._node(name, zone)
+        self._web()
+
+    def fingerprint(self) -> dict[str, str]:
+        """Resource version of every node, pod, lease, ConfigMap, deployment, budget and namespace.
+
+        Left out is what the API server renews of its own: the leases of its identity.
+        """
+        versions = {}
+        for path in _WATCHED:
+            for item in self.api.items(path):
+                meta = item["metadata"]
+                if not meta["name"].startswith("apiserver-"):
+                    versions[f"{path}/{meta.get('namespace', '')}/{meta['name']}"] = meta["resourceVersion"]
+        return versions
+
+    @contextlib.contextmanager
+    def untouched(self, own_records: bool = False) -> Iterator[None]:
+        """Hold the body to changing nothing in the cluster.
+
+        With ``own_records`` Friday may take its lock and write its record, in a namespace that wasn't there before; the
+        lock has to be free again at the end.
+        """
+        before, known = self.fingerprint(), self.namespaces()
+        yield
+        after = self.fingerprint()
+        for name in self.namespaces() - known if own_records else ():
+            assert name.startswith(HOME)
+            assert lease.current(self.api, name) is None, "the lock is given back"
+            after = {key: version for key, version in after.items() if f"/{name}" not in key}
+        assert after == before
+
+    def namespaces(self) -> set[str]:
+        """Names of all namespaces."""
+        return {item["metadata"]["name"] for item in self.api.items("/api/v1/namespaces")}
+
+    @contextlib.contextmanager
+    def unhealthy(self) -> Iterator[None]:
+        """node2 is not ready and has no zone, somebody has cordoned node3, and web lacks a pod."""
+        try:
+            self._patch("/api/v1/nodes/node2", {"metadata": {"labels": {ZONE: None}}})
+            self._ready("node2", "False")
+            self._patch("/api/v1/nodes/node3", {"spec": {"unschedulable": True}})
+            self._web_status(2)
+            yield
+        finally:
+            self._patch("/api/v1/nodes/node2", {"metadata": {"labels": {ZONE: NODES["node2"]}}})
+            self._ready("node2", "True")
+            self._patch("/api/v1/nodes/node3", {"spec": {"unschedulable": None, "taints": None}})
+            self._web_status(3)
+
+    def lock(self, namespace: str, holder: str, run: str) -> None:
+        """Another run that lives holds the lock in ``namespace``, since 90 s."""
+        now = time.time()
+        metadata = {
+            "name": "friday",
+            "annotations": {lease.RUN_ANNOTATION: run, lease.STARTED_ANNOTATION: _micro(now - 90)},
+        }
+        spec = {
+            "holderIdentity": f"{holder}:{run}",
+            "leaseDurationSeconds": 600,
+            "acquireTime": _micro(now - 90),
+            "renewTime": _micro(now - 5),
+        }
+        place = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
+        self.things.create("/api/v1/namespaces", place)
+        body = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
+        self.things.create(f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases", body)
+
+    def _node(self, name: str, zone: str) -> None:
+        metadata = {"name": name, "labels": {ZONE: zone}}
+        self.things.create("/api/v1/nodes", {"apiVersion": "v1", "kind": "Node", "metadata": metadata})
+        self.api.request(
+            "PATCH",
+            f"/api/v1/nodes/{name}/status",
+            body={"status": {"nodeInfo": _node_info(Machine(name).boot_id)}},
+        )
+        self._ready(name, "True")
+
+    def _ready(self, node: str, status: str) -> None:
+        condition = {"type": "Ready", "status": status, "reason": "Test", "message": "said the test"}
+        self.things.status(f"/api/v1/nodes/{node}", {"conditions": [condition]})
+
+    def _web(self) -> None:
+        labels = {"app": "web"}
+        template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "main", "image": "example"}]}}
+        spec = {"replicas": 3, "selector": {"matchLabels": labels}, "template": template}
+        owner: dict[str, Any] = {}
+        for kind, path in (("Deployment", WEB), ("ReplicaSet", "/apis/apps/v1/namespaces/apps/replicasets/web-1")):
+            collection, _, name = path.rpartition("/")
+            metadata = {"name": name, "labels": labels, **owner}
+            body = {"apiVersion": "apps/v1", "kind": kind, "metadata": metadata, "spec": spec}
+            owner = _owned_by(self.things.create(collection, body), kind)
+        self._web_status(3)
+        for number, node in enumerate(NODES, start=1):
+            self.things.pod(f"web-1-{number}", node, labels=labels, **owner)
+        self.things.budget("web", labels, 2)
+
+    def _web_status(self, available: int) -> None:
+        counts = {"replicas": 3, "readyReplicas": available, "availableReplicas": available, "updatedReplicas": 3}
+        self.things.status(WEB, counts)
+
+    def _patch(self, path: str, body: dict[str, Any]) -> None:
+        self.api.request("PATCH", path, body=body)
+
+
+def _owned_by(made: dict[str, Any], kind: str) -> dict[str, Any]:
+    meta = made["metadata"]
+    reference = {"apiVersion": "apps/v1", "kind": kind, "name": meta["name"], "uid": meta["uid"], "controller": True}
+    return {"ownerReferences": [reference]}
+
+
+def _node_info(boot_id: str) -> dict[str, str]:
+    names = (
+        *("architecture", "containerRuntimeVersion", "kernelVersion", "kubeProxyVersion", "kubeletVersion"),
+        *("machineID", "operatingSystem", "osImage", "systemUUID"),
+    )
+    return {**dict.fromkeys(names, "test"), "bootID": boot_id}
+
+
+def _micro(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S.000000Z", time.gmtime(seconds))
