@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import subprocess
+import threading
+import time
 from pathlib import Path
 
 from lab import paths
@@ -91,6 +93,29 @@ def run(node: Node, ports: Ports, words: str, *, text: str | None = None, timeou
         output = (done.stderr or done.stdout).strip()
         raise RuntimeError(f"{node.name}: {words!r} failed with {done.returncode}: {output}")
     return done.stdout
+
+
+def set_clock(node: Node, ports: Ports, timeout: float = 60.0) -> None:
+    """Set the node's clock by the host's, to some tenths of a second. Raises ``UnreachableError``.
+
+    The time is sent once the shell on the node is waiting for it, so that a slow handshake does not count.
+    """
+    words = "sudo sh -c 'echo ready; read now; date --utc --set=@$now'"
+    with subprocess.Popen(
+        command(node, ports, words), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        guard = threading.Timer(timeout, process.kill)
+        guard.start()
+        try:
+            if process.stdin is None or process.stdout is None or process.stdout.readline() != "ready\n":
+                raise UnreachableError(f"{node.name}: no SSH connection")
+            process.communicate(f"{time.time():.2f}\n")
+        except BrokenPipeError as error:
+            raise UnreachableError(f"{node.name}: the connection broke") from error
+        finally:
+            guard.cancel()
+    if process.returncode:
+        raise UnreachableError(f"{node.name}: the clock was not set (exit code {process.returncode})")
 
 
 def _key(path: Path, comment: str) -> Path:

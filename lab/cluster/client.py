@@ -13,7 +13,10 @@ from lab.artifacts import apps
 from lab.cluster.lifecycle import Lab
 from lab.process import Daemon
 
-INTERVAL = "250ms"
+INTERVAL, TIMEOUT = "500ms", "10s"
+"""An answer that takes longer counts as failed. Under emulation a request alone takes some tenths of a second."""
+
+_PACE = (f"-interval={INTERVAL}", f"-timeout={TIMEOUT}")
 
 
 def start(lab: Lab) -> None:
@@ -23,7 +26,7 @@ def start(lab: Lab) -> None:
         daemon.log.unlink(missing_ok=True)
         address = lab.kubectl.get("service", "web", "--namespace=shop")["spec"]["clusterIP"]
         egress = f"127.0.0.1:{lab.ports.egress}"
-        daemon.start([apps.binary(), "client", f"-url=http://{address}/", f"-via={egress}", f"-interval={INTERVAL}"])
+        daemon.start([apps.binary(), "client", f"-url=http://{address}/", f"-via={egress}", *_PACE])
 
 
 def stop(lab: Lab) -> dict[str, Any]:

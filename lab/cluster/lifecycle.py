@@ -265,8 +265,7 @@ class Lab:
             deadline = time.monotonic() + WARM_SECONDS
             while True:
                 try:
-                    ssh.run(machine.node, self.ports, f"sudo date --utc --set=@{time.time():.2f}", timeout=30)
-                    return
+                    return ssh.set_clock(machine.node, self.ports)
                 except ssh.UnreachableError:
                     if time.monotonic() > deadline:
                         raise

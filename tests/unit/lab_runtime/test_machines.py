@@ -1,0 +1,119 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The machines' command lines, disks and seeds, without starting any."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from lab import ssh
+from lab.topology import NODES, Ports
+from lab.vm import image, qemu, seed
+
+EMULATED = ["-accel", "tcg,thread=multi", "-cpu", "qemu64"]
+
+
+def test_machines_listen_on_the_loopback_address_only() -> None:
+    command = qemu.Machine(NODES[0], Path("/lab/node1")).command(EMULATED, Ports())
+    networks = [value for option, value in pairwise(command) if option == "-netdev"]
+    assert len(networks) == 2
+    assert networks[0].count("hostfwd=") == networks[0].count("hostfwd=tcp:127.0.0.1:") == 2
+    assert "localaddr=127.0.0.1" in networks[1]
+
+
+def test_a_snapshot_is_loaded_only_when_asked_for() -> None:
+    machine = qemu.Machine(NODES[1], Path("/lab/node2"))
+    assert "-loadvm" not in machine.command(EMULATED, Ports())
+    assert machine.command(EMULATED, Ports(), "lab")[-2:] == ["-loadvm", "lab"]
+
+
+def test_the_first_disk_boots_and_the_others_are_read_only() -> None:
+    command = qemu.hardware(EMULATED, "disk.qcow2", ["a.tar", "b.tar"], "console.log")
+    drives = [value for option, value in pairwise(command) if option == "-drive"]
+    assert ["readonly=on" in drive for drive in drives] == [False, True, True]
+    assert sum("bootindex" in word for word in command) == 1
+
+
+@pytest.mark.parametrize(
+    ("printed", "expected"),
+    [("QEMU emulator version 10.0.2 (Debian 1:10.0.2+ds-2)", (10, 0)), ("QEMU emulator version 11.1.0", (11, 1))],
+)
+def test_version(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, printed: str, expected: tuple[int, int]) -> None:
+    monkeypatch.setattr(qemu, "PROGRAM", fake(tmp_path, printed))
+    assert qemu.version() == expected
+
+
+def test_an_old_qemu_is_refused_with_the_reason(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(qemu, "PROGRAM", fake(tmp_path, "QEMU emulator version 7.2.15"))
+    with pytest.raises(qemu.QemuError, match=r"7\.2 is too old.*10\.0 or newer"):
+        qemu.version()
+    monkeypatch.setattr(qemu, "PROGRAM", str(tmp_path / "missing"))
+    with pytest.raises(qemu.QemuError, match="not installed"):
+        qemu.version()
+
+
+def fake(folder: Path, printed: str) -> str:
+    program = folder / "qemu"
+    program.write_text(f"#!/bin/sh\necho '{printed}'\n")
+    program.chmod(0o755)
+    return str(program)
+
+
+def test_a_probe_that_hangs_means_no_kvm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("FRIDAY_CACHE", str(tmp_path))
+    monkeypatch.setattr("os.access", lambda *_: True)
+    monkeypatch.setattr(qemu, "version", lambda: (10, 0))
+    asked: list[Path] = []
+
+    def boots(kernel: Path, processor: list[str]) -> bool:
+        asked.append(kernel)
+        return False
+
+    monkeypatch.setattr(qemu, "_boots", boots)
+    assert qemu.accelerator(Path("vmlinuz"))[1].startswith("tcg")
+    assert qemu.accelerator(Path("vmlinuz"))[1].startswith("tcg")
+    assert len(asked) == 1, "the answer is remembered"
+    assert json.loads((tmp_path / "accelerator.json").read_text())["kvm"] is False
+
+
+def test_equal_contents_make_equal_archives(tmp_path: Path) -> None:
+    for name in ("a.tar", "b.tar"):
+        image.write_tar(tmp_path / name, [(image.file_info("etc/x", 0o600, 7), b"content")])
+    assert (tmp_path / "a.tar").read_bytes() == (tmp_path / "b.tar").read_bytes()
+    assert (tmp_path / "a.tar").stat().st_size % 512 == 0
+    with tarfile.open(tmp_path / "a.tar") as archive:
+        member = archive.getmember("etc/x")
+    assert (member.mode, member.uid, member.size) == (0o600, 7, 7)
+
+
+def test_guest_programs_are_executable_and_nothing_else_is() -> None:
+    modes = {info.name: info.mode for tree in ("base", "node") for info, _ in image.tree_members(image.GUEST / tree)}
+    assert {name for name, mode in modes.items() if mode == 0o755} == {
+        "usr/local/lib/lab/cilium-state",
+        "usr/local/lib/lab/prepare",
+    }
+
+
+def test_the_recipe_names_no_mirror_of_its_own() -> None:
+    command = image.mmdebstrap_command(Path("/t"), Path("/s"), ["kernel.deb"], ["deb http://mirror.test trixie main"])
+    assert command[-1] == "deb http://mirror.test trixie main"
+    assert sum("http" in word for word in command) == 1
+
+
+def test_seed_marks_the_node_last_and_keeps_secrets_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FRIDAY_CACHE", str(tmp_path))
+    seed.write(tmp_path / "seed.tar", NODES[2], Ports(), {"etc/kubernetes/kubelet.conf": b"secret"})
+    with tarfile.open(tmp_path / "seed.tar") as archive:
+        members = {member.name: member for member in archive}
+        marker = archive.extractfile("etc/lab/node")
+        assert marker is not None and b"NODE_NAME=node3\n" in marker.read()
+    assert list(members)[-1] == "etc/lab/node"
+    assert members["etc/kubernetes/kubelet.conf"].mode == 0o600
+    assert members["etc/ssh/ssh_host_ed25519_key"].mode == 0o600
+    assert members["home/friday/.ssh/authorized_keys"].uid == seed.USER_ID
+    assert ssh.public(ssh.host_key(NODES[2])).split()[1] in ssh.write_known_hosts(Ports()).read_text()

@@ -1,0 +1,64 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Background processes: known by pid and start time, ended by nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab.process import Daemon, ProcessError, tail
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[Daemon]:
+    daemon = Daemon("sleeper", tmp_path)
+    yield daemon
+    daemon.stop()
+
+
+def test_starts_once_logs_and_stops(daemon: Daemon) -> None:
+    daemon.start(["sh", "-c", "echo hello; exec sleep 60"])
+    first = daemon.pid()
+    daemon.start(["false"])
+    assert first is not None and daemon.pid() == first
+    daemon.check()
+    while "hello" not in tail(daemon.log):
+        time.sleep(0.01)
+    daemon.stop()
+    assert daemon.pid() is None and not daemon.pid_file.exists()
+    assert daemon.log.read_text() == "hello\n"
+
+
+def test_one_that_ignores_the_signal_is_killed(daemon: Daemon) -> None:
+    daemon.start(["sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.05; done"])
+    while "ready" not in tail(daemon.log):
+        time.sleep(0.01)
+    daemon.stop(patience=0.2)
+    assert daemon.pid() is None
+
+
+def test_another_process_under_the_same_number_is_left_alone(daemon: Daemon) -> None:
+    daemon.pid_file.write_text(json.dumps({"pid": os.getpid(), "started": 1}))
+    assert daemon.pid() is None
+    daemon.stop()  # would end this very test
+
+
+def test_one_that_ended_is_reported_with_its_last_words(daemon: Daemon) -> None:
+    daemon.start(["sh", "-c", "echo no disk"])
+    while daemon.pid() is not None:
+        time.sleep(0.01)
+    with pytest.raises(ProcessError, match="no disk"):
+        daemon.check()
+
+
+def test_runs_a_program_under_another_name(daemon: Daemon) -> None:
+    daemon.start(["sh", "-c", "exec -a shown sleep 60"], program=Path("/bin/bash"), environment={"LAB": "1"})
+    pid = daemon.pid()
+    assert pid is not None
+    assert b"LAB=1" in Path(f"/proc/{pid}/environ").read_bytes()
