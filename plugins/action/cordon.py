@@ -30,5 +30,7 @@ class ActionModule(FridayAction):
         else:
             session.step(host, "uncordon")
             done = cordon.uncordon(session.api(), node)
+            if done.cordoned:
+                session.tell(EventKind.NOTE, host, message=done.message)
             session.tell(EventKind.STATE, host, state=HostState.DONE)
         return {"changed": done.changed, "msg": done.message}

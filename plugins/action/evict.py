@@ -22,6 +22,10 @@ class ActionModule(FridayAction):
         """Return the pods that were evicted; fails with the disruption budget named when the deadline is over."""
         session, host = self.session(task_vars), str(task_vars["inventory_hostname"])
         session.step(host, "drain")
+
+        def note(message: str) -> None:
+            session.tell(EventKind.NOTE, host, message=message)
+
         deadline = time.monotonic() + session.policy.drain_timeout
         evicted: list[str] = []
         while True:
@@ -36,7 +40,7 @@ class ActionModule(FridayAction):
                 session.api(),
                 todo.evict,
                 deadline_seconds=left,
-                on_progress=lambda message: session.tell(EventKind.NOTE, host, message=message),
+                on_progress=note,
             )
             evicted += done.evicted
             if not done.done:

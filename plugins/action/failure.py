@@ -27,11 +27,11 @@ class ActionModule(FridayAction):
         """Fail in every case: the host has not got through."""
         session, host = self.session(task_vars), str(task_vars["inventory_hostname"])
         known = session.record().hosts.get(host) or HostRecord(HostState.PLANNED, now())
-        state = after_failure(known)
+        state = after_failure(known, session.waited(host))
         message = _message(arguments)
+        session.tell(EventKind.FAILURE, host, state=state, step=known.step, message=message)
         if state is HostState.HELD:
             cordon.uncordon(session.api(), session.planned(host).node, session.run)
-        session.tell(EventKind.FAILURE, host, state=state, step=known.step, message=message)
         session.tell(EventKind.STOP, reason=f"{host} is {state.value} in step {known.step or 'start'}")
         return {"failed": True, "changed": False, "state": to_data(state), "msg": f"{host} is {state.value}: {message}"}
 

@@ -22,7 +22,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.policy impor
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import to_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind
-from ansible_collections.friday.upgrade.plugins.plugin_utils.session import Session, now
+from ansible_collections.friday.upgrade.plugins.plugin_utils.session import Session, now, version
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import console, journal
 
 _ROLES = Path(__file__).resolve().parents[2] / "roles"
@@ -62,12 +62,9 @@ class ActionModule(FridayAction):
             self.show([console.problems_list(problems)])
             return {"failed": True, "msg": "; ".join(problem.line() for problem in problems)}
         if not problems and not session.plan_only:
-            try:
-                session = self._lock(session, variables["friday_lease_ttl"])
-            except keeper.KeeperError as error:
-                return {"failed": True, "msg": str(error)}
+            session = self._lock(session, variables["friday_lease_ttl"])
         session = _with(session, problems=tuple(problems))
-        session.tell(EventKind.RUN_STARTED, holder=session.holder, check=session.plan_only)
+        session.tell(EventKind.RUN_STARTED, holder=session.holder, version=version(), check=session.plan_only)
         return {"changed": session.recorded, "session": session.data(), "run": run, "policy": to_data(policy)}
 
     def _given(self, task_vars: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
@@ -86,7 +83,11 @@ class ActionModule(FridayAction):
         held = lease.take(
             session.api(), session.namespace, session.holder, session.run, ttl=ttl, tell=lambda line: self.show([line])
         )
-        companion = keeper.start(Path(session.folder), held, run, session.kubeconfig, session.context)
+        try:
+            companion = keeper.start(Path(session.folder), held, run, session.kubeconfig, session.context)
+        except keeper.KeeperError:
+            lease.release(session.api(), held)
+            raise
         return _with(session, recorded=True, keeper=companion)
 
 

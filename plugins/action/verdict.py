@@ -64,11 +64,11 @@ class ActionModule(FridayAction):
     def _account_for_lost_hosts(self, session: Session) -> None:
         """A host that became unreachable has skipped its rescue: its state is recorded here."""
         for host, known in lost_hosts(session.record()).items():
-            state = after_failure(known)
-            if state is HostState.HELD:
-                cordon.uncordon(session.api(), session.planned(host).node, session.run)
+            state = after_failure(known, session.waited(host))
             message = f"was lost (unreachable) in step {known.step or 'start'}"
             session.tell(EventKind.FAILURE, host, state=state, step=known.step, message=message)
+            if state is HostState.HELD:
+                cordon.uncordon(session.api(), session.planned(host).node, session.run)
 
     def _final_look(self, session: Session) -> Verdict | None:
         """The health of the whole cluster after a run that did something; patient when all its hosts are done."""

@@ -40,7 +40,7 @@ class ActionModule(FridayAction):
         files = ("hosts", host, f"{phase}.json")
         progress = session.load(rounds.Progress, *files)
         if progress is None:
-            progress = rounds.Progress(started=now())
+            progress = rounds.Progress(started=_began(session, host, phase))
             session.step(host, _STEP[phase])
         seen = Observation(session.load(Snapshot, "hosts", host, "seen.json") or _never(), _facts(host, arguments))
         verdict = _judge(session, host, phase, seen)
@@ -60,6 +60,11 @@ class ActionModule(FridayAction):
         }
 
 
+def _began(session: Session, host: str, phase: str) -> float:
+    """When a phase began: a soak with the verification that it follows, any other with its first look."""
+    return session.record().hosts[host].since if phase == "soak" else now()
+
+
 def _facts(host: str, arguments: dict[str, Any]) -> dict[str, HostFacts]:
     """What the host and the peer answered; one that could not be asked says so in its ``unknown``."""
     facts = {}
@@ -75,7 +80,8 @@ def _judge(session: Session, host: str, phase: str, seen: Observation) -> Verdic
         return baseline(session.policy, seen, [target for target in session.targets() if target.host == host])
     before = session.load(Observation, "hosts", host, "before-seen.json") or _never()
     planned = session.planned(host)
-    return compare(before, seen, host, planned.target_kernel, session.policy, node=planned.node, reboot=planned.reboot)
+    rebooted = any(e.host == host and e.data.get("state") == HostState.REBOOTED.value for e in session.events())
+    return compare(before, seen, host, planned.target_kernel, session.policy, node=planned.node, reboot=rebooted)
 
 
 def _passed(session: Session, host: str, phase: str, seen: Observation) -> None:

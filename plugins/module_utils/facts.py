@@ -241,7 +241,8 @@ def scope_packages(scope: str, manager: PackageManager, kernel: str) -> list[str
 def installed_releases(system: System, kernel: str) -> set[str]:
     """Releases of the kernels in /boot, and the running one."""
     prefix = "/boot/vmlinuz-"
-    return {kernel, *(name[len(prefix) :] for name in system.glob(f"{prefix}*"))}
+    names = (name[len(prefix) :] for name in system.glob(f"{prefix}*"))
+    return {kernel, *(name for name in names if not name.endswith((".dpkg-new", ".dpkg-tmp", ".dpkg-old", ".old")))}
 
 
 def next_kernel(

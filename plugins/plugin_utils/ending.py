@@ -9,7 +9,6 @@ import time
 from importlib import metadata
 from pathlib import Path
 
-import yaml
 from ansible import release
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks import CHECKS
@@ -23,6 +22,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.session import (
     PROBLEMS_FILE,
     Problems,
     Session,
+    version,
 )
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import journal
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.data import ClusterSummary, ReportData, summarize
@@ -64,9 +64,8 @@ def host_verdicts(session: Session) -> dict[str, Verdict]:
 
 
 def _versions() -> dict[str, str]:
-    galaxy = yaml.safe_load((Path(__file__).resolve().parents[2] / "galaxy.yml").read_text())
     return {
-        "friday": str(galaxy["version"]),
+        "friday": version(),
         "ansible-core": release.__version__,
         "python": platform.python_version(),
         "kubernetes client": metadata.version("kubernetes"),

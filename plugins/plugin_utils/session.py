@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+import yaml
 from ansible.utils.display import Display
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils import kube
@@ -25,6 +26,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding impor
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import Plan, PlannedHost, Target
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Event, EventKind, RunRecord, fold
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Observation
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import console, journal
 
 T = TypeVar("T")
@@ -144,6 +146,11 @@ class Session:
         stored = self.load(Targets, TARGETS_FILE)
         return stored.targets if stored else ()
 
+    def waited(self, host: str) -> bool:
+        """True when an earlier run had left the host's node cordoned."""
+        seen, node = self.load(Observation, BASELINE_FILE), self.planned(host).node
+        return any(n.name == node and n.unschedulable and n.cordoned_by for n in (seen.snapshot.nodes if seen else ()))
+
     # -- the journal, and what follows from it
 
     def events(self) -> list[Event]:
@@ -188,3 +195,8 @@ class Session:
 def now() -> float:
     """Seconds since the epoch: the one clock of the actions."""
     return time.time()
+
+
+def version() -> str:
+    """Friday's own, as the collection's galaxy.yml has it."""
+    return str(yaml.safe_load((Path(__file__).resolve().parents[2] / "galaxy.yml").read_text())["version"])

@@ -9,12 +9,15 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Ho
 _HARMLESS_STEPS = ("", "before", "cordon", "drain")
 
 
-def after_failure(record: HostRecord) -> HostState:
+def after_failure(record: HostRecord, waited: bool) -> HostState:
     """``held`` when nothing on the host can have changed yet (it may be uncordoned), ``failed`` in every other case.
 
     The step counts, not the state alone: packages that are being upgraded have changed long before the state says so.
+
+    Args:
+        waited: an earlier run had left the host cordoned. What that run has changed was not proven yet.
     """
-    if record.state.touched or record.step not in _HARMLESS_STEPS:
+    if waited or record.state.touched or record.step not in _HARMLESS_STEPS:
         return HostState.FAILED
     return HostState.HELD
 

@@ -1,0 +1,44 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What becomes of a host that did not get through."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.hold import after_failure, lost_hosts
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord, HostState, RunRecord
+
+S = HostState
+
+
+@pytest.mark.parametrize(
+    ("state", "step", "waited", "left"),
+    [
+        (S.PLANNED, "", False, S.HELD),
+        (S.PLANNED, "before", False, S.HELD),
+        (S.CORDONED, "drain", False, S.HELD),
+        (S.DRAINED, "drain", False, S.HELD),
+        (S.DRAINED, "upgrade", False, S.FAILED),  # apt may have changed anything by now
+        (S.UPGRADED, "reboot", False, S.FAILED),
+        (S.VERIFIED, "soak", False, S.FAILED),
+        (S.PLANNED, "before", True, S.FAILED),  # an earlier run has changed it
+        (S.CORDONED, "drain", True, S.FAILED),
+    ],
+)
+def test_only_a_host_on_which_nothing_can_have_changed_is_held(
+    state: HostState, step: str, waited: bool, left: HostState
+) -> None:
+    assert after_failure(HostRecord(state, 1.0, step), waited) is left
+
+
+def test_lost_hosts_are_those_that_were_begun_and_have_come_to_no_end() -> None:
+    states = {
+        "not-begun": HostRecord(S.PLANNED, 1.0),
+        "lost-at-once": HostRecord(S.PLANNED, 1.0, "before"),
+        "lost-in-reboot": HostRecord(S.UPGRADED, 1.0, "reboot"),
+        "done": HostRecord(S.DONE, 1.0, "uncordon"),
+        "held": HostRecord(S.HELD, 1.0, "drain"),
+        "failed": HostRecord(S.FAILED, 1.0, "verify"),
+    }
+    assert set(lost_hosts(RunRecord("r", hosts=states))) == {"lost-at-once", "lost-in-reboot"}
