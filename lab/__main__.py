@@ -98,7 +98,7 @@ def _client(lab: Lab, chosen: argparse.Namespace) -> None:
 
 
 def _friday(lab: Lab, _: argparse.Namespace) -> int:
-    return story.play(lab)
+    return story.main(lab)
 
 
 def _bench(lab: Lab, _: argparse.Namespace) -> int:

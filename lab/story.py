@@ -69,12 +69,18 @@ class Chapter:
         return bool(self.claims) and all(claim.holds for claim in self.claims)
 
 
-def play(lab: Lab | None = None) -> int:
+def main(lab: Lab) -> int:
     """Play the story and print it. Returns 0 only if everything that it claims was seen."""
-    lab = lab or Lab()
+    started = time.monotonic()
+    chapters = play(lab)
+    _tell(chapters, time.monotonic() - started)
+    return 0 if all(chapter.holds for chapter in chapters) else 1
+
+
+def play(lab: Lab) -> list[Chapter]:
+    """Play the story, and say what was seen of each of its chapters."""
     pair = kernels.pair()
     chapters: list[Chapter] = []
-    started = time.monotonic()
     with _chapter(chapters, "The lab, on kernel A with Cilium's first build") as chapter:
         lab.up()
         if set(_kernels(look(lab).values())) != {pair.running.release}:
@@ -102,8 +108,7 @@ def play(lab: Lab | None = None) -> int:
             _good_friday(lab, chapter, pair.candidate.release, canary, look(lab))
     with _chapter(chapters, "What the users of the cluster saw meanwhile") as chapter:
         chapter.claims += traffic.claims()
-    _tell(chapters, time.monotonic() - started)
-    return 0 if all(chapter.holds for chapter in chapters) else 1
+    return chapters
 
 
 def look(lab: Lab) -> dict[str, Seen]:
