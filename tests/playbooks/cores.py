@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The versions of ansible-core that Friday works on, each in a virtual environment that stays in the cache.
 
-By default the lowest and the highest that this Python can run; with ``FRIDAY_ALL_CORES=1`` all of them, as far as a
-fitting Python is found (this one, those on the PATH, those of pyenv).
+By default the lowest and the highest that this Python can run; with ``FRIDAY_ALL_CORES=1`` all of them, each on the
+oldest Python that fits, as far as one is found (this one, those on the PATH, those of pyenv).
 """
 
 from __future__ import annotations
@@ -51,11 +51,11 @@ class Core:
         return self.version
 
     def python(self) -> str:
-        """An interpreter that runs it: this one if it can, else the newest found; empty when there is none."""
-        if self.first <= _THIS <= self.last:
-            return sys.executable
+        """The interpreter to run it on: this one; for all cores the oldest that fits; empty when there is none."""
         fitting = {version: path for version, path in interpreters().items() if self.first <= version <= self.last}
-        return fitting[max(fitting)] if fitting else ""
+        if not fitting:
+            return ""
+        return fitting[_THIS] if _THIS in fitting and not _all() else fitting[min(fitting)]
 
     def environment(self) -> Environment:
         """Its environment, built if need be (about a minute the first time)."""
@@ -67,7 +67,7 @@ class Core:
             pins = "\n".join(_pins())
             folder = artifact.build(
                 f"ansible-core-{self.version}",
-                [python, _version_of(python), *wanted, pins],
+                [_version_of(python), *wanted, pins],
                 lambda path: _make(path, python, wanted, pins),
                 _BUILD_SECONDS,
             )
@@ -88,10 +88,14 @@ CORES = (
 
 def chosen() -> tuple[Core, ...]:
     """The versions to run on."""
-    if os.environ.get("FRIDAY_ALL_CORES"):
+    if _all():
         return tuple(core for core in CORES if core.python())
     fitting = [core for core in CORES if core.python() == sys.executable]
     return (fitting[0], fitting[-1]) if len(fitting) > 1 else tuple(fitting)
+
+
+def _all() -> bool:
+    return bool(os.environ.get("FRIDAY_ALL_CORES"))
 
 
 def told() -> Iterator[str]:
