@@ -19,8 +19,9 @@ from tests.playbooks.world import NODES, World
 @pytest.fixture(scope="module")
 def planned(run: Runner, world: World, outdated: Hosts) -> Run:
     """plan.yml, as talkative as it gets: what is a secret stays one."""
+    talkative = {"ANSIBLE_DISPLAY_OK_HOSTS": "1", "ANSIBLE_DISPLAY_SKIPPED_HOSTS": "1"}
     with world.untouched():
-        return run("playbooks/plan.yml", "-vvv", hosts=outdated, watched=True)
+        return run("playbooks/plan.yml", "-vvvv", hosts=outdated, environment=talkative, watched=True)
 
 
 @pytest.fixture(scope="module")
