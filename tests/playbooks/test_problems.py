@@ -53,7 +53,7 @@ def everything_wrong(run: Runner, world: World, outdated: Hosts, tmp_path_factor
         "node1": outdated["node1"],
         "twin": {**outdated["node1"], "friday_node_name": "node1"},
         "node2": {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": free_port()},
-        "nod3": {"ansible_connection": "local", "ansible_become_user": "other", "ansible_become_exe": str(no_sudo)},
+        "nod3": {"ansible_connection": "local", "ansible_become_exe": str(no_sudo)},
         "stranger": {
             "ansible_connection": "local",
             "ansible_become": False,
@@ -69,8 +69,10 @@ def everything_wrong(run: Runner, world: World, outdated: Hosts, tmp_path_factor
         "friday_lease_ttl": "long",
         "friday_canary": "node9",
     }
+    # Root becomes itself without sudo, unless it is told otherwise.
+    sudo = {"ANSIBLE_BECOME_ALLOW_SAME_USER": "1"}
     with world.unhealthy(), world.untouched():
-        return run("friday.yml", hosts=hosts, variables=variables)
+        return run("friday.yml", hosts=hosts, variables=variables, environment=sudo)
 
 
 def test_everything_is_told_at_once(everything_wrong: Run) -> None:
@@ -101,6 +103,7 @@ def test_everything_is_told_at_once(everything_wrong: Run) -> None:
         ("node2", "has no zone"),
         ("node2", "CNI: node node2 is not Ready"),
         ("node3", "CNI: node node3 is cordoned, and not by Friday"),
+        ("nod3", "sudo: a password is required"),
         ("nod3", "is no node of the cluster"),
         ("stranger", "is no node of the cluster"),
     ],
