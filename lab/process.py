@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -93,6 +94,23 @@ class Daemon:
         """Raise ``ProcessError`` with the log's last lines if it does not run."""
         if self.pid() is None:
             raise ProcessError(f"{self.name} is not running; the end of {self.log}:\n{tail(self.log)}")
+
+    def wait_for_port(self, port: int, patience: float = 15.0) -> None:
+        """Wait until it takes connections on the loopback's TCP ``port``; ``ProcessError`` if it ended or is late."""
+        deadline = time.monotonic() + patience
+        while True:
+            self.check()  # first, so that another program on the same port does not pass for this one
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=2).close()
+            except OSError as error:
+                if time.monotonic() > deadline:
+                    raise ProcessError(
+                        f"{self.name} does not listen on port {port}: {error}; see {self.log}"
+                    ) from error
+                time.sleep(0.1)
+            else:
+                time.sleep(0.2)
+                return self.check()
 
     def _gone(self, seconds: float) -> bool:
         deadline = time.monotonic() + seconds

@@ -173,6 +173,9 @@ class Lab:
         environment = {"PYTHONPATH": str(paths.SOURCE.parent)}
         for name, command in self.services().items():
             Daemon(name, self.folder).start(command, environment=environment)
+        listening = self.ports.egress, self.ports.packages, self.ports.compile_server
+        for daemon, port in zip(self.service_daemons(), listening, strict=True):
+            daemon.wait_for_port(port)
 
     def _start(self, snapshot: str | None = None) -> None:
         self._start_services()

@@ -28,7 +28,7 @@ OLDEST = (10, 0)
 
 MEMORY_MIB = 2048
 MULTICAST_GROUP = "230.77.0.1"
-PROBE_SECONDS = 20.0
+PROBE_SECONDS = 15.0
 
 
 class QemuError(RuntimeError):

@@ -95,6 +95,7 @@ def test_guest_programs_are_executable_and_nothing_else_is() -> None:
     modes = {info.name: info.mode for tree in ("base", "node") for info, _ in image.tree_members(image.GUEST / tree)}
     assert {name for name, mode in modes.items() if mode == 0o755} == {
         "usr/local/lib/lab/cilium-state",
+        "usr/local/lib/lab/endpoints",
         "usr/local/lib/lab/prepare",
     }
 
