@@ -43,6 +43,7 @@ def group(ports: Ports) -> dict[str, Any]:
         "ansible_ssh_common_args": " ".join([*ssh.options(), "-o ControlMaster=auto", "-o ControlPersist=60s"]),
         "ansible_python_interpreter": "/usr/bin/python3",
         "ansible_become": True,
+        "ansible_ssh_timeout": 180,  # an emulated node that is starting may take that long to answer
     }
     return {"hosts": {node.name: host(node, ports) for node in NODES}, "vars": variables}
 

@@ -21,7 +21,7 @@ CONTAINER = "cilium-agent"
 PROGRAMS = ("cilium-dbg", "cilium")
 """The agent's command line; called ``cilium`` before 1.15."""
 
-COMMAND_SECONDS = 30.0
+COMMAND_SECONDS = 60.0
 LOG_LINES = 2000
 REFUSALS = 10
 """Different refusals that are kept: a broken datapath gives the same few again and again."""
