@@ -48,10 +48,22 @@ def test_version(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, printed: str, 
     assert qemu.version() == expected
 
 
-def test_an_old_qemu_is_refused_with_the_reason(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("works", [True, False], ids=["with KVM", "without KVM"])
+def test_an_old_qemu_is_refused_where_it_would_emulate(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, works: bool
+) -> None:
+    monkeypatch.setenv("FRIDAY_CACHE", str(tmp_path))
+    monkeypatch.setattr("os.access", lambda *_: True)
+    monkeypatch.setattr(qemu, "_boots", lambda *_: works)
     monkeypatch.setattr(qemu, "PROGRAM", fake(tmp_path, "QEMU emulator version 7.2.15"))
-    with pytest.raises(qemu.QemuError, match=r"7\.2 is too old.*10\.0 or newer"):
-        qemu.version()
+    if works:
+        assert qemu.accelerator(Path("vmlinuz"))[1] == "kvm"
+    else:
+        with pytest.raises(qemu.QemuError, match=r"7\.2 is too old.*10\.0 or newer"):
+            qemu.accelerator(Path("vmlinuz"))
+
+
+def test_no_qemu_is_said_with_what_installs_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(qemu, "PROGRAM", str(tmp_path / "missing"))
     with pytest.raises(qemu.QemuError, match="not installed"):
         qemu.version()
