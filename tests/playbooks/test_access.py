@@ -15,7 +15,7 @@ from tests.playbooks.runs import REPORTS, Hosts, Runner
 from tests.playbooks.world import World
 from tests.support.control_plane import Cluster, free_port
 from tests.support.pki import kubeconfig
-from tests.support.things import Things, wait_until
+from tests.support.things import wait_until
 
 NO_PYTHON: Hosts = {
     "node1": {
@@ -82,17 +82,12 @@ def test_no_way_to_the_cluster(
 
 def test_missing_rights_are_named(run: Runner, world: World, cluster: Cluster) -> None:
     lacking = {("patch", "nodes"), ("create", "pods/eviction")}
-    things = Things(world.api, "rights")
     path = cluster.kubeconfig("weak", organization="")
-    rules = [need.rule() for need in NEEDS if (need.verb, need.resource) not in lacking]
-    try:
-        things.grant("weak", "weak", rules)
-        connection = connect(str(path), timeout=10)
-        wait_until(lambda: len(check_rights(connection, "friday")) == len(lacking))
-        with world.untouched():
-            done = run("friday.yml", hosts=NO_PYTHON, variables={"friday_kubeconfig": str(path), "friday_sock": 1})
-    finally:
-        things.remove()
+    world.things.grant("weak", "weak", [need.rule() for need in NEEDS if (need.verb, need.resource) not in lacking])
+    connection = connect(str(path), timeout=10)
+    wait_until(lambda: len(check_rights(connection, "friday-weak")) == len(lacking))
+    with world.untouched():
+        done = run("friday.yml", hosts=NO_PYTHON, variables={"friday_kubeconfig": str(path), "friday_sock": 1})
     assert done.code == 2, done.output
     rights = done.problems()["rights of weak"]
     assert "may not patch nodes in the whole cluster (needed to cordon and uncordon)" in rights

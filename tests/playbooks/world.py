@@ -12,7 +12,7 @@ from typing import Any
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act import lease
 from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import Api
 from tests.playbooks.machines import Machine
-from tests.support.things import Things
+from tests.support.things import Things, wait_until
 
 NODES = {"node1": "zone-a", "node2": "zone-b", "node3": "zone-c"}
 HOME = "friday-"  # namespaces of the locks and records of these tests, one for each run
@@ -42,13 +42,13 @@ class World:
     def fingerprint(self) -> dict[str, str]:
         """Resource version of every node, pod, lease, ConfigMap, deployment, budget and namespace.
 
-        Left out is what the API server renews of its own: the leases of its identity.
+        Left out is what belongs to the control plane itself: all in kube-system and its like.
         """
         versions = {}
         for path in _WATCHED:
             for item in self.api.items(path):
                 meta = item["metadata"]
-                if not meta["name"].startswith("apiserver-"):
+                if not str(meta.get("namespace") or meta["name"]).startswith("kube-"):
                     versions[f"{path}/{meta.get('namespace', '')}/{meta['name']}"] = meta["resourceVersion"]
         return versions
 
@@ -66,7 +66,8 @@ class World:
             assert name.startswith(HOME)
             assert lease.current(self.api, name) is None, "the lock is given back"
             after = {key: version for key, version in after.items() if f"/{name}" not in key}
-        assert after == before
+        changed = sorted(key for key in {**before, **after} if before.get(key) != after.get(key))
+        assert not changed, f"changed in the cluster: {', '.join(changed)}"
 
     def namespaces(self) -> set[str]:
         """Names of all namespaces."""
@@ -133,6 +134,8 @@ class World:
         for number, node in enumerate(NODES, start=1):
             self.things.pod(f"web-1-{number}", node, labels=labels, **owner)
         self.things.budget("web", labels, 2)
+        path = "/apis/policy/v1/namespaces/apps/poddisruptionbudgets/web"
+        wait_until(lambda: self.api.get(path)["status"].get("disruptionsAllowed") == 1)
 
     def _web_status(self, available: int) -> None:
         counts = {"replicas": 3, "readyReplicas": available, "availableReplicas": available, "updatedReplicas": 3}
