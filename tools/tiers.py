@@ -190,7 +190,7 @@ def molecule_steps() -> Sequence[Step]:
 TIERS = (
     Tier("lint", estimate=60, limit=900, steps=lint_steps),
     Tier("unit", estimate=30, limit=600),
-    Tier("playbooks", estimate=180, limit=1500),
+    Tier("playbooks", estimate=240, limit=1800, lab=True),
     Tier("cluster", estimate=600, limit=1800, lab=True),
     Tier("lab", estimate=1200, limit=3000, lab=True),
     Tier("molecule", estimate=900, limit=2400, lab=True, steps=molecule_steps),
