@@ -162,7 +162,7 @@ def _failing(controllers: Iterable[dict[str, Any]]) -> dict[str, str]:
 def _endpoint(item: dict[str, Any]) -> AgentEndpoint:
     status = item.get("status") or {}
     names = status.get("external-identifiers") or {}
-    pod = names.get("pod-name", "")
+    pod = names.get("pod-name", "").strip("/")  # a lone "/" for the host's own endpoint
     if names.get("k8s-pod-name"):
         pod = f"{names.get('k8s-namespace', '')}/{names['k8s-pod-name']}"
     # Newest first; a success after a failure is the end of it.

@@ -46,7 +46,15 @@ ENDPOINT_LIST: list[dict[str, Any]] = [
             "state": "ready",
         },
     },
-    {"id": 342, "status": {"health": {"overallHealth": "OK"}, "identity": {"id": 1}, "state": "ready"}},
+    {
+        "id": 342,
+        "status": {
+            "external-identifiers": {"pod-name": "/"},  # as the agent names the host's own endpoint
+            "health": {"overallHealth": "OK"},
+            "identity": {"id": 1},
+            "state": "ready",
+        },
+    },
 ]
 
 # What the agent of the incident shows: its own state stays Ok.
