@@ -39,4 +39,5 @@ class ActionModule(FridayAction):
 def _message(arguments: dict[str, Any]) -> str:
     result = arguments["result"]
     text = str(result.get("msg") or result.get("stderr") or result.get("exception") or "no message")
-    return f"{arguments['task']}: {text}" if arguments["task"] else text
+    # A verdict speaks for itself; of any other task it has to be said which.
+    return text if "outcome" in result or not arguments["task"] else f"{arguments['task']}: {text}"

@@ -13,7 +13,6 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.decide import round
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.compare import compare
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.health import baseline
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.survey import read_answer
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import to_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Verdict
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import HostFacts
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind, HostState
@@ -21,7 +20,6 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot impo
 from ansible_collections.friday.upgrade.plugins.plugin_utils.session import Session, now
 
 _REACHED = {"after": HostState.VERIFIED, "soak": HostState.SOAKED}
-_STEP = {"before": "before", "after": "verify", "soak": "soak"}
 
 
 class ActionModule(FridayAction):
@@ -41,13 +39,13 @@ class ActionModule(FridayAction):
         progress = session.load(rounds.Progress, *files)
         if progress is None:
             progress = rounds.Progress(started=_began(session, host, phase))
-            session.step(host, _STEP[phase])
         seen = Observation(session.load(Snapshot, "hosts", host, "seen.json") or _never(), _facts(host, arguments))
         verdict = _judge(session, host, phase, seen)
         session.save(verdict, "hosts", host, "verdict.json")
         progress, next_round = rounds.next_round(progress, verdict, phase, now(), session.policy)
         session.save(progress, *files)
         if next_round.action == "again":
+            session.tell(EventKind.NOTE, host, message=f"{next_round.reason}; looking again")
             time.sleep(next_round.wait)
         elif next_round.action == "pass":
             _passed(session, host, phase, seen)
@@ -56,7 +54,7 @@ class ActionModule(FridayAction):
             "again": next_round.action == "again",
             "failed": next_round.action == "fail",
             "msg": next_round.reason,
-            "verdict": to_data(verdict),
+            "outcome": next_round.outcome.value,  # the verdict itself is long, and lies in the run's folder
         }
 
 

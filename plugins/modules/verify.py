@@ -50,8 +50,8 @@ again:
   description: Another look is needed.
   returned: always
   type: bool
-verdict:
-  description: Outcome, cause, consequences, notes and the checks that ran.
+outcome:
+  description: V(pass), V(fail) or V(inconclusive). The verdict with its findings lies in the run's folder.
   returned: always
-  type: dict
+  type: str
 """

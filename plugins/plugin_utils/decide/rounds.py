@@ -126,7 +126,7 @@ def _lasting(verdict: Verdict) -> bool:
 def _words(verdict: Verdict) -> str:
     if verdict.cause is None:
         return "failed" if verdict.outcome is Outcome.FAIL else "inconclusive"
-    return f"{verdict.cause.layer.label}: {verdict.cause.subject}: {verdict.cause.message}"
+    return f"{verdict.cause.layer.label}: {verdict.cause.message}"
 
 
 def _times(count: int) -> str:

@@ -41,7 +41,7 @@ def test_a_failure_that_may_heal_waits_for_the_deadline():
     assert [r.action for r in found] == ["again"] * 4 + ["fail"]
     assert (found[-1].outcome, found[-1].reason) == (
         Outcome.FAIL,
-        "network agent: node1: is not ready (still so after 100 s)",
+        "network agent: is not ready (still so after 100 s)",
     )
 
 
