@@ -32,7 +32,8 @@ class ActionModule(FridayAction):
             return {"changed": False, "open": False, "reason": "there is nothing to do"}
         closed = self._closed(session, wave, arguments["lost"])
         if closed:
-            session.tell(EventKind.STOP, reason=closed.line(), wave=wave)
+            if not session.record().stop:  # what has stopped the run is told already
+                session.tell(EventKind.STOP, reason=closed.line(), wave=wave)
             return {"changed": False, "open": False, "reason": closed.line()}
         session.tell(EventKind.WAVE_STARTED, wave=wave)
         return {"changed": False, "open": True, "reason": ""}
