@@ -188,7 +188,7 @@ class Lab:
         with ThreadPoolExecutor(len(self.machines)) as pool:
             list(pool.map(lambda machine: machine.stop(), self.machines))
         self.control_plane.stop()
-        for daemon in self.service_daemons():
+        for daemon in (*self.service_daemons(), Daemon("client", self.folder)):  # a client that its caller left behind
             daemon.stop()
 
     def _cold_boot(self) -> None:
