@@ -30,6 +30,9 @@ from lab.progress import duration, say
 from lab.topology import NODES
 
 WEB_NAMESPACE, WEB_NAME = "shop", "web"
+EXPORTER = "shop/exporter"
+"""The DaemonSet in the pod network: no drain takes its pod away, so a node that loses this network shows it there."""
+
 STATE = "cat /proc/sys/kernel/random/boot_id; uname -r"
 
 
@@ -139,6 +142,7 @@ def _stopped_friday(lab: Lab, chapter: Chapter, before: Mapping[str, Seen], kern
     cause = summary.get("cause") or {}
     canary = str(summary.get("host", ""))
     evidence = " ".join(cause.get("evidence", ()))
+    lost = [item["message"] for item in report.get("verdicts", {}).get(canary, {}).get("consequences", ())]
     after = look(lab)
     chapter.claims += [
         Claim("the run failed", code != 0 and summary.get("outcome") == "fail", f"exit code {code}"),
@@ -146,6 +150,11 @@ def _stopped_friday(lab: Lab, chapter: Chapter, before: Mapping[str, Seen], kern
             "the probable cause is named: BPF, program, kernel", cause.get("layer") == "BPF", str(cause.get("message"))
         ),
         Claim("the verifier's own line is the evidence", "too large" in evidence, evidence[-160:]),
+        Claim(
+            "its consequences are listed below it, down to the pods",
+            any(EXPORTER in message for message in lost),
+            lost[-1] if lost else "none",
+        ),
         Claim(f"the canary {canary} is held, cordoned, on kernel B", _waits(after, canary, kernel)),
     ]
     for name, was in before.items():

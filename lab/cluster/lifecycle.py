@@ -142,10 +142,10 @@ class Lab:
             self._restore()
 
     def set_cilium(self, build: int) -> None:
-        """Roll out Cilium's build 1 (with the incident) or 2 (its fix); wait until every endpoint is really ready."""
+        """Roll out Cilium's build 1 (with the incident) or 2 (its fix); wait until all endpoints and pods are ready."""
         with self._lock(), step(f"rolling out {images.CILIUM[build]}", 150):
             self.kubectl.apply(manifests.render("cilium", manifests.values(self.pki, self.ports, build)))
-            health.wait(lambda: self._agent_reasons(), CILIUM_SECONDS)
+            health.wait(self._network_reasons, CILIUM_SECONDS)
 
     # ---- how
 
@@ -231,10 +231,6 @@ class Lab:
 
     def _network_reasons(self) -> list[str]:
         return health.cluster(self.kubectl) or health.agents(self.ports)
-
-    def _agent_reasons(self) -> list[str]:
-        agents = self.kubectl.get("daemonset", "cilium", "--namespace=kube-system")
-        return health.workload_reasons([agents]) or health.agents(self.ports)
 
     def _save(self, fingerprint: str) -> None:
         """Take the snapshot: all nodes and etcd at the same moment, with nothing running in between."""
