@@ -58,7 +58,7 @@ def test_one_that_ended_is_reported_with_its_last_words(daemon: Daemon) -> None:
 
 
 def test_runs_a_program_under_another_name(daemon: Daemon) -> None:
-    daemon.start(["sh", "-c", "exec -a shown sleep 60"], program=Path("/bin/bash"), environment={"LAB": "1"})
+    daemon.start(["shown", "60"], program=Path("/bin/sleep"), environment={"LAB": "1"})
     pid = daemon.pid()
     assert pid is not None
     assert b"LAB=1" in Path(f"/proc/{pid}/environ").read_bytes()
