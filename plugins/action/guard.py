@@ -62,7 +62,7 @@ class ActionModule(FridayAction):
             self.show([console.problems_list(problems)])
             return {"failed": True, "msg": "; ".join(problem.line() for problem in problems)}
         if not problems and not session.plan_only:
-            session = self._lock(session, variables["friday_lease_ttl"])
+            session = self._lock(session)
         session = _with(session, problems=tuple(problems))
         session.tell(EventKind.RUN_STARTED, holder=session.holder, version=version(), check=session.plan_only)
         return {"changed": session.recorded, "session": session.data(), "run": run, "policy": to_data(policy)}
@@ -77,9 +77,10 @@ class ActionModule(FridayAction):
                 problems.append(Problem(name, f"cannot be evaluated: {error}", _REFERENCE))
         return {name: value for name, value in given.items() if value is not None}, problems
 
-    def _lock(self, session: Session, ttl: int) -> Session:
+    def _lock(self, session: Session) -> Session:
         """Take the Lease, and start the companion that renews it for as long as ansible-playbook (our parent) lives."""
         run = os.getppid()
+        ttl = session.policy.lease_ttl
         held = lease.take(
             session.api(), session.namespace, session.holder, session.run, ttl=ttl, tell=lambda line: self.show([line])
         )

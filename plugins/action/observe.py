@@ -27,6 +27,6 @@ class ActionModule(FridayAction):
         return {
             "changed": False,
             "peer": peer.host if peer else "",
-            "from_host": to_data(probes.from_host(snapshot, node)),
+            "from_host": to_data(probes.from_host(snapshot, node, session.policy.cluster_domain)),
             "from_peer": to_data(probes.from_peer(snapshot, node)) if peer else [],
         }

@@ -84,7 +84,7 @@ def test_everything_is_told_at_once(everything_wrong: Run) -> None:
             "friday_soak": "has to be a whole number of seconds",
             "friday_packages": "has to be all or kernel",
             "friday_evict_unmanaged": "has to be true or false",
-            "friday_lease_ttl": "unable to convert to int",
+            "friday_lease_ttl": "has to be a whole number of seconds from 15 to 3600",
             "friday_canary": "node9 is none of the hosts to upgrade",
             "node1": "is the node of more than one host: node1, twin",
             "node2": "is unreachable",

@@ -237,6 +237,16 @@ def _cordons(question: _Question) -> Iterator[Finding]:
             yield question.fail(node.name, message)
 
 
+def _competing(question: _Question) -> Iterator[Finding]:
+    """Others that upgrade or reboot by themselves: for Friday they are what moves the ground under a comparison."""
+    host = question.target.host
+    if actors := question.facts.competing:
+        message = f"{', '.join(actors)} may upgrade or reboot {host} meanwhile: stop it while Friday is at work"
+        yield question.warn(host, message)
+    elif reason := question.facts.unknown.get("competing", ""):
+        yield question.warn(host, f"whether anything else upgrades or reboots {host} is not known: {reason}", reason)
+
+
 def _probes(question: _Question) -> Iterator[Finding]:
     for probe in question.facts.reach:
         if not probe.ok:
@@ -287,6 +297,7 @@ def _crash_loops(question: _Question) -> Iterator[Finding]:
 
 _RULES = (
     _Rule(Layer.HOST, "host-answers", ("facts",), _nothing_more, of_hosts=True),
+    _Rule(Layer.HOST, "competing", ("facts",), _competing, of_hosts=True),
     _Rule(Layer.KERNEL, "kernel-raid", ("facts.raid",), _raid, of_hosts=True),
     _Rule(Layer.KERNEL, "kernel-log", ("facts.kernel_log",), _kernel_log, of_hosts=True),
     _Rule(Layer.BPF, "bpf-verifier", (), _refusals, of_hosts=True, cilium_only=True),

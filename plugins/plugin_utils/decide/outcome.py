@@ -54,7 +54,7 @@ def outcome(
     if record.stop:
         return FAIL, f"stopped: {record.stop}; {_rest(states, done)}"
     if not states:
-        return NOTHING_TO_DO, f"nothing to do: {_why_skipped(plan)}"
+        return NOTHING_TO_DO, _why_skipped(plan)
     if plan_only:
         return PASS, f"{_count(len(states), 'host')} in {_count(len(plan.waves), 'wave')}; nothing was changed"
     if done < len(states):

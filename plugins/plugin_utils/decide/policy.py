@@ -18,12 +18,15 @@ T = TypeVar("T")
 DEFAULTS = Policy()
 WEEK = 7 * 24 * 3600  # nothing that a Friday waits for takes longer than until the next one
 MIB = 1024**2
+MIN_LEASE, MAX_LEASE = 15, 3600
+"""Seconds. A third of it is the time for a renewal, which a slow API server needs; a dead run's is waited for."""
 
 # What Ansible's own boolean filter takes, so that `-e friday_evict_unmanaged=yes` means what it says.
 _BOOLEANS = {
     **dict.fromkeys(("true", "yes", "on", "y", "t", "1"), True),
     **dict.fromkeys(("false", "no", "off", "n", "f", "0"), False),
 }
+_DOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _SIZE = re.compile(r"([1-9][0-9]{0,5})(%?)")
 
 
@@ -69,6 +72,8 @@ def parse_policy(variables: Mapping[str, Any]) -> tuple[Policy, tuple[Problem, .
         evict_unmanaged=reader.read("friday_evict_unmanaged", _boolean, DEFAULTS.evict_unmanaged),
         min_free_root=reader.read("friday_min_free_root_mib", _mebibytes(2048), DEFAULTS.min_free_root),
         min_free_boot=reader.read("friday_min_free_boot_mib", _mebibytes(256), DEFAULTS.min_free_boot),
+        cluster_domain=reader.read("friday_cluster_domain", _domain, DEFAULTS.cluster_domain),
+        lease_ttl=reader.read("friday_lease_ttl", _number("seconds", MIN_LEASE, MAX_LEASE, 120), DEFAULTS.lease_ttl),
     )
     return policy, (*reader.problems, *_relations(policy))
 
@@ -187,6 +192,13 @@ def _name(value: Any) -> str:
     if not isinstance(value, str):
         raise _Wrong("has to be the name of one host of the inventory", "node1")
     return str(value).strip()
+
+
+def _domain(value: Any) -> str:
+    text = str(value).strip().rstrip(".")
+    if not isinstance(value, str) or len(text) > 200 or not _DOMAIN.fullmatch(text):
+        raise _Wrong("has to be a domain name in small letters", DEFAULTS.cluster_domain)
+    return text
 
 
 def _texts(value: Any) -> list[str] | None:

@@ -11,7 +11,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import T
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Node, Pod, Snapshot
 
 _PODS_PER_PROBE = 3
-_DNS_NAME = "kubernetes.default.svc.cluster.local"
+_DNS_NAME = "kubernetes.default.svc"  # the API server's own, which every cluster has
 
 
 def peer(snapshot: Snapshot, targets: Iterable[Target], node: str, avoid: Collection[str] = ()) -> Target | None:
@@ -26,8 +26,11 @@ def peer(snapshot: Snapshot, targets: Iterable[Target], node: str, avoid: Collec
     return min(able, key=lambda t: (nodes[t.node].zone == own_zone, t.host), default=None)
 
 
-def from_host(snapshot: Snapshot, node: str) -> tuple[dict[str, Any], ...]:
+def from_host(snapshot: Snapshot, node: str, domain: str) -> tuple[dict[str, Any], ...]:
     """Probes from the node: its peers, pods on other nodes, and DNS by the service's address and by each DNS pod.
+
+    Args:
+        domain: the cluster's own domain of DNS.
 
     Returns:
         Arguments of ``node_facts``: dicts with kind, target, name, and for dns ``query`` (the name to resolve).
@@ -38,8 +41,8 @@ def from_host(snapshot: Snapshot, node: str) -> tuple[dict[str, Any], ...]:
     elsewhere = _networked(pod for pod in snapshot.pods if pod.node in names)
     probes += [_ping(pod.pod_ip, "pods on other nodes") for pod in _spread(elsewhere)]
     if snapshot.dns_service:
-        probes.append(_dns(snapshot.dns_service, "DNS service"))
-        probes += [_dns(p.pod_ip, "DNS pods") for p in elsewhere if p.labels.get("k8s-app") == "kube-dns"]
+        probes.append(_dns(snapshot.dns_service, "DNS service", domain))
+        probes += [_dns(p.pod_ip, "DNS pods", domain) for p in elsewhere if p.labels.get("k8s-app") == "kube-dns"]
     return tuple(probes)
 
 
@@ -72,5 +75,5 @@ def _ping(target: str, name: str) -> dict[str, Any]:
     return {"kind": "ping", "target": target, "name": name}
 
 
-def _dns(server: str, name: str) -> dict[str, Any]:
-    return {"kind": "dns", "target": server, "query": _DNS_NAME, "name": name}
+def _dns(server: str, name: str, domain: str) -> dict[str, Any]:
+    return {"kind": "dns", "target": server, "query": f"{_DNS_NAME}.{domain}", "name": name}

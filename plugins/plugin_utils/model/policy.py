@@ -31,3 +31,5 @@ class Policy:
     evict_unmanaged: bool = False
     min_free_root: int = 2 * 1024**3
     min_free_boot: int = 256 * 1024**2
+    cluster_domain: str = "cluster.local"
+    lease_ttl: int = 120

@@ -34,7 +34,7 @@ def webhook(**changes):
 
 def test_a_healthy_cluster_may_start_and_says_on_what():
     verdict = judge(HEALTHY)
-    assert verdict.outcome is Outcome.PASS and len(verdict.checks) == 16
+    assert verdict.outcome is Outcome.PASS and len(verdict.checks) == 17
 
 
 @pytest.mark.parametrize(
@@ -89,6 +89,17 @@ def test_ignored_workloads_and_notes():
     assert judge(webhook(ready_endpoints=0, failure_policy="Ignore")).outcome is Outcome.PASS
     other = lab.with_agent(HEALTHY, failing_controllers={"sync-to-k8s-ciliumendpoint": "conflict"})
     assert judge(other).outcome is Outcome.PASS
+
+
+def test_others_that_upgrade_by_themselves_are_a_note():
+    for change, text in (
+        ({"competing": ("kured", "unattended-upgrades")}, "kured, unattended-upgrades may upgrade or reboot node1"),
+        ({"unknown": {"competing": "no systemctl"}}, "whether anything else upgrades or reboots node1 is not known"),
+    ):
+        facts = {**HEALTHY.facts, "node1": replace(HEALTHY.facts["node1"], **change)}
+        verdict = judge(Observation(HEALTHY.snapshot, facts))
+        (note,) = (note for note in verdict.notes if note.check == "competing")
+        assert verdict.outcome is Outcome.PASS and note.message.startswith(text)
 
 
 @pytest.mark.parametrize("field", ["nodes", "pods", "workloads", "endpoints", "webhooks", "api_services", "agents"])

@@ -79,7 +79,7 @@ def test_nothing_to_do_and_only_a_plan():
     idle.facts["node1"] = up_to_date("node1")
     assert outcome(make_plan(*idle.arguments()), RunRecord("run")) == (
         "nothing-to-do",
-        "nothing to do: 1 host up to date",
+        "1 host up to date",
     )
     assert outcome(PLAN, RunRecord("run"), plan_only=True) == ("pass", "3 hosts in 3 waves; nothing was changed")
 

@@ -37,13 +37,15 @@ def test_every_field_of_the_policy_can_be_set():
             "friday_evict_unmanaged": True,
             "friday_min_free_root_mib": 1,
             "friday_min_free_boot_mib": 0,
+            "friday_cluster_domain": "k8s.example.org.",
+            "friday_lease_ttl": "15",
         }
     )
     expected = Policy(
         canary="node2", only=("node2", "node3"), wave_sizes=("1", "25%"), packages="kernel", reboot="always", soak=30,
         soak_interval=10, drain_timeout=1, upgrade_timeout=2, reboot_timeout=3, verify_timeout=4,
         ignore_workloads=("ci/*",), delete_emptydir_data=True, evict_unmanaged=True,
-        min_free_root=1024**2, min_free_boot=0,
+        min_free_root=1024**2, min_free_boot=0, cluster_domain="k8s.example.org", lease_ttl=15,
     )  # fmt: skip
     assert (policy, problems) == (expected, ())
     same = {field.name for field in fields(Policy) if getattr(policy, field.name) == field.default}
@@ -95,6 +97,10 @@ def test_the_strings_of_the_command_line_are_understood():
         ("friday_evict_unmanaged", 2),
         ("friday_min_free_root_mib", -1),
         ("friday_min_free_boot_mib", "1G"),
+        ("friday_cluster_domain", "Cluster.Local"),
+        ("friday_cluster_domain", ["cluster.local"]),
+        ("friday_lease_ttl", 14),
+        ("friday_lease_ttl", 3601),
     ],
 )
 def test_a_wrong_value_names_its_variable_and_what_to_write(name, value):
