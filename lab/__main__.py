@@ -47,7 +47,8 @@ def parser() -> argparse.ArgumentParser:
     command("up", _up, "start the lab (from its snapshot if there is one) and wait until all of it is ready")
     command("down", _down, "stop the lab; what was built and the snapshot stay")
     command("status", _status, "show what runs; exits with 1 unless all of it is ready")
-    command("reset", _reset, "go back to the snapshot: kernel A, Cilium's first build, nothing upgraded")
+    reset = command("reset", _reset, "go back to the snapshot: kernel A, Cilium's first build, nothing upgraded")
+    reset.add_argument("--cilium", type=int, choices=(1, 2), default=1, help="another build of Cilium")
     cilium = command("cilium", _cilium, "roll out a build of Cilium and wait until every endpoint is ready")
     cilium.add_argument("build", type=int, choices=(1, 2), help="1: with the incident; 2: its fix")
     shell = command("ssh", _ssh, "run a command on a node, or a shell")
@@ -77,8 +78,8 @@ def _status(lab: Lab, _: argparse.Namespace) -> int:
     return 0 if ready else 1
 
 
-def _reset(lab: Lab, _: argparse.Namespace) -> None:
-    lab.reset()
+def _reset(lab: Lab, chosen: argparse.Namespace) -> None:
+    lab.reset(chosen.cilium)
 
 
 def _cilium(lab: Lab, chosen: argparse.Namespace) -> None:

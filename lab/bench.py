@@ -32,10 +32,10 @@ def run(lab: Lab | None = None) -> int:
     """Measure both and print the table. Returns 0 when both came to a good end."""
     lab = lab or Lab()
     lab.up()
-    _fresh(lab)
+    lab.reset(build=2)  # the build that loads on both kernels
     with step(f"the bare playbook on {NODE}", BARE_SECONDS):
         bare_code, bare = _bare(lab)
-    _fresh(lab)
+    lab.reset(build=2)
     with step(f"a Friday on {NODE}", FRIDAY_SECONDS):
         started = time.monotonic()
         code, report = friday(lab, "-e", json.dumps({"friday_only": [NODE], "friday_soak": 0}))
@@ -78,12 +78,6 @@ def table(bare: dict[str, float], friday_steps: dict[str, float]) -> list[str]:
     ratio, more = total / total_bare, total - total_bare
     lines.append(f"\nA Friday took {ratio:.2f} times as long as the bare playbook ({more:+.0f} s a node).")
     return lines
-
-
-def _fresh(lab: Lab) -> None:
-    """The snapshot, with the build of Cilium that loads on both kernels."""
-    lab.reset()
-    lab.set_cilium(2)
 
 
 def _bare(lab: Lab) -> tuple[int, dict[str, float]]:

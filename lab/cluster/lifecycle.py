@@ -29,8 +29,8 @@ from lab.progress import say, step
 from lab.topology import NODES, Ports, ports
 from lab.vm import image, qemu, seed
 
-SNAPSHOT = "lab"
-"""The name of the snapshot in every node's disk."""
+FIRST_BUILD = 1
+"""The build of Cilium that a new lab runs: the one with the incident."""
 
 COLD_SECONDS = 900.0
 WARM_SECONDS = 240.0
@@ -72,10 +72,9 @@ class Lab:
     def kubectl(self) -> Kubectl:
         return Kubectl(kubernetes.binary(), self.kubeconfig)
 
-    @property
-    def snapshot(self) -> Path:
-        """The part of the snapshot that is not in the disks: etcd's data, and the record of what it was made from."""
-        return self.folder / "snapshot"
+    def snapshot(self, build: int = FIRST_BUILD) -> Path:
+        """The part of a snapshot that is not in the disks: etcd's data, and the record of what it was made from."""
+        return self.folder / "snapshots" / _snapshot_name(build)
 
     def services(self) -> dict[str, list[str]]:
         """Helpers on the host, with their command lines: the way into the cluster, packages, compilations."""
@@ -133,19 +132,27 @@ class Lab:
         with self._lock():
             self._stop()
 
-    def reset(self) -> None:
-        """Back to the snapshot: kernel A, Cilium's first build, nothing upgraded, nobody cordoned."""
+    def reset(self, build: int = FIRST_BUILD) -> None:
+        """Back to the snapshot: kernel A, nothing upgraded, nobody cordoned, and ``build`` of Cilium.
+
+        The snapshot with the second build is made when it is asked for first, from the one that every lab has.
+        """
         qemu.version()
         with self._lock():
-            if self._recorded() is None:
+            fingerprint = self._recorded()
+            if fingerprint is None:
                 raise RuntimeError("there is no snapshot to go back to; `python3 -m lab up` makes one")
-            self._restore()
+            if self._recorded(build) == fingerprint:
+                self._restore(build)
+            else:
+                self._restore()
+                self._roll_out(build)
+                self._save(fingerprint, build)
 
     def set_cilium(self, build: int) -> None:
         """Roll out Cilium's build 1 (with the incident) or 2 (its fix); wait until all endpoints and pods are ready."""
-        with self._lock(), step(f"rolling out {images.CILIUM[build]}", 150):
-            self.kubectl.apply(manifests.render("cilium", manifests.values(self.pki, self.ports, build)))
-            health.wait(self._network_reasons, CILIUM_SECONDS)
+        with self._lock():
+            self._roll_out(build)
 
     # ---- how
 
@@ -155,9 +162,9 @@ class Lab:
         parts += [json.dumps(self.machines[0].command(self.processor, self.ports)), str(qemu.version())]
         return digest(parts)
 
-    def _recorded(self) -> str | None:
+    def _recorded(self, build: int = FIRST_BUILD) -> str | None:
         try:
-            return str(json.loads((self.snapshot / "record.json").read_text())["fingerprint"])
+            return str(json.loads((self.snapshot(build) / "record.json").read_text())["fingerprint"])
         except (FileNotFoundError, ValueError, KeyError):
             return None
 
@@ -193,7 +200,7 @@ class Lab:
 
     def _cold_boot(self) -> None:
         self._stop()
-        shutil.rmtree(self.snapshot, ignore_errors=True)
+        shutil.rmtree(self.snapshot().parent, ignore_errors=True)  # all of them: the disks are made anew
         self.control_plane.erase_data()
         golden = image.golden()
         for machine in self.machines:
@@ -212,6 +219,11 @@ class Lab:
             self._apply("shop")
             health.wait(lambda: health.cluster(self.kubectl), COLD_SECONDS)
         self._wait_ready(COLD_SECONDS, 10)
+
+    def _roll_out(self, build: int) -> None:
+        with step(f"rolling out {images.CILIUM[build]}", 150):
+            self.kubectl.apply(manifests.render("cilium", manifests.values(self.pki, self.ports, build)))
+            health.wait(self._network_reasons, CILIUM_SECONDS)
 
     def _apply_network(self) -> None:
         crds = sorted((cilium.binaries() / "crds").glob("*.yaml"))
@@ -232,28 +244,29 @@ class Lab:
     def _network_reasons(self) -> list[str]:
         return health.cluster(self.kubectl) or health.agents(self.ports)
 
-    def _save(self, fingerprint: str) -> None:
-        """Take the snapshot: all nodes and etcd at the same moment, with nothing running in between."""
-        partial = self.snapshot.with_name("snapshot.partial")
+    def _save(self, fingerprint: str, build: int = FIRST_BUILD) -> None:
+        """Take a snapshot: all nodes and etcd at the same moment, with nothing running in between."""
+        snapshot = self.snapshot(build)
+        partial = snapshot.with_suffix(".partial")
         shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir()
+        partial.mkdir(parents=True)
         with step("saving a snapshot of the lab", 20):
             self._each(lambda machine: machine.execute("stop"))
             self.control_plane.stop()
             self.control_plane.save_data(partial / "etcd")
-            self._each(_save_machine)
+            self._each(lambda machine: _save_machine(machine, _snapshot_name(build)))
             (partial / "record.json").write_text(json.dumps({"fingerprint": fingerprint}) + "\n")
-            partial.rename(self.snapshot)
+            partial.rename(snapshot)
             self.control_plane.start()
             self._each(lambda machine: machine.execute("cont"))
             self._set_clocks()
         self._wait_ready(WARM_SECONDS, 20)
 
-    def _restore(self) -> None:
+    def _restore(self, build: int = FIRST_BUILD) -> None:
         with step("restoring the snapshot", 15):
             self._stop()
-            self.control_plane.restore_data(self.snapshot / "etcd")
-            self._start(SNAPSHOT)
+            self.control_plane.restore_data(self.snapshot(build) / "etcd")
+            self._start(_snapshot_name(build))
             self._set_clocks()
         self._wait_ready(WARM_SECONDS, 25)
 
@@ -288,7 +301,12 @@ class Lab:
             yield
 
 
-def _save_machine(machine: qemu.Machine) -> None:
-    answer = machine.monitor(f"savevm {SNAPSHOT}")
+def _snapshot_name(build: int) -> str:
+    """The name of the snapshot with this build of Cilium, in every node's disk and as a folder."""
+    return f"cilium-{build}"
+
+
+def _save_machine(machine: qemu.Machine, name: str) -> None:
+    answer = machine.monitor(f"savevm {name}")
     if answer:
         raise qemu.QemuError(f"{machine.node.name}: savevm: {answer}")

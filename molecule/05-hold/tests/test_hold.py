@@ -17,11 +17,14 @@ def test_the_record_says_where_and_why(run: Run) -> None:
     assert (known["state"], known["step"]) == ("failed", "upgrade")
     assert "the package manager does not end" in known["message"]
     assert run.meta["stop"]
+    assert run.meta["outcome"] == "fail"
 
 
-def test_there_is_a_report_of_a_run_without_verdict(run: Run) -> None:
+def test_the_report_says_what_to_do(run: Run) -> None:
     report = run.json("report.json")
     assert report["summary"]["hosts"]["node2"] == "failed"
     assert any("node2" in line for line in report["advice"])
-    assert (run.folder / "report.html").exists()
-    assert (run.folder / "report.md").exists()
+
+
+def test_the_lock_is_free_again(cluster: Cluster) -> None:
+    assert cluster.lock() == ""
