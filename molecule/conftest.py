@@ -82,8 +82,9 @@ def _annotation(node: Mapping[str, Any]) -> str:
 
 
 def _run(item: Mapping[str, Any]) -> Run:
-    hosts = {key.removeprefix("host."): json.loads(value) for key, value in item["data"].items() if key != "meta"}
-    return Run(item["metadata"]["labels"]["friday.upgrade/run"], json.loads(item["data"]["meta"]), hosts)
+    data = item["data"]
+    hosts = {key.removeprefix("host."): json.loads(data[key]) for key in data if key.startswith("host.")}
+    return Run(item["metadata"]["labels"]["friday.upgrade/run"], json.loads(data["meta"]), hosts)
 
 
 @pytest.fixture(scope="session")

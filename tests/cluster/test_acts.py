@@ -198,6 +198,34 @@ def test_hosts_that_write_at_the_same_time_lose_nothing(api: Api, things: Things
     assert found.seq == 4
 
 
+def test_the_record_of_five_thousand_hosts_fits(api: Api, admin_api: Api, things: Things) -> None:
+    home = things.namespace
+    states = {
+        f"worker-{number:05}.rack-{number % 40}.example.com": HostRecord(
+            HostState.FAILED, 1764000000.123456, "verify", "6.12.117+deb13-cloud-amd64", "b" * 36, "🔥" * 5000
+        )
+        for number in reversed(range(5000))
+    }
+    written = RunRecord(run=RUN, started=1.0, seq=60000, hosts=states)
+    record.write(api, home, written)
+    found = record.read(api, home, RUN)
+    assert found is not None
+    assert list(found.hosts) == list(states), "in the planned order"
+    assert {len(host.message) for host in found.hosts.values()} == {record.LONGEST_MESSAGE}
+    assert record.read_all(api, home) == (found,)
+
+    last = next(reversed(states))
+    done = {**states, last: HostRecord(HostState.DONE, 2.0)}
+    record.write(api, home, replace(written, hosts=done, seq=60001), hosts=[last])
+    found = record.read(api, home, RUN)
+    assert found is not None
+    assert (found.hosts[last].state, found.seq) == (HostState.DONE, 60001)
+
+    admin_api.request("DELETE", f"/api/v1/namespaces/{home}/configmaps/friday-run-{RUN}-3")
+    with pytest.raises(ValueError, match="9 of its parts are there"):
+        record.read(api, home, RUN)
+
+
 def test_a_stranger_of_that_name_is_no_record(api: Api, things: Things) -> None:
     path = f"/api/v1/namespaces/{things.namespace}/configmaps"
     body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"friday-run-{RUN}"}, "data": {"meta": "no"}}

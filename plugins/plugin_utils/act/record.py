@@ -1,9 +1,10 @@
 # Copyright: Friday contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The run record in the cluster: one ConfigMap for each run.
+"""The run record in the cluster: a ConfigMap for each run, and one more for each further 500 hosts.
 
 A key for the run itself (``meta``) and one for each host (``host.NAME``), so that hosts which are worked on at the same
-time patch keys of their own. Values are the JSON of the model; a person can read them with kubectl.
+time patch keys of their own. Values are the JSON of the model; a person can read them with kubectl. A ConfigMap takes
+1 MiB, so the hosts are spread over several in the order of the plan; ``meta`` is in the first.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ import dataclasses
 import hashlib
 import json
 import re
-from collections.abc import Collection
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import Api, ApiError
@@ -22,14 +25,19 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Ru
 MANAGED_BY = "app.kubernetes.io/managed-by"
 RUN_LABEL = "friday.upgrade/run"
 
+HOSTS_IN_PART = 500
+LONGEST_MESSAGE = 400
+"""Characters of a host's message that are kept, so that a full part fits whatever they are. The journal has all."""
+
 _META = "meta"
 _HOST = "host."
-_ORDER = "order"  # the hosts as they were planned: a ConfigMap forgets the order of its keys
+_ORDER = "order"  # a part's hosts as they were planned: a ConfigMap forgets the order of its keys
+_PARTS = "parts"
 _ATTEMPTS = 10
 
 
 def write(api: Api, namespace: str, record: RunRecord, hosts: Collection[str] | None = None, meta: bool = True) -> None:
-    """Write the record, or parts of it. The ConfigMap is made if it isn't there yet; the namespace has to be.
+    """Write the record, or parts of it. ConfigMaps are made if they aren't there yet; the namespace has to be.
 
     Args:
         api: the connection.
@@ -41,22 +49,15 @@ def write(api: Api, namespace: str, record: RunRecord, hosts: Collection[str] | 
     Raises:
         ApiError: it could not be written.
     """
-    path = _path(namespace, record.run)
-    chosen = [host for host in record.hosts if hosts is None or host in hosts]
-    data = {_key(host): _host_value(record, host) for host in chosen}
-    for _ in range(_ATTEMPTS):
-        try:
-            if meta:
-                _patch_with_meta(api, path, record, data)
-            else:
-                api.request("PATCH", path, body={"data": data})
-            return
-        except ApiError as error:
-            if error.status == 404:
-                _create(api, namespace, record)
-            elif error.status != 409:
-                raise
-    raise ApiError(409, f"ConfigMap {_name(record.run)} changes faster than it can be written", request=path)
+    for number, names in enumerate(_parts(record)):
+        data = {_key(host): _host_value(record, host) for host in names if hosts is None or host in hosts}
+        if hosts is None and names:
+            data[_ORDER] = _json(names)
+        path = _path(namespace, record.run, number)
+        if meta and number == 0:
+            _attempt(api, namespace, record.run, number, partial(_with_meta, api, path, record, data))
+        elif data:
+            _attempt(api, namespace, record.run, number, partial(_patch, api, path, {"data": data}))
 
 
 def read(api: Api, namespace: str, run: str) -> RunRecord | None:
@@ -64,14 +65,15 @@ def read(api: Api, namespace: str, run: str) -> RunRecord | None:
 
     Raises:
         ApiError: it can't be read.
-        ValueError: it isn't a record; the message says what is wrong.
+        ValueError: it isn't a record, or not all of it is there; the message says what is wrong.
     """
     try:
-        return _parse(api.get(_path(namespace, run)))
+        first = api.get(_path(namespace, run, 0))
     except ApiError as error:
         if error.status == 404:
             return None
         raise
+    return _parse([first, *_further(api, namespace, run, first)])
 
 
 def read_all(api: Api, namespace: str) -> tuple[RunRecord, ...]:
@@ -82,11 +84,34 @@ def read_all(api: Api, namespace: str) -> tuple[RunRecord, ...]:
         ValueError: one isn't a record.
     """
     selector = f"{MANAGED_BY}=friday,{RUN_LABEL}"
-    maps = api.items(f"/api/v1/namespaces/{namespace}/configmaps", labelSelector=selector)
-    return tuple(sorted((_parse(item) for item in maps), key=lambda record: record.started, reverse=True))
+    runs = defaultdict(list)
+    for item in api.items(f"/api/v1/namespaces/{namespace}/configmaps", labelSelector=selector):
+        runs[item["metadata"]["labels"][RUN_LABEL]].append(item)
+    records = (_parse(sorted(items, key=lambda item: _number(run, item))) for run, items in runs.items())
+    return tuple(sorted(records, key=lambda record: record.started, reverse=True))
 
 
-def _patch_with_meta(api: Api, path: str, record: RunRecord, data: dict[str, str]) -> None:
+def _parts(record: RunRecord) -> list[list[str]]:
+    """The hosts of each ConfigMap, in the order of the plan; there is always a first one."""
+    hosts = list(record.hosts)
+    return [hosts[begin : begin + HOSTS_IN_PART] for begin in range(0, len(hosts) or 1, HOSTS_IN_PART)]
+
+
+def _attempt(api: Api, namespace: str, run: str, number: int, write_it: Callable[[], None]) -> None:
+    """Write a part, which is made if it isn't there, again while others write it too."""
+    for _ in range(_ATTEMPTS):
+        try:
+            return write_it()
+        except ApiError as error:
+            if error.status == 404:
+                _create(api, namespace, run, number)
+            elif error.status != 409:
+                raise
+    path = _path(namespace, run, number)
+    raise ApiError(409, f"ConfigMap {_name(run, number)} changes faster than it can be written", request=path)
+
+
+def _with_meta(api: Api, path: str, record: RunRecord, data: dict[str, str]) -> None:
     """Hosts' keys are patched blindly; the run's only over an older one, and over the very one that was read."""
     found = api.get(path)
     stored = json.loads((found.get("data") or {}).get(_META, "{}"))
@@ -96,16 +121,20 @@ def _patch_with_meta(api: Api, path: str, record: RunRecord, data: dict[str, str
             "metadata": {"resourceVersion": found["metadata"]["resourceVersion"]},
             "data": {**data, _META: _meta_value(record)},
         }
+    _patch(api, path, body)
+
+
+def _patch(api: Api, path: str, body: dict[str, Any]) -> None:
     api.request("PATCH", path, body=body)
 
 
-def _create(api: Api, namespace: str, record: RunRecord) -> None:
+def _create(api: Api, namespace: str, run: str, number: int) -> None:
     body = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": {"name": _name(record.run), "labels": {MANAGED_BY: "friday", RUN_LABEL: record.run}},
+        "metadata": {"name": _name(run, number), "labels": {MANAGED_BY: "friday", RUN_LABEL: run}},
         # As if nothing had been written: whoever made it first, each writer then patches its own part in.
-        "data": {_META: _meta_value(RunRecord(run=record.run))},
+        "data": {} if number else {_META: _meta_value(RunRecord(run=run))},
     }
     try:
         api.request("POST", f"/api/v1/namespaces/{namespace}/configmaps", body=body)
@@ -114,25 +143,55 @@ def _create(api: Api, namespace: str, record: RunRecord) -> None:
             raise
 
 
-def _parse(item: dict[str, Any]) -> RunRecord:
-    name = item["metadata"]["name"]
-    data = item.get("data") or {}
+def _further(api: Api, namespace: str, run: str, first: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The parts behind the first. One that is missing is left out: ``_parse`` counts them."""
+    for number in range(1, _how_many(first)):
+        try:
+            yield api.get(_path(namespace, run, number))
+        except ApiError as error:
+            if error.status != 404:
+                raise
+
+
+def _how_many(first: dict[str, Any]) -> int:
     try:
-        meta = json.loads(data[_META])
-        hosts = [json.loads(value) for key, value in data.items() if key.startswith(_HOST)]
-        order = {host: place for place, host in enumerate(meta.get(_ORDER, ()))}
-        hosts.sort(key=lambda host: (order.get(host["host"], len(order)), host["host"]))
-        return from_data(RunRecord, {**meta, "hosts": {host["host"]: host for host in hosts}})
-    except (KeyError, ValueError) as error:
+        return int(json.loads((first.get("data") or {}).get(_META, "{}")).get(_PARTS, 1))
+    except (ValueError, AttributeError):
+        return 1  # no record; _parse says so
+
+
+def _parse(parts: Sequence[dict[str, Any]]) -> RunRecord:
+    """The record from all of its ConfigMaps, in their order."""
+    name = parts[0]["metadata"]["name"]
+    try:
+        meta = json.loads((parts[0].get("data") or {})[_META])
+        if len(parts) < meta.pop(_PARTS, 1):
+            raise ValueError(f"{len(parts)} of its parts are there")
+        hosts: dict[str, Any] = {}
+        for part in parts:
+            hosts.update(_hosts(part.get("data") or {}))
+        return from_data(RunRecord, {**meta, "hosts": hosts})
+    except (KeyError, ValueError, AttributeError) as error:
         raise ValueError(f"ConfigMap {name} is not the record of a run: {error}") from error
 
 
+def _hosts(data: dict[str, str]) -> dict[str, Any]:
+    """The hosts of one part, in the order of the plan."""
+    hosts = [json.loads(value) for key, value in data.items() if key.startswith(_HOST)]
+    order = {host: place for place, host in enumerate(json.loads(data.get(_ORDER, "[]")))}
+    hosts.sort(key=lambda host: (order.get(host["host"], len(order)), host["host"]))
+    return {host["host"]: host for host in hosts}
+
+
 def _meta_value(record: RunRecord) -> str:
-    return _json({**to_data(dataclasses.replace(record, hosts={})), _ORDER: list(record.hosts)})
+    return _json({**to_data(dataclasses.replace(record, hosts={})), _PARTS: len(_parts(record))})
 
 
 def _host_value(record: RunRecord, host: str) -> str:
-    return _json({"host": host, **to_data(record.hosts[host])})
+    known = record.hosts[host]
+    if len(known.message) > LONGEST_MESSAGE:
+        known = dataclasses.replace(known, message=known.message[: LONGEST_MESSAGE - 1] + "…")
+    return _json({"host": host, **to_data(known)})
 
 
 def _json(data: Any) -> str:
@@ -145,9 +204,15 @@ def _key(host: str) -> str:
     return _HOST + (host if safe == host else f"{safe}-{hashlib.sha256(host.encode()).hexdigest()[:8]}")
 
 
-def _name(run: str) -> str:
-    return f"friday-run-{run}"
+def _name(run: str, number: int) -> str:
+    return f"friday-run-{run}-{number}" if number else f"friday-run-{run}"
 
 
-def _path(namespace: str, run: str) -> str:
-    return f"/api/v1/namespaces/{namespace}/configmaps/{_name(run)}"
+def _number(run: str, item: dict[str, Any]) -> int:
+    """Which part it is, by its name; a stranger with our labels comes last."""
+    _, _, number = str(item["metadata"]["name"]).partition(f"friday-run-{run}-")
+    return int(number) if number.isdigit() else 0
+
+
+def _path(namespace: str, run: str, number: int) -> str:
+    return f"/api/v1/namespaces/{namespace}/configmaps/{_name(run, number)}"
