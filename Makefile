@@ -14,7 +14,7 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
 .PHONY: venv
-venv:
+venv: ## the Python environment alone: Ansible and what Friday needs, and the tools of the tests
 	@tools/setup venv
 
 .PHONY: setup

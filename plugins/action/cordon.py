@@ -26,10 +26,12 @@ class ActionModule(FridayAction):
         if arguments["state"] == "cordoned":
             session.step(host, "cordon")
             done = cordon.cordon(session.api(), node, session.run)
+            if done.foreign:
+                return {"failed": True, "changed": False, "msg": done.message}
             session.tell(EventKind.STATE, host, state=HostState.CORDONED)
         else:
             session.step(host, "uncordon")
-            done = cordon.uncordon(session.api(), node)
+            done = cordon.uncordon(session.api(), node, session.run)
             if done.cordoned:
                 session.tell(EventKind.NOTE, host, message=done.message)
             session.tell(EventKind.STATE, host, state=HostState.DONE)

@@ -10,9 +10,14 @@ from typing import Any
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act.evict import evict
 from ansible_collections.friday.upgrade.plugins.plugin_utils.action import FridayAction
-from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.drain import drain
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.drain import drain, unread
+from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import KubeError
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind, HostState
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Snapshot
 from ansible_collections.friday.upgrade.plugins.plugin_utils.observe.cluster import read_snapshot
+from ansible_collections.friday.upgrade.plugins.plugin_utils.session import Session
+
+_PAUSE = 10  # seconds until the cluster is asked again that did not answer
 
 
 class ActionModule(FridayAction):
@@ -30,7 +35,15 @@ class ActionModule(FridayAction):
         evicted: list[str] = []
         while True:
             # Again after each pass: a pod may have been started while the cordon was on its way.
-            todo = drain(session.policy, read_snapshot(session.api()), session.planned(host).node)
+            snapshot, reason = _look(session)
+            if snapshot is None:
+                if time.monotonic() >= deadline:
+                    message = f"{host} was not drained within {session.policy.drain_timeout} s: {reason}"
+                    return {"failed": True, "msg": message, "evicted": evicted}
+                note(f"{reason}; looking again")
+                time.sleep(_PAUSE)
+                continue
+            todo = drain(session.policy, snapshot, session.planned(host).node)
             if todo.blockers:
                 return {"failed": True, "msg": "cannot drain: " + "; ".join(todo.blockers), "evicted": evicted}
             if not todo.evict:
@@ -49,3 +62,13 @@ class ActionModule(FridayAction):
                 return {"failed": True, "msg": message, "evicted": evicted, "waiting": done.waiting}
         session.tell(EventKind.STATE, host, state=HostState.DRAINED, evicted=evicted)
         return {"changed": bool(evicted), "evicted": evicted}
+
+
+def _look(session: Session) -> tuple[Snapshot | None, str]:
+    """The cluster, or why the drain can't be judged by it now."""
+    try:
+        snapshot = read_snapshot(session.api())
+    except KubeError as error:
+        return None, error.problem.line()
+    reason = unread(snapshot)
+    return (None, reason) if reason else (snapshot, "")

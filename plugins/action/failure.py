@@ -7,9 +7,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.act import cordon
 from ansible_collections.friday.upgrade.plugins.plugin_utils.action import FridayAction
-from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.hold import after_failure
+from ansible_collections.friday.upgrade.plugins.plugin_utils.leaving import leave
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import to_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind, HostRecord, HostState
 from ansible_collections.friday.upgrade.plugins.plugin_utils.session import now
@@ -27,11 +26,9 @@ class ActionModule(FridayAction):
         """Fail in every case: the host has not got through."""
         session, host = self.session(task_vars), str(task_vars["inventory_hostname"])
         known = session.record().hosts.get(host) or HostRecord(HostState.PLANNED, now())
-        state = after_failure(known, session.waited(host))
-        message = _message(arguments)
+        state, remark = leave(session, host, known)
+        message = _message(arguments) + remark
         session.tell(EventKind.FAILURE, host, state=state, step=known.step, message=message)
-        if state is HostState.HELD:
-            cordon.uncordon(session.api(), session.planned(host).node, session.run)
         session.tell(EventKind.STOP, reason=f"{host} is {state.value} in step {known.step or 'start'}")
         return {"failed": True, "changed": False, "state": to_data(state), "msg": f"{host} is {state.value}: {message}"}
 

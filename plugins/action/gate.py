@@ -12,6 +12,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils import watch
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act import keeper
 from ansible_collections.friday.upgrade.plugins.plugin_utils.action import FridayAction
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.gate import gate
+from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import KubeError
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind
 from ansible_collections.friday.upgrade.plugins.plugin_utils.session import Session
@@ -30,7 +31,10 @@ class ActionModule(FridayAction):
         session, wave = self.session(task_vars), arguments["wave"]
         if wave == 0:
             return {"changed": False, "open": False, "reason": "there is nothing to do"}
-        closed = self._closed(session, wave, arguments["lost"])
+        try:
+            closed = self._closed(session, wave, arguments["lost"])
+        except KubeError as error:
+            closed = error.problem
         if closed:
             if not session.record().stop:  # what has stopped the run is told already
                 session.tell(EventKind.STOP, reason=closed.line(), wave=wave)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import shutil
 import socket
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
@@ -46,6 +47,7 @@ class ActionModule(FridayAction):
         variables, misfits = _fitted(given, told={problem.subject for problem in wrong})
         problems += [*wrong, *misfits]
         problems += unknown_names(_names_in_use(task_vars), _known_names())
+        problems += _misplaced(task_vars)
         run = journal.new_run_id(now())
         session = Session(
             run=run,
@@ -62,7 +64,11 @@ class ActionModule(FridayAction):
             self.show([console.problems_list(problems)])
             return {"failed": True, "msg": "; ".join(problem.line() for problem in problems)}
         if not problems and not session.plan_only:
-            session = self._lock(session)
+            try:
+                session = self._lock(session)
+            except kube.KubeError:
+                shutil.rmtree(session.folder)  # nothing has begun that could be told of
+                raise
         session = _with(session, problems=tuple(problems))
         session.tell(EventKind.RUN_STARTED, holder=session.holder, version=version(), check=session.plan_only)
         return {"changed": session.recorded, "session": session.data(), "run": run, "policy": to_data(policy)}
@@ -132,6 +138,25 @@ def _names_in_use(task_vars: Mapping[str, Any]) -> set[str]:
     for host in task_vars["groups"]["all"]:
         names.update(hostvars.raw_get(host))
     return {str(name) for name in names if str(name).startswith("friday_")}
+
+
+def _misplaced(task_vars: Mapping[str, Any]) -> list[Problem]:
+    """Variables of the run that are set for some hosts, where nobody reads them."""
+    hostvars, names = task_vars["hostvars"], _run_spec().keys()
+    found: dict[str, list[str]] = {}
+    for host in task_vars["groups"]["all"]:
+        own = hostvars.raw_get(host)
+        for name in sorted(names & own.keys()):
+            if name not in task_vars or str(own[name]) != str(task_vars[name]):
+                found.setdefault(name, []).append(str(host))
+    return [
+        Problem(
+            name,
+            f"is set for {', '.join(hosts[:3])}{' and others' if hosts[3:] else ''}, where it has no effect",
+            "it is one for the whole run: put it into group_vars/all.yml, or use --extra-vars",
+        )
+        for name, hosts in found.items()
+    ]
 
 
 def _state_dir(given: str) -> Path:

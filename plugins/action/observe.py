@@ -9,8 +9,12 @@ from typing import Any
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.action import FridayAction
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide import probes
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.check import ALL_FIELDS
+from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import KubeError
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import to_data
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Observation, unreadable
 from ansible_collections.friday.upgrade.plugins.plugin_utils.observe.cluster import read_snapshot
+from ansible_collections.friday.upgrade.plugins.plugin_utils.session import BASELINE_FILE, Session, now
 
 
 class ActionModule(FridayAction):
@@ -20,13 +24,23 @@ class ActionModule(FridayAction):
         """Return ``peer`` (empty: there is none), ``from_host`` and ``from_peer`` (probes of node_facts)."""
         session, host = self.session(task_vars), str(task_vars["inventory_hostname"])
         node = session.planned(host).node
-        snapshot = read_snapshot(session.api(), cni_nodes=(node,))
+        try:
+            snapshot = read_snapshot(session.api(), cni_nodes=(node,))
+        except KubeError as error:  # one look without evidence: the rounds weigh it like any other
+            snapshot = unreadable(now(), error.problem.line())
         session.save(snapshot, "hosts", host, "seen.json")
         wave = next(wave for wave in session.plan().waves if host in {h.host for h in wave.hosts})
-        peer = probes.peer(snapshot, session.targets(), node, avoid={h.host for h in wave.hosts})
+        hosts, nodes = {h.host for h in wave.hosts}, {h.node for h in wave.hosts}
+        peer = probes.peer(snapshot, session.targets(), node, avoid=hosts | _silent(session))
         return {
             "changed": False,
             "peer": peer.host if peer else "",
-            "from_host": to_data(probes.from_host(snapshot, node, session.policy.cluster_domain)),
+            "from_host": to_data(probes.from_host(snapshot, node, session.policy.cluster_domain, nodes)),
             "from_peer": to_data(probes.from_peer(snapshot, node)) if peer else [],
         }
+
+
+def _silent(session: Session) -> set[str]:
+    """Hosts that did not answer the survey: they will not look at another one either."""
+    seen = session.load(Observation, BASELINE_FILE)
+    return {host for host, facts in seen.facts.items() if ALL_FIELDS in facts.unknown} if seen else set()

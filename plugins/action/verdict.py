@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils import ending, watch
-from ansible_collections.friday.upgrade.plugins.plugin_utils.act import cordon, keeper
+from ansible_collections.friday.upgrade.plugins.plugin_utils.act import keeper
 from ansible_collections.friday.upgrade.plugins.plugin_utils.action import FridayAction
-from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.hold import after_failure, lost_hosts
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.hold import lost_hosts
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.outcome import NOTHING_TO_DO, PASS, outcome
 from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import KubeError
+from ansible_collections.friday.upgrade.plugins.plugin_utils.leaving import leave
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import to_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import (
     Finding,
@@ -64,11 +65,9 @@ class ActionModule(FridayAction):
     def _account_for_lost_hosts(self, session: Session) -> None:
         """A host that became unreachable has skipped its rescue: its state is recorded here."""
         for host, known in lost_hosts(session.record()).items():
-            state = after_failure(known, session.waited(host))
-            message = f"was lost (unreachable) in step {known.step or 'start'}"
+            state, remark = leave(session, host, known)
+            message = f"was lost (unreachable) in step {known.step or 'start'}{remark}"
             session.tell(EventKind.FAILURE, host, state=state, step=known.step, message=message)
-            if state is HostState.HELD:
-                cordon.uncordon(session.api(), session.planned(host).node, session.run)
 
     def _final_look(self, session: Session) -> Verdict | None:
         """The health of the whole cluster after a run that did something; patient when all its hosts are done."""

@@ -15,7 +15,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.health impor
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.survey import read_answer
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Verdict
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import HostFacts
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind, HostState
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Event, EventKind, HostState
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Observation, Snapshot
 from ansible_collections.friday.upgrade.plugins.plugin_utils.session import Session, now
 
@@ -40,7 +40,7 @@ class ActionModule(FridayAction):
         if progress is None:
             progress = rounds.Progress(started=_began(session, host, phase))
         seen = Observation(session.load(Snapshot, "hosts", host, "seen.json") or _never(), _facts(host, arguments))
-        verdict = _judge(session, host, phase, seen)
+        verdict = _judge(session, host, phase, seen, arguments["peer_name"])
         session.save(verdict, "hosts", host, "verdict.json")
         progress, next_round = rounds.next_round(progress, verdict, phase, now(), session.policy)
         session.save(progress, *files)
@@ -73,13 +73,26 @@ def _facts(host: str, arguments: dict[str, Any]) -> dict[str, HostFacts]:
     return facts
 
 
-def _judge(session: Session, host: str, phase: str, seen: Observation) -> Verdict:
+def _judge(session: Session, host: str, phase: str, seen: Observation, peer: str) -> Verdict:
     if phase == "before":
-        return baseline(session.policy, seen, [target for target in session.targets() if target.host == host])
+        return baseline(session.policy, seen, [target for target in session.targets() if target.host == host], peer)
     before = session.load(Observation, "hosts", host, "before-seen.json") or _never()
     planned = session.planned(host)
-    rebooted = any(e.host == host and e.data.get("state") == HostState.REBOOTED.value for e in session.events())
-    return compare(before, seen, host, planned.target_kernel, session.policy, node=planned.node, reboot=rebooted)
+    boots = [e.data.get("boot_id", "") for e in session.events() if e.host == host and _rebooted(e)]
+    return compare(
+        before,
+        seen,
+        host,
+        planned.target_kernel,
+        session.policy,
+        node=planned.node,
+        reboot=bool(boots),
+        boot_id=str(boots[-1]) if boots else "",
+    )
+
+
+def _rebooted(event: Event) -> bool:
+    return event.kind is EventKind.STATE and event.data.get("state") == HostState.REBOOTED.value
 
 
 def _passed(session: Session, host: str, phase: str, seen: Observation) -> None:

@@ -60,6 +60,8 @@ def parse_mdstat(text: str) -> list[dict[str, Any]]:
                     "syncing": False,
                 }
             )
+        elif arrays and "super external:" in line and not line.split("super external:")[1].startswith("/"):
+            arrays.pop()  # a container of firmware RAID, never active itself; the volumes in it have lines of their own
         elif arrays and line.startswith(" "):
             count = _COUNT.search(line)
             if count:

@@ -250,7 +250,7 @@ def connect(kubeconfig: str = "", context: str = "", timeout: float = 30.0) -> A
     Raises:
         KubeError: with what is wrong and what to do, for each way in which this can fail.
     """
-    paths = _kubeconfig_paths(kubeconfig)
+    paths = kubeconfig_paths(kubeconfig)
     _check_context(paths, context)
     configuration = _configuration(paths, context)
     from kubernetes.client import ApiClient
@@ -264,7 +264,12 @@ def connect(kubeconfig: str = "", context: str = "", timeout: float = 30.0) -> A
     return api
 
 
-def _kubeconfig_paths(kubeconfig: str) -> list[Path]:
+def kubeconfig_paths(kubeconfig: str = "") -> list[Path]:
+    """The kubeconfigs that are meant by ``friday_kubeconfig``, or by the environment when it is empty.
+
+    Raises:
+        KubeError: none of them is there.
+    """
     named = kubeconfig or os.environ.get("K8S_AUTH_KUBECONFIG") or os.environ.get("KUBECONFIG") or "~/.kube/config"
     paths = [Path(part).expanduser() for part in named.split(os.pathsep) if part]
     found = [path for path in paths if path.is_file()]

@@ -38,7 +38,8 @@ BASELINE_VERDICT_FILE = "baseline-verdict.json"
 PROBLEMS_FILE = "problems.json"
 TARGETS_FILE = "targets.json"
 _LOUD = (EventKind.STEP, EventKind.STATE, EventKind.FAILURE, EventKind.STOP, EventKind.WAVE_STARTED, EventKind.NOTE)
-_QUIET_IN_THE_CLUSTER = (EventKind.STEP, EventKind.NOTE)
+_CHANGING_STEPS = ("upgrade", "reboot", "uncordon")
+"""Steps that the cluster's record has to know of before they have come to an end: they change the host, or its node."""
 
 
 @dataclass(frozen=True)
@@ -170,7 +171,8 @@ class Session:
         event = journal.Journal(self.folder).append(self.run, kind, host=host, data=data)
         if kind in _LOUD:
             self._show(event)
-        if self.recorded and kind not in _QUIET_IN_THE_CLUSTER:
+        quiet = kind is EventKind.NOTE or (kind is EventKind.STEP and data.get("step") not in _CHANGING_STEPS)
+        if self.recorded and not quiet:
             self._record_in_cluster(event)
         return event
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Collection
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.health import baseline
+from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import KubeError
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Outcome, Verdict
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Observation, Snapshot
 from ansible_collections.friday.upgrade.plugins.plugin_utils.observe.cluster import read_snapshot
@@ -17,7 +18,9 @@ _PAUSE = 10  # seconds between two looks
 
 
 def settled(session: Session, patience: float, hosts: Collection[str] = ()) -> tuple[Snapshot, Verdict]:
-    """The cluster and its health, as soon as that passes or ``patience`` (seconds) is over. Raises KubeError.
+    """The cluster and its health, as soon as that passes or ``patience`` (seconds) is over.
+
+    Raises KubeError when the API server did not answer until then.
 
     The cluster as a whole is watched; of the hosts, with their agents, those in ``hosts``, with the facts of the
     survey.
@@ -26,7 +29,13 @@ def settled(session: Session, patience: float, hosts: Collection[str] = ()) -> t
     seen = session.load(Observation, BASELINE_FILE)
     deadline = time.monotonic() + patience
     while True:
-        snapshot = read_snapshot(session.api(), cni_nodes={target.node for target in targets})
+        try:
+            snapshot = read_snapshot(session.api(), cni_nodes={target.node for target in targets})
+        except KubeError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(_PAUSE)
+            continue
         health = baseline(session.policy, Observation(snapshot, seen.facts if seen else {}), targets)
         if health.outcome is Outcome.PASS or time.monotonic() >= deadline:
             return snapshot, health

@@ -18,11 +18,12 @@ _ATTEMPTS = 5
 
 @dataclass(frozen=True)
 class Change:
-    """What became of the node: whether it was changed, whether it is cordoned now, and a sentence."""
+    """What became of the node: whether it was changed, is cordoned now (by somebody else: foreign), and a sentence."""
 
     changed: bool
     cordoned: bool
     message: str
+    foreign: bool = False
 
 
 def cordon(api: Api, node: str, run: str) -> Change:
@@ -34,7 +35,7 @@ def cordon(api: Api, node: str, run: str) -> Change:
 
     def decide(unschedulable: bool, owner: str) -> tuple[Change, dict[str, Any] | None]:
         if unschedulable and not owner:
-            return Change(False, True, f"{node} is cordoned by somebody else: left as it is"), None
+            return Change(False, True, f"{node} is cordoned by somebody else: left as it is", foreign=True), None
         if unschedulable and owner == run:
             return Change(False, True, f"{node} is cordoned already"), None
         taken = f" (taken over from run {owner})" if unschedulable else ""
@@ -56,9 +57,9 @@ def uncordon(api: Api, node: str, run: str = "") -> Change:
         if not unschedulable:
             return Change(True, False, f"{node} was uncordoned by somebody else: mark removed"), _patch(False, None)
         if not owner:
-            return Change(False, True, f"{node} is cordoned by somebody else: left as it is"), None
+            return Change(False, True, f"{node} is cordoned by somebody else: left as it is", foreign=True), None
         if run and owner != run:
-            return Change(False, True, f"{node} is cordoned by run {owner}: left as it is"), None
+            return Change(False, True, f"{node} is cordoned by run {owner}: left as it is", foreign=True), None
         return Change(True, False, f"{node} uncordoned"), _patch(False, None)
 
     return _change(api, node, decide)

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act.lease import Lease, LeaseLost, release, renew
-from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import Api, KubeError, connect
+from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import Api, KubeError, connect, kubeconfig_paths
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import from_data, to_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
 
@@ -81,8 +81,8 @@ def start(folder: Path, lease: Lease, watch: int, kubeconfig: str = "", context:
     folder.mkdir(parents=True, exist_ok=True)
     for name in (STATE_FILE, LOST_FILE, RELEASED_FILE):
         (folder / name).unlink(missing_ok=True)
-    # It works in another folder: paths have to be whole. As in KUBECONFIG, there may be several.
-    paths = os.pathsep.join(str(Path(part).expanduser().absolute()) for part in kubeconfig.split(os.pathsep) if part)
+    # It works in another folder, so that paths have to be whole: also those of the environment.
+    paths = os.pathsep.join(str(path.absolute()) for path in kubeconfig_paths(kubeconfig))
     task = Task(lease, paths, context, str(folder.absolute()), watch, process_start(watch))
     with (folder / LOG_FILE).open("ab") as log:
         process = subprocess.Popen(

@@ -26,6 +26,7 @@ def compare(
     *,
     node: str = "",
     reboot: bool | None = None,
+    boot_id: str = "",
     checks: Iterable[Check] = CHECKS,
 ) -> Verdict:
     """Ask every check, and say what follows.
@@ -38,13 +39,14 @@ def compare(
         node: name of the host's node in the cluster; empty when it is the same as ``host``.
         reboot: whether a restart was planned between the two; None: when the kernel was to change, when the host asked
             for one, or when the policy always wants one.
+        boot_id: of the boot that it led to, as far as that is known: the host must not have been restarted again.
 
     Returns:
         The verdict; its ``checks`` are those that could run and were asked, also and above all for a pass.
     """
     if reboot is None:
         reboot = _reboot_planned(before, host, target_kernel, policy)
-    context = Context(host, node or host, target_kernel, reboot, policy)
+    context = Context(host, node or host, target_kernel, reboot, policy, boot_id)
     findings: list[Finding] = []
     asked: list[str] = []
     for check in checks:

@@ -21,6 +21,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot impo
 )
 
 FINISHED = ("Succeeded", "Failed")
+_NEEDED = ("pods", "budgets")
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,12 @@ class Drain:
     def blockers(self) -> tuple[str, ...]:
         """The lasting obstacles, a line each: with any of them there is no point in beginning."""
         return tuple(obstacle.line() for obstacle in self.obstacles if obstacle.lasting)
+
+
+def unread(snapshot: Snapshot) -> str:
+    """Why a drain can't be judged by this snapshot; empty when it can. An unread list is empty, and means nothing."""
+    reasons = [(name, snapshot.unknown[name]) for name in _NEEDED if name in snapshot.unknown]
+    return "; ".join(f"{name} could not be read: {reason}" for name, reason in reasons)
 
 
 def full_name(thing: Pod | DisruptionBudget) -> str:

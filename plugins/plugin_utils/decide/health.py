@@ -40,7 +40,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot impo
 _THE_CLUSTER = Target("", "")
 
 
-def baseline(policy: Policy, observation: Observation, targets: Sequence[Target]) -> Verdict:
+def baseline(policy: Policy, observation: Observation, targets: Sequence[Target], peer: str | None = None) -> Verdict:
     """Judge the cluster by itself, without a before.
 
     A cordon that an earlier Friday left on a host that did not get through is tolerated, with a note: the same command
@@ -50,6 +50,8 @@ def baseline(policy: Policy, observation: Observation, targets: Sequence[Target]
     Args:
         observation: the cluster, every target's facts and every target's agent.
         targets: the hosts that the run may touch.
+        peer: the host that looks at the one of ``targets`` from outside; empty when there is none, None when that is
+            not the question.
 
     Returns:
         A verdict with every finding, not the first one alone.
@@ -69,7 +71,20 @@ def baseline(policy: Policy, observation: Observation, targets: Sequence[Target]
                 continue
             asked.setdefault(rule.name)
             findings.extend(rule.ask(question))
+    if peer is not None:
+        findings.extend(_from_outside(observation, targets, peer))
     return diagnose(findings, asked)
+
+
+def _from_outside(observation: Observation, targets: Sequence[Target], peer: str) -> Iterator[Finding]:
+    """The network is looked at from both sides, or it is said why not."""
+    name = ", ".join(target.host for target in targets)
+    if not peer:
+        message = f"no other host is there to look at {name} from outside: its network is seen from its own side only"
+        yield Finding(Layer.NETWORK, "peer", name, Severity.WARN, message)
+    elif reason := unread("facts", observation, peer, None):
+        message = f"{peer} could not look at {name} from outside: {reason}"
+        yield Finding(Layer.NETWORK, "peer", peer, Severity.UNKNOWN, message)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding impor
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import Plan, PlannedHost
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord, HostState, RunRecord
 
+MARK = "friday.upgrade/cordoned-by"  # left behind, it would claim somebody's later cordon (see act/cordon.py)
 PASS, FAIL, INCONCLUSIVE, NOTHING_TO_DO = "pass", "fail", "inconclusive", "nothing-to-do"
 # Begun and not ended: the controller or the connection was lost in between. They are cordoned.
 UNDER_WAY = tuple(
@@ -61,7 +62,7 @@ def outcome(
         return INCONCLUSIVE, f"the run ended before its time; {_rest(states, done)}"
     if final is not None and final.outcome is not Outcome.PASS:
         cause = f": {final.cause.layer.label}: {final.cause.message}" if final.cause else ""
-        word = "is worse than before" if final.outcome is Outcome.FAIL else "could not be compared"
+        word = "is not healthy" if final.outcome is Outcome.FAIL else "could not be read"
         return final.outcome.value, f"all {_count(len(states), 'host')} done, but the cluster {word}{cause}"
     return PASS, f"{_count(len(states), 'host')} done, {_count(len(plan.skipped), 'host')} left alone"
 
@@ -107,7 +108,7 @@ def _after_failure(host: str, planned: PlannedHost | None, known: HostRecord, ve
     node = planned.node if planned else host
     yield (
         f"Leave {host} cordoned until then: the next run verifies and uncordons it. To take it out of Friday's hands, "
-        f"`kubectl uncordon {node}`."
+        f"`kubectl uncordon {node}` and `kubectl annotate node {node} {MARK}-`."
     )
 
 
@@ -135,7 +136,7 @@ def _back(host: str, planned: PlannedHost) -> str:
     hold = [change.name for change in kernels if change.installed and change.candidate]
     steps = [f"Or stay on kernel {planned.kernel}: boot {host} into it from the boot loader's menu"]
     if purge:
-        steps.append(f"`apt-get purge {' '.join(purge)}` there")
+        steps.append(f"`apt-get purge {' '.join(purge)}` there (its metapackage goes too: install that again later)")
     if hold:
         steps.append(f"`apt-mark hold {' '.join(hold)}` on every host (and friday_packages: all)")
     return ", ".join(steps) + "."

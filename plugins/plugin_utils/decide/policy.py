@@ -18,6 +18,7 @@ T = TypeVar("T")
 DEFAULTS = Policy()
 WEEK = 7 * 24 * 3600  # nothing that a Friday waits for takes longer than until the next one
 MIB = 1024**2
+MOST_LOOKS = 200  # in one soak; see LOOKS in rounds.py
 MIN_LEASE, MAX_LEASE = 15, 3600
 """Seconds. A third of it is the time for a renewal, which a slow API server needs; a dead run's is waited for."""
 
@@ -110,6 +111,15 @@ def _relations(policy: Policy) -> list[Problem]:
                 "friday_soak_interval",
                 f"{policy.soak_interval} s is longer than the soak itself (friday_soak: {policy.soak})",
                 f"write friday_soak_interval: {policy.soak} or less",
+            )
+        )
+    if policy.soak_interval and policy.soak / policy.soak_interval > MOST_LOOKS:
+        least = -(-policy.soak // MOST_LOOKS)
+        problems.append(
+            Problem(
+                "friday_soak_interval",
+                f"{policy.soak_interval} s makes more than {MOST_LOOKS} looks of a soak of {policy.soak} s",
+                f"write friday_soak_interval: {least} or more",
             )
         )
     return problems

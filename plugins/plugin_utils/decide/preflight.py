@@ -135,6 +135,8 @@ def _room(policy: Policy, facts: HostFacts, work: Work) -> Iterator[Problem]:
     if kernel:
         wanted["/boot"] = ("friday_min_free_boot_mib", policy.min_free_boot)
     free = {system.mount: system.free for system in facts.file_systems}
+    if "/var" in free:  # where packages are downloaded to
+        wanted["/var"] = wanted["/"]
     for mount, (variable, room) in wanted.items():
         left = free.get(mount, free.get("/", 0))
         if left < room:

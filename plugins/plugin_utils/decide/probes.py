@@ -26,16 +26,17 @@ def peer(snapshot: Snapshot, targets: Iterable[Target], node: str, avoid: Collec
     return min(able, key=lambda t: (nodes[t.node].zone == own_zone, t.host), default=None)
 
 
-def from_host(snapshot: Snapshot, node: str, domain: str) -> tuple[dict[str, Any], ...]:
+def from_host(snapshot: Snapshot, node: str, domain: str, avoid: Collection[str] = ()) -> tuple[dict[str, Any], ...]:
     """Probes from the node: its peers, pods on other nodes, and DNS by the service's address and by each DNS pod.
 
     Args:
         domain: the cluster's own domain of DNS.
+        avoid: nodes that are not asked: the others of the wave, which reboot themselves meanwhile.
 
     Returns:
         Arguments of ``node_facts``: dicts with kind, target, name, and for dns ``query`` (the name to resolve).
     """
-    others = [n for n in snapshot.nodes if n.name != node and _survives(n) and n.internal_ip]
+    others = [n for n in snapshot.nodes if n.name not in {node, *avoid} and _survives(n) and n.internal_ip]
     probes = [_ping(n.internal_ip, f"node {n.name}") for n in others[:_PODS_PER_PROBE]]
     names = {n.name for n in others}
     elsewhere = _networked(pod for pod in snapshot.pods if pod.node in names)

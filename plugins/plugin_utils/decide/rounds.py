@@ -15,6 +15,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding impor
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
 
 INTERVAL = 10  # seconds between looks, except for passing ones of a soak
+LOOKS = 200  # at most in a phase, about: Ansible nests the looks of a phase, and its depth has an end
 CONFIRM_FAILURE = 2  # looks in a row that have to show a failure before it ends a phase ahead of its time
 # Looks in a row that have to pass. Nothing has changed before the first step, so there one is enough.
 CONFIRM_PASS = {"before": 1, "after": 2}
@@ -91,7 +92,7 @@ def _verify(progress: Progress, verdict: Verdict, left: float, timeout: int, con
         return progress, Round("fail", reason, Outcome.FAIL)
     if left <= 0:
         return progress, Round("fail", f"{_words(verdict)} (still so after {timeout} s)", verdict.outcome)
-    return progress, _again(_words(verdict), verdict.outcome, INTERVAL, left)
+    return progress, _again(_words(verdict), verdict.outcome, max(INTERVAL, timeout / LOOKS), left)
 
 
 def _soak(progress: Progress, verdict: Verdict, left: float, policy: Policy) -> tuple[Progress, Round]:

@@ -35,7 +35,7 @@ def read_answer(host: str, result: Mapping[str, Any] | None) -> tuple[HostFacts 
         )
     if any(sign in lowered for sign in _NO_PYTHON):
         return None, Problem(host, f"no usable Python: {_short(message)}", "install python3 (3.9 or newer) on it")
-    if "timed out" in lowered or "timed_out" in result:
+    if "timed out" in lowered or "timedout" in result:
         return None, Problem(host, f"did not answer the survey in time: {_short(message)}", "look why it hangs")
     return None, Problem(host, f"could not be surveyed: {_short(message)}")
 

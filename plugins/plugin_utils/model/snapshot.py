@@ -172,6 +172,15 @@ class Snapshot:
     unknown: dict[str, str] = field(default_factory=dict)
 
 
+LISTS = ("nodes", "pods", "workloads", "budgets", "endpoints", "agents", "webhooks", "api_services")
+"""The fields of a snapshot that may be unknown as a whole."""
+
+
+def unreadable(time: float, reason: str) -> Snapshot:
+    """The snapshot of a cluster that did not answer at all."""
+    return Snapshot(time=time, server="", unknown=dict.fromkeys(("version", "cni", "dns_service", *LISTS), reason))
+
+
 @dataclass(frozen=True)
 class Observation:
     """What a comparison compares: the cluster, and the hosts that were read with it, by name in the inventory."""

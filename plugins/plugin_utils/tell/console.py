@@ -258,7 +258,7 @@ def _states_lines(data: ReportData, width: int) -> list[str]:
     states = view.states(data)
     if not states:
         return []
-    rows = [(view.STATE_TEXT[state], str(len(names)), ", ".join(map(one_line, names))) for state, names in states]
+    rows = [(text, str(len(names)), ", ".join(map(one_line, names))) for _, text, names in states]
     return ["", "Hosts", *("  " + line for line in table(("state", "", "hosts"), rows, width - 2, titles=False))]
 
 

@@ -154,7 +154,6 @@ def _context(data: ReportData) -> dict[str, Any]:
         "problems": view.problem_rows(data.problems),
         "waves": waves,
         "states": view.states(data),
-        "STATE_TEXT": view.STATE_TEXT,
         "kernels": view.kernels(data.plan),
         "packages": view.packages(data),
         "events": data.events[-_EVENTS_SHOWN:],

@@ -213,10 +213,10 @@ def _evidence(lines: Sequence[str]) -> str:
 
 def _state_blocks(data: ReportData) -> list[dict[str, Any]]:
     lines = []
-    for state, names in view.states(data):
+    for _, text, names in view.states(data):
         hosts = ", ".join(f"`{_code(name)}`" for name in names[:20])
         more = f" and {len(names) - 20} more" if len(names) > 20 else ""
-        lines.append(f"• {len(names)} {view.STATE_TEXT[state]}: {hosts}{more}")
+        lines.append(f"• {len(names)} {text}: {hosts}{more}")
     return _list_block("Hosts", lines)
 
 

@@ -8,6 +8,7 @@ Nothing is decided here: outcome, cause, plan and states come from the data; thi
 from __future__ import annotations
 
 import enum
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -43,6 +44,15 @@ STATE_TEXT: dict[HostState, str] = {
     HostState.DONE: "done",
     HostState.HELD: "held: nothing changed, uncordoned again",
     HostState.FAILED: "failed, still cordoned",
+}
+# A controller that was killed in one of these steps has left more behind than the state says.
+_BEGUN_TEXT = {
+    "upgrade": "cordoned, upgrade begun and not known to have ended",
+    "reboot": "cordoned, upgraded, reboot begun",
+}
+_BEFORE_ITS_END = {
+    "upgrade": (HostState.CORDONED, HostState.DRAINED),
+    "reboot": (HostState.CORDONED, HostState.DRAINED, HostState.UPGRADED),
 }
 _PACKAGES_IN_PLACE = (HostState.UPGRADED, HostState.REBOOTED, HostState.VERIFIED, HostState.SOAKED, HostState.DONE)
 
@@ -133,7 +143,7 @@ class HostRow:
     @property
     def state_text(self) -> str:
         """In which state the host is, for a person."""
-        return STATE_TEXT[self.record.state]
+        return state_text(self.record)
 
     @property
     def seconds(self) -> float:
@@ -333,12 +343,21 @@ def packages(data: ReportData) -> tuple[PackageRow, ...]:
     return tuple(sorted(rows, key=lambda row: (row.change.name, row.change.installed, row.change.candidate)))
 
 
-def states(data: ReportData) -> tuple[tuple[HostState, tuple[str, ...]], ...]:
-    """Hosts by state: what stopped first, then what is under way, done, and not touched."""
+def state_text(known: HostRecord) -> str:
+    """In which state a host is, for a person: the step that was begun counts, not only the state that was reached."""
+    begun = known.state in _BEFORE_ITS_END.get(known.step, ())
+    return _BEGUN_TEXT[known.step] if begun else STATE_TEXT[known.state]
+
+
+def states(data: ReportData) -> tuple[tuple[HostState, str, tuple[str, ...]], ...]:
+    """Hosts by state, with its text: what stopped first, then what is under way, done, and not touched."""
     under_way = tuple(state for state in HostState if state not in (*STOPPED, HostState.PLANNED))
     order: tuple[HostState, ...] = (*STOPPED, *under_way, HostState.PLANNED)
-    by_state = [(state, tuple(n for n, h in data.record.hosts.items() if h.state is state)) for state in order]
-    return tuple((state, names) for state, names in by_state if names)
+    groups: dict[tuple[HostState, str], list[str]] = defaultdict(list)
+    for name, known in data.record.hosts.items():
+        groups[known.state, state_text(known)].append(name)
+    by_state = sorted(groups.items(), key=lambda group: order.index(group[0][0]))
+    return tuple((state, text, tuple(names)) for (state, text), names in by_state)
 
 
 def kernels(plan: Plan | None) -> tuple[tuple[str, str, int], ...]:

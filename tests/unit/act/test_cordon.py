@@ -35,7 +35,7 @@ class ChangingNode:
 def test_a_cordon_that_came_in_between_is_not_made_ours() -> None:
     node = ChangingNode()
     change = cordon(node, "a", "run")  # type: ignore[arg-type]
-    assert not change.changed
+    assert not change.changed and change.foreign
     assert "somebody else" in change.message
     assert node.patches == []
     assert not uncordon(node, "a", "run").changed  # type: ignore[arg-type]

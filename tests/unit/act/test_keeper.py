@@ -135,3 +135,22 @@ def test_a_bare_checkout_is_found_through_its_link(tmp_path: Path, monkeypatch: 
     for module in (linked / below, tmp_path / below):
         monkeypatch.setattr(keeper, "__file__", str(module))
         assert keeper._search_path()[0] == str(tmp_path / "collections")
+
+
+def test_the_keeper_finds_a_relative_kubeconfig_of_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("K8S_AUTH_KUBECONFIG", raising=False)
+    monkeypatch.setenv("KUBECONFIG", "config")
+    started: list[list[str]] = []
+
+    def refuse(command: list[str], **_: Any) -> Any:
+        started.append(command)
+        raise OSError("not in this test")
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    with pytest.raises(OSError, match="not in this test"):
+        keeper.start(tmp_path / "run", HELD, os.getpid())
+    assert f'"kubeconfig": "{tmp_path}/config"' in started[0][-1]

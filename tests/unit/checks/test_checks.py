@@ -63,6 +63,25 @@ def test_same_boot_id_when_a_restart_was_planned():
     assert "has not been restarted" in only(lab.with_facts(WELL, boot_id="boot-2"), "kernel-boot").message
 
 
+def test_a_restart_that_came_after_the_planned_one():
+    assert lab.judge(BEFORE, WELL, boot_id=WELL.facts["node2"].boot_id).outcome is Outcome.PASS
+    finding = only(WELL, "kernel-boot", boot_id="the-planned-one")
+    assert finding.lasting and "restarted once more, and not by Friday" in finding.message
+
+
+@pytest.mark.parametrize("silent", ["before", "after"])
+def test_a_peer_that_did_not_answer_is_missing_evidence(silent):
+    before, after = BEFORE, WELL
+    if silent == "before":
+        before = lab.with_facts(before, "node1", reach=(), unknown={"*": "timed out"})
+    else:
+        after = lab.with_facts(after, "node1", reach=(), unknown={"*": "timed out"})
+    verdict = lab.judge(before, after)
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    finding = next(f for f in lab.bad(verdict) if f.check == "node-network")
+    assert finding.evidence[0].startswith(f"what node1 sees of node2 could not be read {silent} the upgrade: timed out")
+
+
 def test_another_boot_id_when_none_was_planned():
     finding = only(lab.with_facts(BEFORE, boot_id="x"), "kernel-boot", target_kernel=lab.OLD)
     assert "although no restart was planned" in finding.message

@@ -171,3 +171,15 @@ def test_without_cilium_its_rules_are_not_asked():
     verdict = judge(Observation(replace(HEALTHY.snapshot, cni="", agents=(), endpoints=()), facts))
     assert verdict.outcome is Outcome.PASS and "agent-ready" not in verdict.checks
     assert any(note.check == "agent-ready" and note.severity is Severity.INFO for note in verdict.notes)
+
+
+def test_a_host_is_looked_at_from_outside_or_it_is_said_why_not():
+    def asked(observation, peer):
+        return baseline(Policy(), observation, lab.TARGETS[1:2], peer)
+
+    assert not [note for note in asked(HEALTHY, "node1").notes if note.check == "peer"]
+    alone = asked(HEALTHY, "")
+    assert alone.outcome is Outcome.PASS and any("no other host" in n.message for n in alone.notes if n.check == "peer")
+    silent = asked(lab.with_facts(HEALTHY, "node1", unknown={"*": "no route"}), "node1")
+    assert silent.outcome is Outcome.INCONCLUSIVE
+    assert silent.cause.message == "node1 could not look at node2 from outside: no route"

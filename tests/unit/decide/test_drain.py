@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.drain import drain, drains, selects
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.drain import drain, drains, selects, unread
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Requirement
 from tests.unit.decide.fleets import budget, fleet, pod
@@ -33,6 +33,14 @@ def test_what_goes_and_what_stays():
         "job": "has finished",
     }
     assert not found.obstacles
+
+
+def test_a_list_that_could_not_be_read_is_not_an_empty_node():
+    assert unread(BASE) == ""
+    assert unread(replace(BASE, unknown={"webhooks": "500"})) == ""
+    assert unread(replace(BASE, pods=(), unknown={"pods": "504", "budgets": "403"})) == (
+        "pods could not be read: 504; budgets could not be read: 403"
+    )
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def test_one_that_is_not_done_is_no_pass(state):
 def test_the_final_comparison_counts():
     assert outcome(PLAN, record("done", "done", "done"), final=REFUSED) == (
         "fail",
-        "all 3 hosts done, but the cluster is worse than before: BPF: was refused",
+        "all 3 hosts done, but the cluster is not healthy: BPF: was refused",
     )
     assert outcome(PLAN, record("done", "done", "done"), final=UNKNOWN)[0] == "inconclusive"
 
@@ -98,10 +98,10 @@ def test_advice_after_a_refusal_by_the_verifier():
     assert steps == (
         f"Update the network agent to a version whose BPF programs load on kernel {NEW}, on all nodes.",
         f"Or stay on kernel {OLD}: boot node1 into it from the boot loader's menu, "
-        f"`apt-get purge linux-image-{NEW}` there, "
+        f"`apt-get purge linux-image-{NEW}` there (its metapackage goes too: install that again later), "
         "`apt-mark hold linux-image-cloud-amd64` on every host (and friday_packages: all).",
         "Leave node1 cordoned until then: the next run verifies and uncordons it. To take it out of Friday's hands, "
-        "`kubectl uncordon node1`.",
+        "`kubectl uncordon node1` and `kubectl annotate node node1 friday.upgrade/cordoned-by-`.",
         "Then run the same command again: it begins with node1, then goes on with 2 hosts that are not done.",
     )
 

@@ -121,6 +121,9 @@ def test_relations():
     assert problems_of(friday_canary="a", friday_only=["b"])[0].subject == "friday_canary"
     assert problems_of(friday_soak=60, friday_soak_interval=90)[0].subject == "friday_soak_interval"
     assert not problems_of(friday_soak=0, friday_soak_interval=90)
+    (many,) = problems_of(friday_soak=30001, friday_soak_interval=60)
+    assert (many.subject, many.fix) == ("friday_soak_interval", "write friday_soak_interval: 151 or more")
+    assert not problems_of(friday_soak=30001, friday_soak_interval=151)
 
 
 def test_a_short_soak_shortens_the_default_interval():

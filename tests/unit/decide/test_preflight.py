@@ -68,6 +68,7 @@ def test_full_disks(free, message):
 def test_room_that_is_enough():
     assert of_host(file_systems=room(**{"/": 2048, "/boot": 256})) == []
     assert of_host(file_systems=room(**{"/": 2048})) == [], "/boot is a folder of /"
+    assert "on /var" in of_host(file_systems=room(**{"/": 2048, "/var": 10, "/boot": 256}))[0][1]
     little = room(**{"/": 2048, "/boot": 1})
     assert of_host(file_systems=little, candidate_kernel=OLD, pending=(CURL,)) == [], "no kernel goes there"
     assert "free space" in of_host(unknown={"file_systems": "df"})[0][1]

@@ -57,6 +57,11 @@ def test_missing_evidence_is_inconclusive_at_the_deadline():
     assert (found.action, found.outcome) == ("fail", Outcome.INCONCLUSIVE)
 
 
+def test_a_long_wait_is_not_made_of_ever_more_looks():
+    (found,) = play("after", (0, BAD), policy=Policy(verify_timeout=36000))
+    assert found.wait == 180
+
+
 def test_the_last_look_is_made_at_the_deadline():
     waits = [r.wait for r in play("after", (0, BAD), (94, BAD), (100, GOOD))]
     assert waits == [10, 6, 0]

@@ -56,6 +56,18 @@ def test_mdstat() -> None:
     ]
 
 
+def test_a_container_of_firmware_raid_is_no_array() -> None:
+    arrays = storage.parse_mdstat(
+        "Personalities : [raid1]\n"
+        "md126 : active raid1 sda[1] sdb[0]\n"
+        "      976759808 blocks super external:/md127/0 [2/2] [UU]\n\n"
+        "md127 : inactive sdb[1](S) sda[0](S)\n"
+        "      6306 blocks super external:imsm\n\n"
+        "unused devices: <none>\n"
+    )
+    assert [(array["name"], array["wanted"], array["active"]) for array in arrays] == [("md126", 2, 2)]
+
+
 def test_no_md_driver_is_no_array(tmp_path: Path) -> None:
     assert storage.raid(FakeSystem(tmp_path)) == []
     assert storage.parse_mdstat("Personalities : \nunused devices: <none>\n") == []

@@ -13,7 +13,7 @@ import pytest
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import from_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostState
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord, HostState
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import report, view
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.data import ReportData
 from tests.unit.tell.stories import CHECK_LAYERS, NEW, REFUSAL, START, STORIES, incident, passed, plan_only, refused
@@ -262,3 +262,11 @@ def test_a_report_that_cannot_be_written_leaves_the_old_one(tmp_path: Path, monk
         report.write_reports(tmp_path, incident())
     assert paths.html.read_bytes() == before and len(list(tmp_path.iterdir())) == 3
     assert paths.html.stat().st_mode & 0o777 == 0o644
+
+
+def test_a_step_that_was_begun_counts() -> None:
+    text = view.state_text
+    assert "not changed" in text(HostRecord(HostState.DRAINED, 0.0, step="drain"))
+    assert "upgrade begun" in text(HostRecord(HostState.DRAINED, 0.0, step="upgrade"))
+    assert "reboot begun" in text(HostRecord(HostState.UPGRADED, 0.0, step="reboot"))
+    assert text(HostRecord(HostState.REBOOTED, 0.0, step="reboot")) == "cordoned, rebooted, not verified"

@@ -26,6 +26,7 @@ class Context:
         host, node: the host under test: its name in the inventory (key of ``Observation.facts``) and its node's name.
         target_kernel: release that the plan wants to run.
         reboot: a restart of the host was planned between the two observations.
+        boot_id: of the boot that this restart led to, once it is known; any other says that there was one more.
         policy: the variables of the run.
     """
 
@@ -34,6 +35,7 @@ class Context:
     target_kernel: str
     reboot: bool
     policy: Policy
+    boot_id: str = ""
 
 
 class Check(ABC):

@@ -45,13 +45,16 @@ class KernelBoot(Check):
     def compare(self, before: Observation, after: Observation, context: Context) -> Iterator[Finding]:
         """Compare the boot ids."""
         old, new = facts_of(before, context.host).boot_id, facts_of(after, context.host).boot_id
-        if (old != new) == context.reboot:
+        if (old != new) != context.reboot:
+            message = (
+                f"{context.host} has not been restarted: its boot id is the same"
+                if context.reboot
+                else f"{context.host} was restarted although no restart was planned"
+            )
+        elif context.boot_id and new != context.boot_id:
+            old, message = context.boot_id, f"{context.host} was restarted once more, and not by Friday"
+        else:
             return
-        message = (
-            f"{context.host} has not been restarted: its boot id is the same"
-            if context.reboot
-            else f"{context.host} was restarted although no restart was planned"
-        )
         yield self.finding(Severity.FAIL, context.host, message, before=old, after=new, lasting=True)
 
 

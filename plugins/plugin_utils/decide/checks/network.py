@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.check import Check, Context
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.check import ALL_FIELDS, Check, Context
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.reach import compare_probes
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Finding, Layer
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Observation
@@ -18,6 +18,16 @@ class NodeNetwork(Check):
     layer = Layer.NETWORK
     name = "node-network"
     needs = ("facts.reach", "nodes", "pods")
+
+    def missing(self, before: Observation, after: Observation, context: Context) -> list[str]:
+        """Besides what is the host's own: what a peer that was asked did not answer."""
+        silent = [
+            f"what {name} sees of {context.node} could not be read {when} the upgrade: {facts.unknown[ALL_FIELDS]}"
+            for when, seen in (("before", before), ("after", after))
+            for name, facts in seen.facts.items()
+            if name != context.host and ALL_FIELDS in facts.unknown
+        ]
+        return super().missing(before, after, context) + silent
 
     def compare(self, before: Observation, after: Observation, context: Context) -> Iterator[Finding]:
         """Compare group by group of probes."""

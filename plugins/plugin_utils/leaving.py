@@ -1,0 +1,37 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Leave a host that did not get through: what was not changed is given back, and what came of that is recorded."""
+
+from __future__ import annotations
+
+import time
+
+from ansible_collections.friday.upgrade.plugins.plugin_utils.act import cordon
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.hold import after_failure
+from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import KubeError
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord, HostState
+from ansible_collections.friday.upgrade.plugins.plugin_utils.session import Session
+
+_ATTEMPTS, _PAUSE = 3, 5.0
+
+
+def leave(session: Session, host: str, known: HostRecord) -> tuple[HostState, str]:
+    """Undo this run's own cordon of ``host`` if nothing on it was changed.
+
+    Returns:
+        The state to record, and a remark to put behind the reason (empty when there is nothing to add). A host that
+        could not be uncordoned has failed: the next run takes it up again by its mark.
+    """
+    state = after_failure(known, session.waited(host))
+    if state is not HostState.HELD:
+        return state, ""
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            done = cordon.uncordon(session.api(), session.planned(host).node, session.run)
+        except KubeError as error:
+            reason = error.problem.line()
+            if attempt < _ATTEMPTS:
+                time.sleep(_PAUSE)
+        else:
+            return state, f"; {done.message}" if done.foreign else ""
+    return HostState.FAILED, f"; nothing on it was changed, but it could not be uncordoned: {reason}"
