@@ -92,7 +92,7 @@ class ActionModule(FridayAction):
         )
         try:
             companion = keeper.start(Path(session.folder), held, run, session.kubeconfig, session.context)
-        except keeper.KeeperError:
+        except kube.KubeError:
             lease.release(session.api(), held)
             raise
         return _with(session, recorded=True, keeper=companion)

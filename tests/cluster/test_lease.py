@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act import keeper, lease
-from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import Api
+from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import Api, KubeError
 from tests.support.things import Things, wait_until
 
 ME, OTHER = "ann@host-a:100", "bob@host-b:200"
@@ -279,8 +279,11 @@ def test_a_keeper_that_can_not_work_says_why(
     api: Api, things: Things, controller: Controller, run_folder: Path, tmp_path: Path
 ) -> None:
     held = lease.take(api, things.namespace, ME, RUN, ttl=3)
-    with pytest.raises(keeper.KeeperError, match=r"did not start: .*nowhere: no such file"):
+    with pytest.raises(KubeError, match="nowhere: no such file"):
         keeper.start(run_folder, held, controller.pid, str(tmp_path / "nowhere"))
+    (tmp_path / "empty").write_text("apiVersion: v1\nkind: Config\n")
+    with pytest.raises(keeper.KeeperError, match=r"did not start: .*empty"):
+        keeper.start(run_folder, held, controller.pid, str(tmp_path / "empty"))
 
 
 def test_the_keeper_starts_from_an_installed_collection(

@@ -58,4 +58,4 @@ def test_nothing_to_do_ends_well(run: Runner, world: World, current: Hosts, core
     with world.untouched(own_records=True):
         done = run("friday.yml", hosts=current, variables={"friday_packages": "kernel"}, program=core.playbook)
     assert done.code == 0, done.output
-    assert "NOTHING TO DO  3 hosts up to date" in done.text
+    assert "NOTHING TO DO 3 hosts up to date" in done.text

@@ -110,7 +110,7 @@ def test_a_check_leaves_the_package_lists_alone(outdated: Hosts, planned: Run, r
 
 def test_nothing_to_do_ends_well(idle: Run) -> None:
     assert idle.code == 0, idle.output
-    assert "NOTHING TO DO  3 hosts up to date" in idle.text
+    assert "NOTHING TO DO 3 hosts up to date" in idle.text
     assert idle.text.count(f"up to date (kernel {RUNNING})") == len(NODES)
     assert not idle.plan().waves
     assert {host.host for host in idle.plan().skipped} == set(NODES)

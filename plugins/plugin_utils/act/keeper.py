@@ -77,6 +77,7 @@ def start(folder: Path, lease: Lease, watch: int, kubeconfig: str = "", context:
 
     Raises:
         KeeperError: it went away at once, or did not renew the lease in time.
+        KubeError: there is no such kubeconfig.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name in (STATE_FILE, LOST_FILE, RELEASED_FILE):
