@@ -19,7 +19,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.friday.upgrade.plugins.plugin_utils import called, kube
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act import keeper, lease
 from ansible_collections.friday.upgrade.plugins.plugin_utils.action import FridayAction
-from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.policy import parse_policy, unknown_names
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.policy import misplaced, parse_policy, unknown_names
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import to_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind
@@ -47,7 +47,8 @@ class ActionModule(FridayAction):
         variables, misfits = _fitted(given, told={problem.subject for problem in wrong})
         problems += [*wrong, *misfits]
         problems += unknown_names(_names_in_use(task_vars), _known_names())
-        problems += _misplaced(task_vars)
+        own = {str(host): task_vars["hostvars"].raw_get(host) for host in task_vars["groups"]["all"]}
+        problems += misplaced(_run_spec(), task_vars, own)
         run = journal.new_run_id(now())
         session = Session(
             run=run,
@@ -138,25 +139,6 @@ def _names_in_use(task_vars: Mapping[str, Any]) -> set[str]:
     for host in task_vars["groups"]["all"]:
         names.update(hostvars.raw_get(host))
     return {str(name) for name in names if str(name).startswith("friday_")}
-
-
-def _misplaced(task_vars: Mapping[str, Any]) -> list[Problem]:
-    """Variables of the run that are set for some hosts, where nobody reads them."""
-    hostvars, names = task_vars["hostvars"], _run_spec().keys()
-    found: dict[str, list[str]] = {}
-    for host in task_vars["groups"]["all"]:
-        own = hostvars.raw_get(host)
-        for name in sorted(names & own.keys()):
-            if name not in task_vars or str(own[name]) != str(task_vars[name]):
-                found.setdefault(name, []).append(str(host))
-    return [
-        Problem(
-            name,
-            f"is set for {', '.join(hosts[:3])}{' and others' if hosts[3:] else ''}, where it has no effect",
-            "it is one for the whole run: put it into group_vars/all.yml, or use --extra-vars",
-        )
-        for name, hosts in found.items()
-    ]
 
 
 def _state_dir(given: str) -> Path:

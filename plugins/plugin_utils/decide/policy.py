@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.rounds import LOOKS
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
 
@@ -18,7 +19,6 @@ T = TypeVar("T")
 DEFAULTS = Policy()
 WEEK = 7 * 24 * 3600  # nothing that a Friday waits for takes longer than until the next one
 MIB = 1024**2
-MOST_LOOKS = 200  # in one soak; see LOOKS in rounds.py
 MIN_LEASE, MAX_LEASE = 15, 3600
 """Seconds. A third of it is the time for a renewal, which a slow API server needs; a dead run's is waited for."""
 
@@ -98,6 +98,26 @@ def unknown_names(names: Iterable[str], known: Iterable[str]) -> tuple[Problem, 
     return tuple(problems)
 
 
+def misplaced(
+    names: Iterable[str], run: Mapping[str, Any], hosts: Mapping[str, Mapping[str, Any]]
+) -> tuple[Problem, ...]:
+    """Find variables of the run that are set for some hosts, where nobody reads them.
+
+    Args:
+        names: the variables that are for the whole run.
+        run: raw values by name, as the run reads them.
+        hosts: the same of each host of the inventory.
+    """
+    problems = []
+    for name in sorted(names):
+        where = [host for host, own in hosts.items() if name in own and str(own[name]) != str(run.get(name))]
+        if where:
+            shown = ", ".join(where[:3]) + (" and others" if where[3:] else "")
+            fix = "it is one for the whole run: put it into group_vars/all.yml, or use --extra-vars"
+            problems.append(Problem(name, f"is set for {shown}, where it has no effect", fix))
+    return tuple(problems)
+
+
 def _relations(policy: Policy) -> list[Problem]:
     problems = []
     if policy.canary and policy.only and policy.canary not in policy.only:
@@ -113,12 +133,12 @@ def _relations(policy: Policy) -> list[Problem]:
                 f"write friday_soak_interval: {policy.soak} or less",
             )
         )
-    if policy.soak_interval and policy.soak / policy.soak_interval > MOST_LOOKS:
-        least = -(-policy.soak // MOST_LOOKS)
+    if policy.soak_interval and policy.soak / policy.soak_interval > LOOKS:
+        least = -(-policy.soak // LOOKS)
         problems.append(
             Problem(
                 "friday_soak_interval",
-                f"{policy.soak_interval} s makes more than {MOST_LOOKS} looks of a soak of {policy.soak} s",
+                f"{policy.soak_interval} s makes more than {LOOKS} looks of a soak of {policy.soak} s",
                 f"write friday_soak_interval: {least} or more",
             )
         )

@@ -4,7 +4,7 @@ from dataclasses import fields
 
 import pytest
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.policy import parse_policy, unknown_names
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.policy import misplaced, parse_policy, unknown_names
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
 
 
@@ -139,3 +139,14 @@ def test_a_name_that_looks_like_ours_is_found():
         ("friday_sock", "did you mean friday_soak?"),
         ("friday_xyzzy", "remove it, or give a variable of your own another prefix"),
     ]
+
+
+def test_a_variable_of_the_run_has_no_place_on_a_host():
+    run = {"friday_soak": 60, "friday_only": "a"}
+    hosts = {"a": {"friday_soak": 60, "friday_zone": "z"}, **{name: {"friday_canary": "a"} for name in "bcde"}}
+    (problem,) = misplaced(["friday_soak", "friday_canary", "friday_only"], run, hosts)
+    assert (problem.subject, problem.message) == (
+        "friday_canary",
+        "is set for b, c, d and others, where it has no effect",
+    )
+    assert not misplaced(["friday_soak"], {"friday_soak": "60"}, hosts)
