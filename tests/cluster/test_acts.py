@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act import record
-from ansible_collections.friday.upgrade.plugins.plugin_utils.act.cordon import ANNOTATION, cordon, uncordon
+from ansible_collections.friday.upgrade.plugins.plugin_utils.act.cordon import cordon, uncordon
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act.evict import evict
 from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import Api, ApiError
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord, HostState, RunRecord
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Pod
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import CORDONED_BY, Pod
 from tests.support.things import Things
 
 RUN = "20261122-161500-3f2a"
@@ -26,7 +26,7 @@ RUN = "20261122-161500-3f2a"
 def marks(api: Api, node: str) -> tuple[bool, str | None]:
     found = api.get(f"/api/v1/nodes/{node}")
     annotations = found["metadata"].get("annotations") or {}
-    return bool(found["spec"].get("unschedulable")), annotations.get(ANNOTATION)
+    return bool(found["spec"].get("unschedulable")), annotations.get(CORDONED_BY)
 
 
 def cordon_by_hand(things: Things, node: str, value: bool = True) -> None:

@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import Api, ApiError
-
-ANNOTATION = "friday.upgrade/cordoned-by"
-"""Its value is the run. observe reads it into ``Node.cordoned_by``."""
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import CORDONED_BY
 
 _ATTEMPTS = 5
 
@@ -71,7 +69,7 @@ def _change(api: Api, node: str, decide: Callable[[bool, str], tuple[Change, dic
     for attempt in range(1, _ATTEMPTS + 1):
         found = api.get(path)
         meta: Mapping[str, Any] = found["metadata"]
-        owner = str((meta.get("annotations") or {}).get(ANNOTATION, ""))
+        owner = str((meta.get("annotations") or {}).get(CORDONED_BY, ""))
         change, patch = decide(bool((found.get("spec") or {}).get("unschedulable")), owner)
         if patch is None:
             return change
@@ -88,6 +86,6 @@ def _change(api: Api, node: str, decide: Callable[[bool, str], tuple[Change, dic
 
 def _patch(unschedulable: bool, run: str | None) -> dict[str, Any]:
     return {
-        "metadata": {"annotations": {ANNOTATION: run}},
+        "metadata": {"annotations": {CORDONED_BY: run}},
         "spec": {"unschedulable": unschedulable or None},
     }

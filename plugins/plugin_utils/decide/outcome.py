@@ -17,8 +17,8 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding impor
 )
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import Plan, PlannedHost
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord, HostState, RunRecord
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import CORDONED_BY
 
-MARK = "friday.upgrade/cordoned-by"  # left behind, it would claim somebody's later cordon (see act/cordon.py)
 PASS, FAIL, INCONCLUSIVE, NOTHING_TO_DO = "pass", "fail", "inconclusive", "nothing-to-do"
 # Begun and not ended: the controller or the connection was lost in between. They are cordoned.
 UNDER_WAY = tuple(
@@ -108,7 +108,7 @@ def _after_failure(host: str, planned: PlannedHost | None, known: HostRecord, ve
     node = planned.node if planned else host
     yield (
         f"Leave {host} cordoned until then: the next run verifies and uncordons it. To take it out of Friday's hands, "
-        f"`kubectl uncordon {node}` and `kubectl annotate node {node} {MARK}-`."
+        f"`kubectl uncordon {node}` and `kubectl annotate node {node} {CORDONED_BY}-`."
     )
 
 

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import HostFacts
 
+CORDONED_BY = "friday.upgrade/cordoned-by"
+"""The annotation of a node that Friday has cordoned: its value is the run."""
+
 
 @dataclass(frozen=True)
 class Node:
@@ -19,7 +22,7 @@ class Node:
     roles: tuple[str, ...] = ()
     ready: bool | None = None
     unschedulable: bool = False
-    cordoned_by: str = ""  # value of Friday's own annotation: the run that cordoned it
+    cordoned_by: str = ""  # value of the annotation CORDONED_BY: the run that cordoned it
     kernel: str = ""
     boot_id: str = ""
     internal_ip: str = ""

@@ -15,6 +15,7 @@ from typing import Any
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import Api, ApiError
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import (
+    CORDONED_BY,
     AgentStatus,
     ApiService,
     DisruptionBudget,
@@ -27,9 +28,6 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot impo
     Workload,
 )
 from ansible_collections.friday.upgrade.plugins.plugin_utils.observe.agent import read_agent
-
-CORDONED_BY = "friday.upgrade/cordoned-by"
-"""Annotation of a node that Friday has cordoned; the value is the run."""
 
 AGENT_LABELS = {"k8s-app": "cilium"}
 """Labels of Cilium's agents and of their DaemonSet, as upstream's chart sets them."""
