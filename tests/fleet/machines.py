@@ -45,8 +45,9 @@ case "$*" in
 esac
 """
 _LOG = r"""
-echo "[    0.000000] node kernel: Linux version $(cat /proc/sys/kernel/osrelease)"
-if [ -e "/var/log/oops-$(cat /proc/sys/kernel/osrelease)" ]; then cat "/var/log/oops-$(cat /proc/sys/kernel/osrelease)"; fi
+release=$(cat /proc/sys/kernel/osrelease)
+echo "[    0.000000] node kernel: Linux version $release"
+if [ -e "/var/log/oops-$release" ]; then cat "/var/log/oops-$release"; fi
 """
 
 
