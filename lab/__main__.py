@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from lab import bench, ssh, story
+from lab.artifacts import kubernetes
 from lab.cluster import client, status
 from lab.cluster.lifecycle import Lab
 from lab.progress import say
@@ -44,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
         sub.set_defaults(command=run)
         return sub
 
+    command("build", _build, "build the control plane alone: all that the tests without VMs need of the lab")
     command("up", _up, "start the lab (from its snapshot if there is one) and wait until all of it is ready")
     command("down", _down, "stop the lab; what was built and the snapshot stay")
     command("status", _status, "show what runs; exits with 1 unless all of it is ready")
@@ -60,6 +62,10 @@ def parser() -> argparse.ArgumentParser:
     command("bench", _bench, "measure a Friday against a bare drain, upgrade, reboot and uncordon")
     command("kubectl", _unreachable, "kubectl as the cluster's administrator")
     return top
+
+
+def _build(_: Lab, __: argparse.Namespace) -> None:
+    kubernetes.binary()
 
 
 def _up(lab: Lab, _: argparse.Namespace) -> None:

@@ -34,6 +34,8 @@ class ActionModule(FridayAction):
         deadline = time.monotonic() + session.policy.drain_timeout
         evicted: list[str] = []
         while True:
+            if reason := session.halted():
+                return {"failed": True, "halted": True, "msg": f"the drain was broken off: {reason}"}
             # Again after each pass: a pod may have been started while the cordon was on its way.
             snapshot, reason = _look(session)
             if snapshot is None:
@@ -41,7 +43,7 @@ class ActionModule(FridayAction):
                     message = f"{host} was not drained within {session.policy.drain_timeout} s: {reason}"
                     return {"failed": True, "msg": message, "evicted": evicted}
                 note(f"{reason}; looking again")
-                time.sleep(_PAUSE)
+                session.rest(_PAUSE)
                 continue
             todo = drain(session.policy, snapshot, session.planned(host).node)
             if todo.blockers:
@@ -54,9 +56,10 @@ class ActionModule(FridayAction):
                 todo.evict,
                 deadline_seconds=left,
                 on_progress=note,
+                halted=session.halted,
             )
             evicted += done.evicted
-            if not done.done:
+            if not done.done and not session.halted():
                 waiting = "; ".join(f"{pod}: {reason}" for pod, reason in sorted(done.waiting.items()))
                 message = f"{host} was not drained within {session.policy.drain_timeout} s: {waiting}"
                 return {"failed": True, "msg": message, "evicted": evicted, "waiting": done.waiting}

@@ -29,12 +29,14 @@ class ActionModule(FridayAction):
         state, remark = leave(session, host, known)
         message = _message(arguments) + remark
         session.tell(EventKind.FAILURE, host, state=state, step=known.step, message=message)
-        session.tell(EventKind.STOP, reason=f"{host} is {state.value} in step {known.step or 'start'}")
+        reason = session.halted() or f"{host} is {state.value} in step {known.step or 'start'}"
+        session.tell(EventKind.STOP, reason=reason)
         return {"failed": True, "changed": False, "state": to_data(state), "msg": f"{host} is {state.value}: {message}"}
 
 
 def _message(arguments: dict[str, Any]) -> str:
     result = arguments["result"]
     text = str(result.get("msg") or result.get("stderr") or result.get("exception") or "no message")
-    # A verdict speaks for itself; of any other task it has to be said which.
-    return text if "outcome" in result or not arguments["task"] else f"{arguments['task']}: {text}"
+    # A verdict and a halt speak for themselves; of any other task it has to be said which.
+    speaks = "outcome" in result or "halted" in result or not arguments["task"]
+    return text if speaks else f"{arguments['task']}: {text}"

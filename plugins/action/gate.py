@@ -5,11 +5,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, ClassVar
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils import watch
-from ansible_collections.friday.upgrade.plugins.plugin_utils.act import keeper
 from ansible_collections.friday.upgrade.plugins.plugin_utils.action import FridayAction
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.gate import gate
 from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import KubeError
@@ -44,9 +42,10 @@ class ActionModule(FridayAction):
 
     def _closed(self, session: Session, wave: int, lost: list[str]) -> Problem | None:
         """The reason to keep the wave closed. A cluster that is still settling gets until the deadline."""
-        reason = keeper.lost(Path(session.folder))
-        if reason:
-            return Problem("lock", f"is lost: {reason}", "see who holds the Lease, then run Friday again")
+        if lost := session.lock_lost():
+            return Problem("lock", f"is lost: {lost}", "see who holds the Lease, then run Friday again")
+        if reason := session.halted():
+            return Problem("run", f"was halted: {reason}", "the same command goes on")
         over = bool(lost or session.record().stop)
         hosts = {planned.host for each in session.plan().waves if each.number == wave for planned in each.hosts}
         snapshot, health = watch.settled(session, 0 if over else session.policy.verify_timeout, hosts)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import getpass
+import json
 import os
 import shutil
 import socket
@@ -17,13 +18,14 @@ from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils import called, kube
-from ansible_collections.friday.upgrade.plugins.plugin_utils.act import keeper, lease
+from ansible_collections.friday.upgrade.plugins.plugin_utils.act import keeper, lease, process
 from ansible_collections.friday.upgrade.plugins.plugin_utils.action import FridayAction
+from ansible_collections.friday.upgrade.plugins.plugin_utils.closing import close_dead
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.policy import misplaced, parse_policy, unknown_names
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import to_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind
-from ansible_collections.friday.upgrade.plugins.plugin_utils.session import Session, now, version
+from ansible_collections.friday.upgrade.plugins.plugin_utils.session import SESSION_FILE, Session, now, version
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import console, journal
 
 _ROLES = Path(__file__).resolve().parents[2] / "roles"
@@ -71,7 +73,10 @@ class ActionModule(FridayAction):
                 shutil.rmtree(session.folder)  # nothing has begun that could be told of
                 raise
         session = _with(session, problems=tuple(problems))
+        session.path(SESSION_FILE).write_text(json.dumps(session.data()))
         session.tell(EventKind.RUN_STARTED, holder=session.holder, version=version(), check=session.plan_only)
+        if session.recorded:
+            self.show(close_dead(session))
         return {"changed": session.recorded, "session": session.data(), "run": run, "policy": to_data(policy)}
 
     def _given(self, task_vars: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
@@ -89,7 +94,13 @@ class ActionModule(FridayAction):
         run = os.getppid()
         ttl = session.policy.lease_ttl
         held = lease.take(
-            session.api(), session.namespace, session.holder, session.run, ttl=ttl, tell=lambda line: self.show([line])
+            session.api(),
+            session.namespace,
+            session.holder,
+            session.run,
+            ttl=ttl,
+            process=process.identity(run),
+            tell=lambda line: self.show([line]),
         )
         try:
             companion = keeper.start(Path(session.folder), held, run, session.kubeconfig, session.context)

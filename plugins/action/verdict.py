@@ -25,7 +25,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding impor
 )
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind, HostState
 from ansible_collections.friday.upgrade.plugins.plugin_utils.session import PROBLEMS_FILE, Problems, Session
-from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import console, report, slack
+from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import console, slack
 
 _GOOD = (PASS, NOTHING_TO_DO)
 
@@ -38,36 +38,38 @@ class ActionModule(FridayAction):
     def act(self, arguments: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
         """Fail unless every planned host is done, or nothing was to be done."""
         session = self.session(task_vars)
-        self._account_for_lost_hosts(session)
+        notes = self._account_for_lost_hosts(session)
         final = self._final_look(session)
         problems = session.load(Problems, PROBLEMS_FILE) or Problems(session.problems)
         verdicts = ending.host_verdicts(session)
         ended, message = outcome(
             session.plan(), session.record(), problems.problems, final, session.plan_only, verdicts
         )
-        session.tell(EventKind.RUN_FINISHED, outcome=ended, message=message)
+        notes += ending.keep(session, EventKind.RUN_FINISHED, outcome=ended, message=message)
         data = ending.report_data(session, final)
-        paths = report.write_reports(session.folder, data)
-        notes = self._release(session) + self._post(
-            session, arguments["webhook_url"], slack.message(data, str(paths.html))
-        )
-        block = console.verdict_block(data, {"report": str(paths.html), "journal": data.journal})
+        written, unwritten = ending.write(session, data)
+        notes += unwritten + self._release(session)
+        notes += self._post(session, arguments["webhook_url"], slack.message(data, written.get("report", "")))
+        block = console.verdict_block(data, {**written, "journal": data.journal})
         self.show([*console.chunks(block), *notes])
         return {
             "changed": False,
-            "failed": ended not in _GOOD,
+            # A good end that could not be kept is none that anybody can rely on.
+            "failed": ended not in _GOOD or bool(unwritten),
             "outcome": ended,
-            "msg": message,
-            "report": str(paths.html),
+            "msg": "; ".join([message, *unwritten]),
+            "report": written.get("report", ""),
             "hosts": {host: to_data(state.state) for host, state in data.record.hosts.items()},
         }
 
-    def _account_for_lost_hosts(self, session: Session) -> None:
+    def _account_for_lost_hosts(self, session: Session) -> list[str]:
         """A host that became unreachable has skipped its rescue: its state is recorded here."""
+        notes = []
         for host, known in lost_hosts(session.record()).items():
             state, remark = leave(session, host, known)
             message = f"was lost (unreachable) in step {known.step or 'start'}{remark}"
-            session.tell(EventKind.FAILURE, host, state=state, step=known.step, message=message)
+            notes += ending.keep(session, EventKind.FAILURE, host, state=state, step=known.step, message=message)
+        return notes
 
     def _final_look(self, session: Session) -> Verdict | None:
         """The health of the whole cluster after a run that did something; patient when all its hosts are done."""

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -35,6 +34,8 @@ class ActionModule(FridayAction):
     def act(self, arguments: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
         """Return ``again``; fails with the probable cause when the verdict is clear or the deadline is over."""
         session, host, phase = self.session(task_vars), str(task_vars["inventory_hostname"]), arguments["phase"]
+        if reason := session.halted():
+            return {"failed": True, "halted": True, "again": False, "msg": f"{phase} was broken off: {reason}"}
         files = ("hosts", host, f"{phase}.json")
         progress = session.load(rounds.Progress, *files)
         if progress is None:
@@ -46,7 +47,7 @@ class ActionModule(FridayAction):
         session.save(progress, *files)
         if next_round.action == "again":
             session.tell(EventKind.NOTE, host, message=f"{next_round.reason}; looking again")
-            time.sleep(next_round.wait)
+            session.rest(next_round.wait)
         elif next_round.action == "pass":
             _passed(session, host, phase, seen)
         return {

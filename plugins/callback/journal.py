@@ -8,6 +8,7 @@ from typing import Any
 
 from ansible.plugins.callback import CallbackBase
 
+from ansible_collections.friday.upgrade.plugins.plugin_utils import interrupts
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import from_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind
 from ansible_collections.friday.upgrade.plugins.plugin_utils.session import GUARD_RESULT, Session
@@ -19,6 +20,7 @@ short_description: Journal what no task can, and report on runs that ended early
 version_added: 0.1.0
 description:
   - Notes unreachable hosts in the journal of the run.
+  - Lets Ctrl-C (and SIGTERM) end the run after the steps in hand, with its report; a second one stops at once.
   - Writes the report when a run has ended without its verdict, so that there is one in every case but a kill.
 author: [Friday contributors]
 requirements:
@@ -43,6 +45,7 @@ class CallbackModule(CallbackBase):
         answer = _answer(result)
         if _task(result).register == GUARD_RESULT and "session" in answer:
             self.session = from_data(Session, answer["session"])
+            interrupts.soften(self.session.folder)
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
         """Note a host that did not answer, with the task that it was lost in."""

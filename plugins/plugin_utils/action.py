@@ -12,7 +12,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import KubeError
-from ansible_collections.friday.upgrade.plugins.plugin_utils.session import Session
+from ansible_collections.friday.upgrade.plugins.plugin_utils.session import Halted, Session
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.journal import JournalError
 
 
@@ -33,8 +33,12 @@ class FridayAction(ActionBase):
             result.update(self.act(arguments, task_vars or {}))
         except KubeError as error:
             result.update(failed=True, msg=error.problem.line())
+        except Halted as error:
+            result.update(failed=True, msg=str(error), halted=True)
         except (JournalError, LookupError) as error:
             result.update(failed=True, msg=str(error))
+        except OSError as error:  # of a file of the run: no room, no rights
+            result.update(failed=True, msg=f"{error.filename or 'a file of the run'}: {error.strerror}")
         return result
 
     @abstractmethod

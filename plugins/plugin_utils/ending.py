@@ -8,13 +8,14 @@ import platform
 import time
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from ansible import release
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks import CHECKS
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.outcome import advice
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Verdict
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import fold
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind, fold
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Observation
 from ansible_collections.friday.upgrade.plugins.plugin_utils.session import (
     BASELINE_FILE,
@@ -24,7 +25,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.session import (
     Session,
     version,
 )
-from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import journal
+from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import journal, report
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.data import ClusterSummary, ReportData, summarize
 
 
@@ -70,3 +71,20 @@ def _versions() -> dict[str, str]:
         "python": platform.python_version(),
         "kubernetes client": metadata.version("kubernetes"),
     }
+
+
+def keep(session: Session, kind: EventKind, host: str = "", **data: Any) -> list[str]:
+    """Journal an event; what keeps it from being kept is returned, and the end of the run goes on without it."""
+    try:
+        session.tell(kind, host, **data)
+    except journal.JournalError as error:
+        return [str(error)]
+    return []
+
+
+def write(session: Session, data: ReportData) -> tuple[dict[str, str], list[str]]:
+    """Write the reports: where the one for people is, or why there is none."""
+    try:
+        return {"report": str(report.write_reports(session.folder, data).html)}, []
+    except OSError as error:
+        return {}, [f"the report could not be written: {error.filename or session.folder}: {error.strerror}"]

@@ -20,11 +20,13 @@ def leave(session: Session, host: str, known: HostRecord) -> tuple[HostState, st
 
     Returns:
         The state to record, and a remark to put behind the reason (empty when there is nothing to add). A host that
-        could not be uncordoned has failed: the next run takes it up again by its mark.
+        could or may not be uncordoned has failed: the next run takes it up again by its mark.
     """
     state = after_failure(known, session.waited(host))
     if state is not HostState.HELD:
         return state, ""
+    if lost := session.lock_lost():  # the node may be another run's by now
+        return HostState.FAILED, f"; nothing on it was changed, and it is left cordoned: the lock is lost ({lost})"
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             done = cordon.uncordon(session.api(), session.planned(host).node, session.run)

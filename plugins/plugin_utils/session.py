@@ -20,6 +20,7 @@ import yaml
 from ansible.utils.display import Display
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils import kube
+from ansible_collections.friday.upgrade.plugins.plugin_utils.act import halt, keeper
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act import record as cluster_record
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import from_data, to_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
@@ -32,6 +33,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import console
 T = TypeVar("T")
 
 GUARD_RESULT = "guard_run"  # what roles/guard registers
+SESSION_FILE = "session.json"
 PLAN_FILE = "plan.json"
 BASELINE_FILE = "baseline.json"
 BASELINE_VERDICT_FILE = "baseline-verdict.json"
@@ -40,6 +42,11 @@ TARGETS_FILE = "targets.json"
 _LOUD = (EventKind.STEP, EventKind.STATE, EventKind.FAILURE, EventKind.STOP, EventKind.WAVE_STARTED, EventKind.NOTE)
 _CHANGING_STEPS = ("upgrade", "reboot", "uncordon")
 """Steps that the cluster's record has to know of before they have come to an end: they change the host, or its node."""
+_REST = 1.0  # seconds between two looks at whether to halt
+
+
+class Halted(Exception):
+    """Nothing more may begin. The message says why, and what was not begun."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +134,11 @@ class Session:
         path = Path(self.folder, *names)
         return from_data(kind, json.loads(path.read_text())) if path.exists() else None
 
+    @staticmethod
+    def stored(folder: Path) -> Any:
+        """The session that a run has left in its folder, as JSON values (see :meth:`data`)."""
+        return json.loads((folder / SESSION_FILE).read_text())
+
     def plan(self) -> Plan:
         """The plan of this run (empty before it was made)."""
         return self.load(Plan, PLAN_FILE) or Plan(waves=())
@@ -166,9 +178,16 @@ class Session:
         """Journal an event (on disk when this returns), bring the record in the cluster up to it, show it.
 
         Raises:
-            JournalError: the event could not be written; the caller must not go on.
+            JournalError: the event could not be written; the caller must not go on. The record has it nevertheless.
+            Halted: it is a step, and none may begin any more.
         """
-        event = journal.Journal(self.folder).append(self.run, kind, host=host, data=data)
+        if kind is EventKind.STEP:
+            self._may_begin(str(data.get("step")))
+        try:
+            event = journal.Journal(self.folder).append(self.run, kind, host=host, data=data)
+        except journal.JournalError:
+            self._record_without_journal(kind, host, data)
+            raise
         if kind in _LOUD:
             self._show(event)
         quiet = kind is EventKind.NOTE or (kind is EventKind.STEP and data.get("step") not in _CHANGING_STEPS)
@@ -180,16 +199,53 @@ class Session:
         """Journal that a step on a host begins."""
         return self.tell(EventKind.STEP, host, step=step)
 
+    # -- the end before the end
+
+    def lock_lost(self) -> str:
+        """Why the lock is not ours any more; empty while it is (or when none was taken)."""
+        return keeper.lost(Path(self.folder)) if self.recorded else ""
+
+    def halted(self) -> str:
+        """Why nothing more may begin; empty while all is well."""
+        lost = self.lock_lost()
+        return f"the lock is lost: {lost}" if lost else halt.asked(self.folder)
+
+    def rest(self, seconds: float) -> None:
+        """Sleep, but no longer than until the run is halted."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0 and not self.halted():
+            time.sleep(min(left, _REST))
+
+    def _may_begin(self, step: str) -> None:
+        """A host that has come through everything is uncordoned even when the run was asked to stop."""
+        reason = self.lock_lost() if step == "uncordon" else self.halted()
+        if reason:
+            raise Halted(f"step {step} was not begun: {reason}")
+
     def _show(self, event: Event) -> None:
         progress = console.Progress()
         for past in self.events():
             progress = progress.after(past)
         Display().display(console.event_line(event, self.plan(), progress))
 
+    def _record_without_journal(self, kind: EventKind, host: str, data: dict[str, Any]) -> None:
+        """What the journal has no room for is in the cluster's record at least."""
+        if not self.recorded or kind in (EventKind.NOTE, EventKind.STEP):
+            return
+        try:
+            past = self.events()
+        except journal.JournalError:
+            return
+        event = Event(past[-1].seq + 1 if past else 1, now(), self.run, kind, host, to_data(data))
+        self._write_record(fold([*past, event], RunRecord(run=self.run)), host)
+
     def _record_in_cluster(self, event: Event) -> None:
+        self._write_record(self.record(), event.host)
+
+    def _write_record(self, record: RunRecord, host: str) -> None:
         """The journal is the truth; a record that is behind it is said, and caught up with by the next event."""
         try:
-            cluster_record.write(self.api(), self.namespace, self.record(), hosts=[event.host] if event.host else None)
+            cluster_record.write(self.api(), self.namespace, record, hosts=[host] if host else None)
         except kube.KubeError as error:
             Display().warning(f"the run record in the cluster is behind the journal: {error.problem.line()}")
 

@@ -20,7 +20,7 @@ _PAUSE = 10  # seconds between two looks
 def settled(session: Session, patience: float, hosts: Collection[str] = ()) -> tuple[Snapshot, Verdict]:
     """The cluster and its health, as soon as that passes or ``patience`` (seconds) is over.
 
-    Raises KubeError when the API server did not answer until then.
+    Raises KubeError when the API server did not answer until then. A run that is halted does not wait.
 
     The cluster as a whole is watched; of the hosts, with their agents, those in ``hosts``, with the facts of the
     survey.
@@ -32,11 +32,11 @@ def settled(session: Session, patience: float, hosts: Collection[str] = ()) -> t
         try:
             snapshot = read_snapshot(session.api(), cni_nodes={target.node for target in targets})
         except KubeError:
-            if time.monotonic() >= deadline:
+            if time.monotonic() >= deadline or session.halted():
                 raise
-            time.sleep(_PAUSE)
+            session.rest(_PAUSE)
             continue
         health = baseline(session.policy, Observation(snapshot, seen.facts if seen else {}), targets)
-        if health.outcome is Outcome.PASS or time.monotonic() >= deadline:
+        if health.outcome is Outcome.PASS or time.monotonic() >= deadline or session.halted():
             return snapshot, health
-        time.sleep(_PAUSE)
+        session.rest(_PAUSE)

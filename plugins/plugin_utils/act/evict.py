@@ -52,6 +52,7 @@ def evict(
     retry_seconds: float = 5.0,
     grace: int | None = None,
     on_progress: Callable[[str], None] | None = None,
+    halted: Callable[[], str] = str,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Evictions:
@@ -64,6 +65,7 @@ def evict(
         retry_seconds: pause before a refused eviction is asked for again.
         grace: seconds instead of the pods' own grace period.
         on_progress: gets a line when pods are gone, and when evictions are refused for another reason than before.
+        halted: a reason to ask for no more and to wait no longer; empty while there is none.
         clock, sleep: monotonic seconds.
 
     Never raises for a single pod or request: what the server said is the pod's reason for waiting.
@@ -88,7 +90,7 @@ def evict(
                 on_progress(line)
                 told = line
             left = deadline_seconds - (clock() - began)
-            if state.done or left <= 0:
+            if state.done or left <= 0 or halted():
                 return state
             sleep(min(left, _LOOK_SECONDS, retry_seconds))
 

@@ -11,6 +11,7 @@ the file ``lost`` of the run's folder, which the gate reads, and goes.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -24,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act.lease import Lease, LeaseLost, release, renew
+from ansible_collections.friday.upgrade.plugins.plugin_utils.act.process import alive, process_start
 from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import Api, KubeError, connect, kubeconfig_paths
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import from_data, to_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
@@ -144,32 +146,6 @@ def read_state(folder: Path) -> Running | None:
         return None
 
 
-def process_start(pid: int) -> str:
-    """When a process was started, in clock ticks since boot (field 22 of /proc/PID/stat, see proc(5)).
-
-    Empty when there is no such process, when it is a zombie, and where there is no /proc.
-    """
-    try:
-        # The command (field 2) may hold blanks and parentheses: count from its last one.
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-    except OSError:
-        return ""
-    return "" if fields[0] in ("Z", "X") else fields[19]
-
-
-def alive(pid: int, started: str) -> bool:
-    """True while the process that was started then still runs. Without a start time the id alone has to do."""
-    if started:
-        return process_start(pid) == started
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
 def keep(
     api: Api,
     task: Task,
@@ -198,7 +174,7 @@ def keep(
             try:
                 lease = renew(api, lease, clock=clock)
                 last, due = began, began + lease.ttl / 3
-                _write_file(folder / STATE_FILE, _state(clock()))
+                _tell_state(folder, clock(), say)
             except LeaseLost as error:
                 return _lose(folder, str(error), say)
             except KubeError as error:
@@ -210,7 +186,8 @@ def keep(
     if not release(api, lease, clock=clock):
         return _lose(folder, "the lease was not ours any more", say)
     say("lease released")
-    _write_file(folder / RELEASED_FILE, "")
+    with contextlib.suppress(OSError):
+        _write_file(folder / RELEASED_FILE, "")
     return True
 
 
@@ -232,14 +209,19 @@ def main(argument: str) -> int:
         return 1
 
 
-def _state(now: float) -> str:
+def _tell_state(folder: Path, now: float, say: Callable[[str], None]) -> None:
+    """Say that this keeper lives. A full disk is no reason to give the lease up: the journal stops the run then."""
     running = Running(os.getpid(), process_start(os.getpid()), now)
-    return json.dumps(dataclasses.asdict(running))
+    try:
+        _write_file(folder / STATE_FILE, json.dumps(dataclasses.asdict(running)))
+    except OSError as error:
+        say(f"can't write {STATE_FILE}: {error.strerror}")
 
 
 def _lose(folder: Path, reason: str, say: Callable[[str], None]) -> bool:
     say(f"lease lost: {reason}")
-    _write_file(folder / LOST_FILE, reason + "\n")
+    with contextlib.suppress(OSError):  # a keeper that is gone says as much, see lost()
+        _write_file(folder / LOST_FILE, reason + "\n")
     return False
 
 

@@ -6,6 +6,8 @@ No clock but one's own is trusted. A lease is dead when it was *seen* unchanged 
 monotonic clock of whoever looks; ``renewTime``, which another machine's clock has written, only spares the waiting
 where it says that the lease is plainly alive. So the holder may trust it until a time to live after the last renewal
 that it *began*, whatever the clocks say.
+
+A dead run whose process ran on this very machine is known to be dead without waiting: see ``act/process.py``.
 """
 
 from __future__ import annotations
@@ -17,12 +19,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.friday.upgrade.plugins.plugin_utils.act.process import surely_gone
 from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import Api, ApiError, KubeError
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
 
 NAME = "friday"
 RUN_ANNOTATION = "friday.upgrade/run"
 STARTED_ANNOTATION = "friday.upgrade/started"
+PROCESS_ANNOTATION = "friday.upgrade/process"
 TTL = 60
 """Seconds without a renewal after which the lease is dead. Also what a run waits for that finds a dead one."""
 
@@ -45,6 +49,7 @@ class Lease:
     uid: str
     resource_version: str
     started: float
+    process: str = ""  # of the run, see act/process.py
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,7 @@ class Holder:
     started: float
     renewed: float
     ttl: int
+    process: str = ""
 
     def line(self, now: float) -> str:
         """The holder in one sentence; ``now`` in seconds since the epoch."""
@@ -93,6 +99,7 @@ def take(
     holder: str,
     run: str,
     ttl: int = TTL,
+    process: str = "",
     *,
     clock: Callable[[], float] = time.time,
     monotonic: Callable[[], float] = time.monotonic,
@@ -101,7 +108,8 @@ def take(
 ) -> Lease:
     """Take the lease for ``run`` of ``holder``, who is ``user@host:pid``. Makes the namespace if it is missing.
 
-    A lease that may be dead is watched for its time to live first; ``tell`` is then given a line. ``ttl`` in seconds.
+    A lease that may be dead is watched for its time to live first; ``tell`` is then given a line. ``ttl`` in seconds;
+    ``process`` is the run's own (``process.identity``).
 
     Raises:
         LeaseHeld: somebody else's run lives, or came first.
@@ -111,11 +119,11 @@ def take(
     found = _get(api, namespace)
     if found is None:
         _make_namespace(api, namespace)
-        return _create(api, namespace, holder, run, ttl, clock)
+        return _create(api, namespace, holder, run, ttl, process, clock)
     owner = _holder(found)
     if owner.identity not in ("", holder):
         found = _watch(api, namespace, found, clock, monotonic, sleep, tell)
-    return _write(api, namespace, found, holder, run, ttl, clock)
+    return _write(api, namespace, found, holder, run, ttl, process, clock)
 
 
 def renew(api: Api, lease: Lease, *, clock: Callable[[], float] = time.time) -> Lease:
@@ -125,7 +133,7 @@ def renew(api: Api, lease: Lease, *, clock: Callable[[], float] = time.time) -> 
         LeaseLost: it is somebody else's, was released or deleted.
         ApiError: the API server refuses or doesn't answer; the lease may still be ours.
     """
-    body = _body(lease.namespace, lease.holder, lease.run, lease.ttl, lease.started, clock())
+    body = _body(lease.namespace, lease.holder, lease.run, lease.ttl, lease.started, clock(), lease.process)
     body["metadata"].update(uid=lease.uid, resourceVersion=lease.resource_version)
     try:
         return _lease(lease, api.request("PUT", _path(lease.namespace), body=body))
@@ -190,6 +198,10 @@ def _watch(
 ) -> dict[str, Any]:
     """Return the lease as it is when it is dead or free; raise LeaseHeld when it lives."""
     owner, now = _holder(found), clock()
+    if owner.process and surely_gone(owner.process):
+        if tell:
+            tell(f"the lease of {owner.line(now)} is taken over: that process has ended")
+        return found
     # A renewal in the future says that the clocks differ, and nothing of the holder.
     if owner.renewed <= now + _CLOCK_SKEW and now < owner.renewed + owner.ttl:
         raise LeaseHeld(owner, now)
@@ -207,13 +219,20 @@ def _watch(
 
 
 def _write(
-    api: Api, namespace: str, found: Mapping[str, Any], holder: str, run: str, ttl: int, clock: Callable[[], float]
+    api: Api,
+    namespace: str,
+    found: Mapping[str, Any],
+    holder: str,
+    run: str,
+    ttl: int,
+    process: str,
+    clock: Callable[[], float],
 ) -> Lease:
     """Put our name on a lease, if it still is as we have ``found`` it (empty: it is gone)."""
     if not found:
-        return _create(api, namespace, holder, run, ttl, clock)
+        return _create(api, namespace, holder, run, ttl, process, clock)
     now = clock()
-    body = _body(namespace, holder, run, ttl, now, now)
+    body = _body(namespace, holder, run, ttl, now, now, process)
     body["metadata"].update(_version(found))
     try:
         answer = api.request("PUT", _path(namespace), body=body)
@@ -222,12 +241,14 @@ def _write(
             raise
         raise _came_first(api, namespace, error, clock) from error
     meta = answer["metadata"]
-    return Lease(namespace, holder, run, ttl, meta["uid"], meta["resourceVersion"], now)
+    return Lease(namespace, holder, run, ttl, meta["uid"], meta["resourceVersion"], now, process)
 
 
-def _create(api: Api, namespace: str, holder: str, run: str, ttl: int, clock: Callable[[], float]) -> Lease:
+def _create(
+    api: Api, namespace: str, holder: str, run: str, ttl: int, process: str, clock: Callable[[], float]
+) -> Lease:
     now = clock()
-    body = _body(namespace, holder, run, ttl, now, now)
+    body = _body(namespace, holder, run, ttl, now, now, process)
     try:
         answer = api.request("POST", _path(namespace).rsplit("/", 1)[0], body=body)
     except ApiError as error:
@@ -235,7 +256,7 @@ def _create(api: Api, namespace: str, holder: str, run: str, ttl: int, clock: Ca
             raise
         raise _came_first(api, namespace, error, clock) from error
     meta = answer["metadata"]
-    return Lease(namespace, holder, run, ttl, meta["uid"], meta["resourceVersion"], now)
+    return Lease(namespace, holder, run, ttl, meta["uid"], meta["resourceVersion"], now, process)
 
 
 def _came_first(api: Api, namespace: str, error: ApiError, clock: Callable[[], float]) -> Exception:
@@ -288,11 +309,16 @@ def _holder(found: Mapping[str, Any]) -> Holder:
         started=_seconds(notes.get(STARTED_ANNOTATION)),
         renewed=_seconds(spec.get("renewTime")),
         ttl=int(spec.get("leaseDurationSeconds") or TTL),
+        process=str(notes.get(PROCESS_ANNOTATION) or ""),
     )
 
 
-def _body(namespace: str, holder: str, run: str, ttl: int, started: float, now: float) -> dict[str, Any]:
+def _body(
+    namespace: str, holder: str, run: str, ttl: int, started: float, now: float, process: str = ""
+) -> dict[str, Any]:
     annotations = {RUN_ANNOTATION: run, STARTED_ANNOTATION: _micro(started)} if holder else {}
+    if process:
+        annotations[PROCESS_ANNOTATION] = process
     return {
         "apiVersion": "coordination.k8s.io/v1",
         "kind": "Lease",

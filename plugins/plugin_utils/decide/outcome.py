@@ -102,7 +102,7 @@ def _after_failure(host: str, planned: PlannedHost | None, known: HostRecord, ve
     cause = verdict.cause if verdict and verdict.outcome is not Outcome.PASS else None
     if cause is None:
         step = f" in step {known.step}" if known.step else ""
-        yield f"Repair what stopped {host}{step}: {known.message or 'see its log'}"
+        yield f"See to what stopped {host}{step}: {known.message or 'see its log'}"
     else:
         yield from _by_layer(cause, host, planned, known)
     node = planned.node if planned else host

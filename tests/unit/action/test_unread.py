@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -41,6 +42,14 @@ class FakeSession:
         self.saved: list[Any] = []
 
     def api(self) -> None: ...
+
+    def halted(self) -> str:
+        return ""
+
+    lock_lost = halted
+
+    def rest(self, seconds: float) -> None:
+        time.sleep(seconds)
 
     def planned(self, host: str) -> PlannedHost:
         return next(planned for planned in self.plan().hosts() if planned.host == host)

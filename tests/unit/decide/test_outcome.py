@@ -108,7 +108,7 @@ def test_advice_after_a_refusal_by_the_verifier():
 
 def test_advice_for_the_other_ways_to_stop():
     assert "Nothing was changed on node1" in advice(PLAN, record("held", "planned", "planned"))[0]
-    assert "Repair what stopped node1 in step verify" in advice(PLAN, record("failed"))[0]
+    assert "See to what stopped node1 in step verify" in advice(PLAN, record("failed"))[0]
     assert "node2 was left cordoned (drained)" in advice(PLAN, record("done", "drained", "planned"))[0]
     assert advice(PLAN, record("done", "done", "done")) == ()
     assert advice(PLAN, RunRecord("run")) == ()

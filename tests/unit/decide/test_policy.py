@@ -31,6 +31,8 @@ def test_every_field_of_the_policy_can_be_set():
             "friday_upgrade_timeout": 2,
             "friday_reboot_timeout": 3,
             "friday_verify_timeout": 4,
+            "friday_lock_timeout": 5,
+            "friday_look_timeout": 6,
             "friday_on_failure": "hold",
             "friday_ignore_workloads": ["ci/*"],
             "friday_delete_emptydir_data": True,
@@ -44,7 +46,7 @@ def test_every_field_of_the_policy_can_be_set():
     expected = Policy(
         canary="node2", only=("node2", "node3"), wave_sizes=("1", "25%"), packages="kernel", reboot="always", soak=30,
         soak_interval=10, drain_timeout=1, upgrade_timeout=2, reboot_timeout=3, verify_timeout=4,
-        ignore_workloads=("ci/*",), delete_emptydir_data=True, evict_unmanaged=True,
+        lock_timeout=5, look_timeout=6, ignore_workloads=("ci/*",), delete_emptydir_data=True, evict_unmanaged=True,
         min_free_root=1024**2, min_free_boot=0, cluster_domain="k8s.example.org", lease_ttl=15,
     )  # fmt: skip
     assert (policy, problems) == (expected, ())
