@@ -45,7 +45,8 @@ def parser() -> argparse.ArgumentParser:
         sub.set_defaults(command=run)
         return sub
 
-    command("build", _build, "build the control plane alone: all that the tests without VMs need of the lab")
+    build = command("build", _build, "build what the lab is made of, without starting any of it")
+    build.add_argument("what", choices=("control-plane", "all"), help="control-plane: all that tests without VMs need")
     command("up", _up, "start the lab (from its snapshot if there is one) and wait until all of it is ready")
     command("down", _down, "stop the lab; what was built and the snapshot stay")
     command("status", _status, "show what runs; exits with 1 unless all of it is ready")
@@ -64,8 +65,10 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def _build(_: Lab, __: argparse.Namespace) -> None:
+def _build(lab: Lab, chosen: argparse.Namespace) -> None:
     kubernetes.binary()
+    if chosen.what == "all":
+        lab.build()
 
 
 def _up(lab: Lab, _: argparse.Namespace) -> None:

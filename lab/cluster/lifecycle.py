@@ -104,6 +104,12 @@ class Lab:
 
     # ---- what a person asks for
 
+    def build(self) -> None:
+        """Make all that the lab is made of, as far as it is not in the cache. Nothing is started."""
+        qemu.version()
+        self.fingerprint()
+        self.services()
+
     def up(self) -> None:
         """Bring the lab up and wait until all of it is ready: from the snapshot if one fits, else by a cold boot.
 

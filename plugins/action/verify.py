@@ -16,7 +16,8 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding impor
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import HostFacts
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Event, EventKind, HostState
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Observation, Snapshot
-from ansible_collections.friday.upgrade.plugins.plugin_utils.session import Session, now
+from ansible_collections.friday.upgrade.plugins.plugin_utils.resuming import earlier_baseline
+from ansible_collections.friday.upgrade.plugins.plugin_utils.session import BEFORE_FILE, EARLIER_FILE, Session, now
 
 _REACHED = {"after": HostState.VERIFIED, "soak": HostState.SOAKED}
 
@@ -77,18 +78,21 @@ def _facts(host: str, arguments: dict[str, Any]) -> dict[str, HostFacts]:
 def _judge(session: Session, host: str, phase: str, seen: Observation, peer: str) -> Verdict:
     if phase == "before":
         return baseline(session.policy, seen, [target for target in session.targets() if target.host == host], peer)
-    before = session.load(Observation, "hosts", host, "before-seen.json") or _never()
+    found = session.load(Observation, "hosts", host, BEFORE_FILE) or _never()
+    earlier = session.load(Observation, "hosts", host, EARLIER_FILE)
     planned = session.planned(host)
-    boots = [e.data.get("boot_id", "") for e in session.events() if e.host == host and _rebooted(e)]
+    boots = [str(e.data.get("boot_id", "")) for e in session.events() if e.host == host and _rebooted(e)]
+    if earlier and earlier.facts[host].boot_id != found.facts[host].boot_id:
+        boots = boots or [found.facts[host].boot_id]  # it was the run that died which has rebooted it
     return compare(
-        before,
+        earlier or found,
         seen,
         host,
         planned.target_kernel,
         session.policy,
         node=planned.node,
         reboot=bool(boots),
-        boot_id=str(boots[-1]) if boots else "",
+        boot_id=boots[-1] if boots else "",
     )
 
 
@@ -98,7 +102,11 @@ def _rebooted(event: Event) -> bool:
 
 def _passed(session: Session, host: str, phase: str, seen: Observation) -> None:
     if phase == "before":
-        session.save(seen, "hosts", host, "before-seen.json")
+        session.save(seen, "hosts", host, BEFORE_FILE)
+        if earlier := earlier_baseline(session, host):
+            session.save(earlier, "hosts", host, EARLIER_FILE)
+            message = "compared with how it was before the run that died on it"
+            session.tell(EventKind.NOTE, host, message=message)
         return
     facts = seen.facts[host]
     session.tell(EventKind.STATE, host, state=_REACHED[phase], kernel=facts.kernel, boot_id=facts.boot_id)

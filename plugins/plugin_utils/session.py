@@ -37,6 +37,8 @@ SESSION_FILE = "session.json"
 PLAN_FILE = "plan.json"
 BASELINE_FILE = "baseline.json"
 BASELINE_VERDICT_FILE = "baseline-verdict.json"
+BEFORE_FILE = "before-seen.json"  # of a host, as a run has found it
+EARLIER_FILE = "earlier-seen.json"  # the same, as a run has found it that died before this one
 PROBLEMS_FILE = "problems.json"
 TARGETS_FILE = "targets.json"
 _LOUD = (EventKind.STEP, EventKind.STATE, EventKind.FAILURE, EventKind.STOP, EventKind.WAVE_STARTED, EventKind.NOTE)
@@ -159,10 +161,11 @@ class Session:
         stored = self.load(Targets, TARGETS_FILE)
         return stored.targets if stored else ()
 
-    def waited(self, host: str) -> bool:
-        """True when an earlier run had left the host's node cordoned."""
+    def waited(self, host: str) -> str:
+        """The earlier run that had left the host's node cordoned; empty when there was none."""
         seen, node = self.load(Observation, BASELINE_FILE), self.planned(host).node
-        return any(n.name == node and n.unschedulable and n.cordoned_by for n in (seen.snapshot.nodes if seen else ()))
+        nodes = seen.snapshot.nodes if seen else ()
+        return next((n.cordoned_by for n in nodes if n.name == node and n.unschedulable), "")
 
     # -- the journal, and what follows from it
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -19,6 +20,7 @@ import yaml
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Event, RunRecord, fold
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import journal
 from tests.fleet.world import Way, World, wait_for
+from tests.playbooks.machines import entering
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT = 300  # seconds for one run
@@ -37,6 +39,7 @@ class Started:
     """An ansible-playbook that runs, or ran."""
 
     process: subprocess.Popen[str]
+    pen: subprocess.Popen[bytes]
     log: Path
 
     @property
@@ -46,27 +49,79 @@ class Started:
     def wait(self) -> int:
         """Its exit code."""
         try:
-            return self.process.wait(LIMIT)
+            code = self.process.wait(LIMIT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.pen.wait(2)  # longer only if somebody else has kept the run's output
+            return code
         except subprocess.TimeoutExpired:
             self.kill()
             raise AssertionError(f"the run has not ended within {LIMIT} s:\n{self.output[-3000:]}") from None
 
     def kill(self) -> None:
         """SIGKILL for all of it: what a dead controller leaves behind is in the cluster, and on its disk."""
-        for pid in _family(self.process.pid):
-            os.kill(pid, signal.SIGKILL)
+        for pid in self.family():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         self.process.wait()
+
+    def family(self) -> list[int]:
+        """The run's processes, but for the lease's keeper: that one leaves by itself."""
+        return _family(self.process.pid)
+
+
+class Disk:
+    """A disk of its own for a controller's state: a tmpfs in a mount namespace, which a process keeps alive.
+
+    ``seen`` is the folder as it is seen from here.
+    """
+
+    def __init__(self, folder: Path, kib: int) -> None:
+        folder.mkdir(parents=True)
+        mount = f"mount -t tmpfs -o size={kib}k tmpfs '{folder}' && echo ready && exec sleep infinity"
+        self._keeper = subprocess.Popen([*entering(), "sh", "-c", mount], stdout=subprocess.PIPE)
+        assert self._keeper.stdout
+        assert self._keeper.stdout.readline() == b"ready\n"
+        self._user = "--map-root-user" in entering()
+        self.seen = Path(f"/proc/{self._keeper.pid}/root{folder}")
+
+    def within(self) -> list[str]:
+        """The command that runs another where the disk is."""
+        user = ["--user", "--preserve-credentials"] if self._user else []
+        return ["nsenter", f"--target={self._keeper.pid}", "--mount", *user, f"--wd={ROOT}"]
+
+    def fill(self) -> None:
+        """Leave no room on it."""
+        with (self.seen / "ballast").open("wb", buffering=0) as file, contextlib.suppress(OSError):
+            while file.write(b"0" * 4096):
+                pass
+
+    def end(self) -> None:
+        self._keeper.kill()
+        self._keeper.wait()
 
 
 class Controller:
-    """One controller. Several share the cluster, not their disks."""
+    """One controller. Several share the cluster, not their disks.
 
-    def __init__(self, folder: Path, world: World, kubeconfig: Path, way: Way, core: Sequence[str] = ()) -> None:
+    ``state`` is its state folder, as it is seen from here. ``disk_kib``: the folder is on a disk of that size.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        world: World,
+        kubeconfig: Path,
+        way: Way,
+        core: Sequence[str] = (),
+        disk_kib: int = 0,
+    ) -> None:
         self.folder, self.world, self.way = folder, world, way
-        self.state = folder / "state"
+        self._state = folder / "state"
+        self.disk = Disk(self._state, disk_kib) if disk_kib else None
+        self.state = self.disk.seen if self.disk else self._state
         self.core = core or (f"{sys.prefix}/bin/ansible-playbook",)
         self._runs = 0
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         config = yaml.safe_load(kubeconfig.read_text())
         config["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{way.port}"
         self.kubeconfig = folder / "kubeconfig"
@@ -75,30 +130,42 @@ class Controller:
         (folder / "inventory/group_vars").mkdir(parents=True)
         (folder / "inventory/hosts.yml").write_text(json.dumps({"all": {"hosts": hosts}}))
 
-    def start(self, playbook: str = "friday.yml", *options: str, **variables: object) -> Started:
-        """Start a run; ``variables`` are added to those of every run here."""
-        own = {"friday_kubeconfig": str(self.kubeconfig), "friday_state_dir": str(self.state)}
+    def start(self, playbook: str = "friday.yml", *options: str, callbacks: str = "", **variables: object) -> Started:
+        """Start a run; ``variables`` are added to those of every run here. ``callbacks``: those that are enabled."""
+        own = {"friday_kubeconfig": str(self.kubeconfig), "friday_state_dir": str(self._state)}
         path = self.folder / "inventory/group_vars/all.yml"
         path.write_text(json.dumps({**POLICY, **own, **variables}))
         self._runs += 1
         log = self.folder / f"run-{self._runs}.log"
+        environment, within = self._environment(), self.disk.within() if self.disk else []
+        if callbacks:
+            environment["ANSIBLE_CALLBACKS_ENABLED"] = callbacks
         with log.open("w") as output:
-            process = subprocess.Popen(
-                [*self.core, "-i", str(self.folder / "inventory"), *options, playbook],
-                cwd=ROOT,
-                env=self._environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                text=True,
-                start_new_session=True,
-            )
-        return Started(process, log)
+            # Not the run itself writes the file: it may be told that there is no room for any.
+            pen = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=output)
+        process = subprocess.Popen(
+            [*within, *self.core, "-i", str(self.folder / "inventory"), *options, playbook],
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=pen.stdin,
+            stderr=pen.stdin,
+            text=True,
+            start_new_session=True,
+        )
+        assert pen.stdin
+        pen.stdin.close()
+        return Started(process, pen, log)
 
     def run(self, playbook: str = "friday.yml", *options: str, **variables: object) -> tuple[int, str]:
         """Run to the end; exit code and output."""
         started = self.start(playbook, *options, **variables)
         return started.wait(), started.output
+
+    def end(self) -> None:
+        """Take its disk away, if it has one of its own."""
+        if self.disk:
+            self.disk.end()
 
     def runs(self) -> list[Path]:
         """Folders of its runs, the oldest first."""
@@ -139,6 +206,7 @@ class Controller:
             "ANSIBLE_PIPELINING": "1",
             "ANSIBLE_REMOTE_TEMP": str(self.folder / "remote"),
             "ANSIBLE_CONNECTION_PLUGINS": str(ROOT / "tests/fleet/connection"),
+            "ANSIBLE_CALLBACK_PLUGINS": str(ROOT / "tests/fleet/callback"),
         }
 
 

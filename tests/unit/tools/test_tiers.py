@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,32 @@ def test_a_tier_that_could_not_run_is_a_failure_in_the_total() -> None:
 def test_a_tier_without_time_does_not_start() -> None:
     tier = Tier("lint", estimate=1, limit=1, steps=lambda: [Step("never", ("false",))])
     assert tiers.run_tier(tier, limit=0).note == "no time left"
+
+
+def test_a_tier_whose_needs_cannot_be_met_could_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It names what failed, and the tier itself does not start."""
+    for failing, note in (("setup", "the lab's set-up failed"), ("lab", "what it needs could not be built")):
+        asked: list[str] = []
+
+        def call(command: Sequence[str], _limit: float, failing: str = failing, asked: list[str] = asked) -> int:
+            asked.append(" ".join(command))
+            return int(command[0].endswith(failing) or command[2:3] == (failing,))
+
+        monkeypatch.setattr(tiers, "call", call)
+        outcome = tiers.run_tier(Tier("lab", estimate=1, limit=1, builds="all"), limit=60)
+        assert (outcome.result, outcome.note) == (Result.COULD_NOT_RUN, note)
+        assert not [command for command in asked if "pytest" in command]
+
+
+def test_a_tier_has_its_own_limit_and_that_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits: list[float] = []
+    monkeypatch.setattr(tiers, "prepare", lambda _tier, _limit: "")
+    monkeypatch.setattr(tiers, "call", lambda _command, limit: limits.append(limit) or 0)
+    steps = [Step("one", ("true",))]
+    tiers.run_tier(Tier("x", estimate=1, limit=100, builds="all", steps=lambda: steps), limit=1000)
+    tiers.run_tier(Tier("x", estimate=1, limit=100, builds="all", steps=lambda: steps), limit=50)
+    assert limits[0] <= 100
+    assert limits[1] <= 50, "what is left of all is less than the tier's own"
 
 
 def test_a_tier_without_a_folder_could_not_run() -> None:

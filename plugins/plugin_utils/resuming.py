@@ -1,0 +1,38 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a run that goes on where another died has to know of it: how a host was before anything on it was changed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.outcome import UNDER_WAY
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import from_data
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import fold
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Observation
+from ansible_collections.friday.upgrade.plugins.plugin_utils.session import BEFORE_FILE, EARLIER_FILE, Session
+from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import journal
+
+
+def earlier_baseline(session: Session, host: str) -> Observation | None:
+    """How ``host`` was before an earlier run of this controller changed it, if that run died on the way.
+
+    None when there is no such run, or nothing of it here. After a failure there is none either: somebody has repaired
+    the host since, and the comparison is with how they left it.
+    """
+    run = session.waited(host)
+    folder = Path(session.folder).parent / run if run else None
+    if folder is None or not folder.is_dir():
+        return None
+    try:
+        known = fold(journal.read(folder)).hosts.get(host)
+    except (journal.JournalError, ValueError):
+        return None
+    if known is None or known.state not in UNDER_WAY:
+        return None
+    for name in (EARLIER_FILE, BEFORE_FILE):  # the first of a chain of dead runs is the one that counts
+        path = folder / "hosts" / host / name
+        if path.exists():
+            return from_data(Observation, json.loads(path.read_text()))
+    return None

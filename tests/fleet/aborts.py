@@ -1,0 +1,271 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The abort matrix: what goes wrong, where, and what has to be true afterwards. One whole Friday for each cell."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ansible_collections.friday.upgrade.plugins.plugin_utils.act import lease
+from ansible_collections.friday.upgrade.plugins.plugin_utils.act import record as cluster_record
+from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import ApiError
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostState
+from tests.fleet.controller import Controller, Started
+from tests.fleet.world import World
+
+NAMESPACE = "friday"
+WHERE: Mapping[str, str] = {
+    "canary": "n1",
+    "first host of a wave": "n2",
+    "last host of a wave": "n5",
+    "last wave": "n7",
+}
+"""Hosts of the fleet by their place in its plan, whose waves are n1 | n4 | n2, n5 | n3, n6 | n7."""
+
+WAVES = (("n1",), ("n4",), ("n2", "n5"), ("n3", "n6"), ("n7",))
+STEPS = ("drain", "upgrade", "reboot", "verify", "soak")
+_CONNECTED = ("upgrade", "reboot", "verify", "soak")
+_HARMLESS = ("drain",)  # what fails here is given back
+_SHORT: Mapping[str, object] = {"friday_verify_timeout": 3, "friday_reboot_timeout": 3}
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One cell while it is played."""
+
+    world: World
+    controller: Controller
+    started: Started
+    host: str
+    step: str
+
+    def fail(self, what: str) -> None:
+        """Let the machine of the host fail in the step."""
+        self.world.machines[self.host].fault(what, self.step, self.controller.state)
+
+    @contextlib.contextmanager
+    def within_the_step(self) -> Iterator[None]:
+        """The body runs when the step has begun, and before it can end."""
+        self.fail("wait")
+        if self.step == "drain":
+            self.world.kubelets.busy.set()
+        self.controller.await_event(self.started, 1, kind="step", host=self.host, step=self.step)
+        yield
+        self.world.machines[self.host].heal()
+        self.world.kubelets.busy.clear()
+
+
+@dataclass(frozen=True)
+class What:
+    """A way to die.
+
+    Attributes:
+        bring: makes it happen; returns when it has, or when the machine has been told.
+        steps: in which it can happen at all.
+        variables: added to the run's.
+        passes: a good end is expected.
+        killed: nobody is left to write anything; the next command does.
+        silent: journal and record can't agree: one of them can't be written.
+        keeps: the hosts' cordons can't be given back.
+        disk_kib: size of the disk for the controller's state; 0: as large as there is.
+    """
+
+    bring: Callable[[Scene], None]
+    steps: tuple[str, ...] = STEPS
+    variables: Mapping[str, object] = field(default_factory=dict)
+    passes: bool = False
+    killed: bool = False
+    silent: bool = False
+    keeps: bool = False
+    disk_kib: int = 0
+
+
+def _machine(what: str) -> Callable[[Scene], None]:
+    return lambda scene: scene.fail(what)
+
+
+def _stuck(scene: Scene) -> None:
+    """A drain that does not end: its pods stay."""
+    if scene.step == "drain":
+        scene.controller.await_event(scene.started, 1, kind="step", host=scene.host, step="cordon")
+        scene.world.kubelets.busy.set()
+    else:
+        scene.fail("failed")
+
+
+def _hung(scene: Scene) -> None:
+    if scene.step == "drain":
+        _stuck(scene)
+    else:
+        scene.fail("hung")
+
+
+def _oops(scene: Scene) -> None:
+    with scene.within_the_step():
+        scene.world.machines[scene.host].oops()
+
+
+def _no_evidence(scene: Scene) -> None:
+    scene.fail("crashed")
+
+
+def _api_gone(scene: Scene) -> None:
+    with scene.within_the_step():
+        scene.controller.way.shut.set()
+
+
+def _lock_lost(scene: Scene) -> None:
+    with scene.within_the_step():
+        path = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/{lease.NAME}"
+        notes = {lease.RUN_ANNOTATION: "20261122-000000-beef", lease.PROCESS_ANNOTATION: None}
+        body = {"metadata": {"annotations": notes}, "spec": {"holderIdentity": "x@elsewhere:1:20261122-000000-beef"}}
+        scene.world.api.request("PATCH", path, body=body)
+        end = time.monotonic() + 60
+        while not (scene.controller.runs()[-1] / "lost").exists():
+            assert time.monotonic() < end, "the keeper has not seen that the lock is lost"
+            time.sleep(0.1)
+
+
+def _disk_full(scene: Scene) -> None:
+    with scene.within_the_step():
+        assert scene.controller.disk
+        scene.controller.disk.fill()
+
+
+def _rescue_fails(scene: Scene) -> None:
+    """The step fails, and what is to hold the host finds no room for its journal."""
+    _disk_full(scene)
+    scene.fail("failed")
+
+
+def _signal(number: int) -> Callable[[Scene], None]:
+    def bring(scene: Scene) -> None:
+        with scene.within_the_step():
+            os.kill(scene.started.process.pid, number)
+            end = time.monotonic() + 30
+            while not (scene.controller.runs()[-1] / "halt").exists():
+                assert time.monotonic() < end, "the signal was not heeded"
+                time.sleep(0.05)
+
+    return bring
+
+
+def _killed(scene: Scene) -> None:
+    with scene.within_the_step():
+        scene.started.kill()
+
+
+def _nothing(_: Scene) -> None:
+    """What is to go wrong is in the run's surroundings."""
+
+
+WHATS: Mapping[str, What] = {
+    "task failed": What(_stuck, variables={**_SHORT, "friday_drain_timeout": 2}),
+    "unreachable at connect": What(_machine("unreachable"), _CONNECTED, _SHORT),
+    "unreachable in mid-task": What(_machine("lost"), _CONNECTED, _SHORT),
+    "hung": What(
+        _hung,
+        variables={
+            **_SHORT,
+            "friday_drain_timeout": 2,
+            "friday_lock_timeout": 0,
+            "friday_upgrade_timeout": 1,
+            "friday_look_timeout": 5,
+        },
+    ),
+    "rescue failed": What(_rescue_fails, _CONNECTED, silent=True, keeps=True, disk_kib=1024),
+    "module crashed": What(_machine("crashed"), _CONNECTED, _SHORT),
+    "verify said fail": What(_oops, ("verify", "soak")),
+    "verify said inconclusive": What(_no_evidence, ("verify", "soak"), _SHORT),
+    "API server gone": What(_api_gone, variables=_SHORT, silent=True, keeps=True),
+    "lock lost": What(_lock_lost, keeps=True),
+    "controller's disk full": What(_disk_full, silent=True, keeps=True, disk_kib=1024),
+    "callback raises": What(_nothing, ("soak",), passes=True),
+    "channel raises": What(_nothing, ("soak",), {"friday_webhook_url": "http://127.0.0.1:9/hook"}, passes=True),
+    "SIGINT": What(_signal(signal.SIGINT)),
+    "SIGTERM": What(_signal(signal.SIGTERM)),
+    "SIGKILL": What(_killed, killed=True, keeps=True),
+}
+
+
+def play(world: World, controller: Controller, name: str, where: str, step: str) -> list[str]:
+    """Play one cell; what is not as it has to be, a sentence each."""
+    what, host = WHATS[name], WHERE[where]
+    callbacks = "friday.upgrade.journal,raising" if name == "callback raises" else ""
+    started = controller.start(callbacks=callbacks, friday_namespace=NAMESPACE, **what.variables)
+    scene = Scene(world, controller, started, host, step)
+    what.bring(scene)
+    code = started.wait()
+    for machine in world.machines.values():
+        machine.heal()
+    world.kubelets.busy.clear()
+    return list(_wrong(scene, what, code))
+
+
+def _wrong(scene: Scene, what: What, code: int) -> Iterator[str]:
+    world, controller, host = scene.world, scene.controller, scene.host
+    output = scene.started.output
+    if (code == 0) != what.passes:
+        yield f"exit code {code}"
+    if "Traceback (most recent call last)" in output:
+        yield "a traceback was shown"
+    number = next(i for i, wave in enumerate(WAVES) if host in wave)
+    allowed = {name for wave in WAVES[: number + 1] for name in wave} if not what.passes else set(world.machines)
+    if later := world.touched() - allowed:
+        yield f"hosts of later waves were touched: {', '.join(sorted(later))}"
+    folder = controller.runs()[-1]
+    if not what.killed and not what.silent and not (folder / "report.html").exists():
+        yield "there is no report"
+    if what.silent and not (folder / "report.html").exists() and "FAILED" not in output:
+        yield "neither report nor verdict"
+    yield from _of_record(scene, what, folder)
+    if not what.passes:
+        yield from _of_hosts(scene, what)
+
+
+def _of_record(scene: Scene, what: What, folder: Path) -> Iterator[str]:
+    world, record = scene.world, scene.controller.record()
+    try:
+        stored = cluster_record.read(world.api, NAMESPACE, folder.name)
+    except ApiError as error:
+        yield f"the record can't be read: {error}"
+        return
+    if not what.silent:
+        told = {name: known.state for name, known in record.hosts.items()}
+        kept = {name: known.state for name, known in stored.hosts.items()} if stored else {}
+        if told != kept:
+            yield f"journal and record differ: {told} and {kept}"
+        if stored and not what.killed and not stored.outcome:
+            yield "the record has no outcome"
+    holder = lease.current(world.api, NAMESPACE)
+    if holder and holder.run == folder.name and not what.killed and "keeper" in holder.identity:
+        yield f"the lock is still held: {holder.identity}"
+
+
+def _of_hosts(scene: Scene, what: What) -> Iterator[str]:
+    """The failed host's cordon, and its peers, which may not be rolled back."""
+    world, host = scene.world, scene.host
+    cordoned, run = world.cordoned(), scene.controller.runs()[-1].name
+    held = scene.step in _HARMLESS and not what.keeps
+    if held and host in cordoned:
+        yield f"{host} is still cordoned, although nothing on it was changed"
+    if not held and cordoned.get(host) != run and not what.killed:
+        yield f"{host} is not cordoned by this run: {cordoned}"
+    record = scene.controller.record()
+    for peer in next(wave for wave in WAVES if host in wave):
+        known = record.hosts.get(peer)
+        if peer == host or known is None or what.keeps or _interrupts(what):
+            continue
+        if known.state is not HostState.DONE:
+            yield f"{peer}, a healthy peer, is {known.state.value}"
+
+
+def _interrupts(what: What) -> bool:
+    """It stops all hosts of the wave, not one."""
+    return what in (WHATS["SIGINT"], WHATS["SIGTERM"])
