@@ -55,6 +55,12 @@ lab-status: venv ## what of the lab runs
 bench: setup ## overhead per node of a Friday over a bare drain, upgrade and reboot, and where the time goes
 	@python -m lab bench
 
+.PHONY: abort-matrix kill-points
+abort-matrix: setup ## every way for a Friday to die, everywhere, on every ansible-core (hours; goes on where it was)
+	@FRIDAY_ALL_CORES=1 python -m tests.fleet abort-matrix
+kill-points: setup ## kill a Friday at each event, and go on; at the end all is done once (about half an hour)
+	@python -m tests.fleet kill-points
+
 .PHONY: format
 format: venv ## let ruff format the Python files and mend what it can
 	@ruff check --fix-only --quiet .

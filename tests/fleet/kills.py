@@ -13,13 +13,18 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Event
+from ansible_collections.friday.upgrade.plugins.plugin_utils.act import lease
+from ansible_collections.friday.upgrade.plugins.plugin_utils.act import record as cluster_record
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Event, HostState
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import journal
+from tests.fleet.aborts import NAMESPACE
 from tests.fleet.controller import LIMIT, Controller, Started
+from tests.fleet.machines import PACKAGES
+from tests.fleet.world import World
 
 _TICK = 0.002  # seconds; events are at least tens of milliseconds apart
 
@@ -48,6 +53,75 @@ def points(events: Sequence[Event]) -> Iterator[Point]:
         if event.kind.value != "note":
             for late in (False, True):
                 yield Point(event.kind.value, event.host, _what(event), late)
+
+
+@dataclass(frozen=True)
+class Step:
+    """What came of one point: ``wrong`` is empty when all is as it has to be."""
+
+    point: str
+    killed: bool
+    seconds: float
+    wrong: tuple[str, ...]
+
+
+def walk(
+    world: World, controllers: Sequence[Controller], at: Sequence[Point], tell: Callable[[Step], None] = lambda _: None
+) -> list[Step]:
+    """Kill a run at each point, in turn on each controller; then let one come to its end, and look at the sum."""
+    steps = []
+    for number, each in enumerate(at):
+        controller = controllers[number % len(controllers)]
+        began = time.monotonic()
+        started = controller.start(friday_soak=0)
+        killed = kill_at(controller, started, each)
+        wrong = [] if killed else [f"it ended before: {started.output[-600:]}"]
+        wrong += _told_wrong(world, controller)
+        steps.append(Step(str(each), killed, time.monotonic() - began, tuple(wrong)))
+        tell(steps[-1])
+    began = time.monotonic()
+    code, output = controllers[0].run(friday_soak=0)
+    steps.append(Step("to the end", False, time.monotonic() - began, tuple(_sum(world, code, output))))
+    tell(steps[-1])
+    return steps
+
+
+def _told_wrong(world: World, controller: Controller) -> Iterator[str]:
+    """Where the cluster's record does not say what the machines have been through."""
+    if not controller.runs():
+        return
+    record = cluster_record.read(world.api, NAMESPACE, controller.runs()[-1].name)
+    for name, machine in world.machines.items():
+        known = record.hosts.get(name) if record else None
+        states = list(HostState)
+        reached = states.index(known.state) if known else 0
+        said = (known.step if known else "", reached)
+        if known and reached >= states.index(HostState.REBOOTED) and not machine.boots:
+            yield f"{name} is recorded as {known.state.value}, and was not rebooted"
+        if known and machine.boots and name not in world.cordoned() and known.state is not HostState.DONE:
+            yield f"{name} was rebooted, and is neither cordoned nor done ({said})"
+        if machine.boots > 1:
+            yield f"{name} was rebooted {machine.boots} times ({said})"
+        if machine.upgrades > PACKAGES:
+            yield f"{name} was upgraded more than once ({said})"
+
+
+def _sum(world: World, code: int, output: str) -> Iterator[str]:
+    """Everything done once, nothing left out, nothing left behind."""
+    if code:
+        yield f"the last run ended with {code}: {output[-600:]}"
+    for name, machine in world.machines.items():
+        if (machine.boots, machine.upgrades) != (1, PACKAGES):
+            yield f"{name} was rebooted {machine.boots} times, and {machine.upgrades} packages were installed"
+    if again := dict(world.kubelets.evicted_again):
+        yield from (f"{count} pods were evicted from {name} again" for name, count in again.items() if count)
+    if left := world.cordoned():
+        yield f"still cordoned: {', '.join(left)}"
+    if holder := lease.current(world.api, NAMESPACE):
+        yield f"the lock is still held by {holder.identity}"
+    for record in cluster_record.read_all(world.api, NAMESPACE):
+        if record.started and not record.finished:
+            yield f"the record of run {record.run} was never closed"
 
 
 def kill_at(controller: Controller, started: Started, at: Point) -> bool:

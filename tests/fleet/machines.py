@@ -29,6 +29,9 @@ _NEWER = (
     Package(META, "6.12.107-1", depends=f"{_KERNEL} (= 6.12.107-1)"),
     Package("tool", "2.0"),
 )
+PACKAGES = len(_NEWER)
+"""Packages that an upgrade installs on a machine."""
+
 _SHUTDOWN = r"""
 kernel=$(ls /boot | sed -n 's/^vmlinuz-//p' | sort -V | tail -n 1)
 cat /proc/sys/kernel/random/uuid > /proc/sys/kernel/random/boot_id

@@ -38,6 +38,7 @@ class Kubelets(threading.Thread):
         super().__init__(daemon=True)
         self.busy = threading.Event()
         self.evicted: Counter[str] = Counter()  # pods that have left, by node
+        self.evicted_again: Counter[str] = Counter()  # those that left a node whose machine had been rebooted already
         self._api, self._things, self._machines, self._owner = api, things, machines, owner
         self._ended = threading.Event()
         self._number = 0
@@ -79,7 +80,9 @@ class Kubelets(threading.Thread):
         for pod in pods:
             if pod["metadata"].get("deletionTimestamp"):
                 self._api.request("DELETE", f"{path}/{pod['metadata']['name']}", body={"gracePeriodSeconds": 0})
-                self.evicted[pod["spec"]["nodeName"]] += 1
+                node = pod["spec"]["nodeName"]
+                self.evicted[node] += 1
+                self.evicted_again[node] += int(self._machines[node].boots > 0)
                 self.start_pod(self._place(pods))
 
     def _place(self, pods: list[dict[str, Any]]) -> str:
@@ -149,7 +152,7 @@ class World:
             with contextlib.suppress(ApiError):
                 self.api.request("DELETE", f"{path}/{pod['metadata']['name']}", body={"gracePeriodSeconds": 0})
         self.things.remove()
-        wait_until(lambda: not self._there(NAMESPACE), 60)
+        wait_until(lambda: not self.there(NAMESPACE), 60)
 
     def node(self, name: str) -> dict[str, Any]:
         """A node, as it is now."""
@@ -171,7 +174,8 @@ class World:
         changed = {name for name, machine in self.machines.items() if machine.touched}
         return changed | set(self.kubelets.evicted) | set(self.cordoned())
 
-    def _there(self, namespace: str) -> bool:
+    def there(self, namespace: str) -> bool:
+        """Whether there is such a namespace."""
         try:
             self.api.get(f"/api/v1/namespaces/{namespace}")
         except KubeError:

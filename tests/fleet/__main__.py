@@ -1,0 +1,189 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""``make abort-matrix`` and ``make kill-points``: all of what ``make test`` plays a spread of.
+
+``python -m tests.fleet abort-matrix [--core 2.16] [--what WORDS] [--jobs N]`` plays every cell on every ansible-core
+that runs here. What was played is kept in ``build/abort-matrix.jsonl``, so that it can be interrupted; ``--anew``
+forgets it. ``--write`` puts the table into docs/reference/abort-matrix.md.
+
+``python -m tests.fleet kill-points [--every N] [--hosts N]`` kills a Friday at each point.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from lab.progress import duration
+from tests.fleet import aborts, kills
+from tests.fleet.controller import ROOT
+from tests.fleet.stage import Stage
+from tests.fleet.world import ZONES
+
+MEMORY = ROOT / "build" / "abort-matrix.jsonl"
+PAGE = ROOT / "docs" / "reference" / "abort-matrix.md"
+_BEGIN, _END = "<!-- table: made by make abort-matrix -->", "<!-- end of the table -->"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of the matrix, and (played) what was wrong in it."""
+
+    core: str
+    what: str
+    where: str
+    step: str
+    wrong: tuple[str, ...] | None = None
+    seconds: float = 0.0
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        return self.core, self.what, self.where, self.step
+
+
+def cells(core: str) -> Iterator[Cell]:
+    """All cells that there are on a core; those on the canary, the quick ones, first."""
+    for where, (name, what) in itertools.product(aborts.WHERE, aborts.WHATS.items()):
+        for step in what.steps:
+            yield Cell(core, name, where, step)
+
+
+def play(todo: Sequence[Cell], programs: Mapping[str, Sequence[str]]) -> Iterator[Cell]:
+    """Play cells one after the other, on a stage of their own."""
+    with tempfile.TemporaryDirectory(prefix="friday-fleet-") as folder, Stage(Path(folder)) as stage:
+        for cell in todo:
+            began = time.monotonic()
+            disk = aborts.WHATS[cell.what].disk_kib
+            try:
+                with stage.fleet(core=programs[cell.core], disk_kib=disk) as (world, controller):
+                    wrong = aborts.play(world, controller, cell.what, cell.where, cell.step)
+            except AssertionError as error:
+                wrong = [str(error)[-600:]]
+            yield Cell(*cell.key, tuple(wrong), round(time.monotonic() - began, 1))
+
+
+def _play_share(todo: Sequence[Cell], programs: Mapping[str, Sequence[str]]) -> list[Cell]:
+    """In a process of its own: what was played is written at once, so that an interruption loses one cell."""
+    played = []
+    for cell in play(todo, programs):
+        with MEMORY.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(asdict(cell)) + "\n")
+        good = "as it has to be" if not cell.wrong else "WRONG: " + "; ".join(cell.wrong or ())
+        print(f"{' / '.join(cell.key)}: {good} ({duration(cell.seconds)})", flush=True)
+        played.append(cell)
+    return played
+
+
+def remembered() -> dict[tuple[str, str, str, str], Cell]:
+    """What was played before; a torn last line is left out."""
+    found = {}
+    for line in MEMORY.read_text(encoding="utf-8").splitlines() if MEMORY.exists() else ():
+        try:
+            data = json.loads(line)
+        except ValueError:
+            continue
+        cell = Cell(**{**data, "wrong": tuple(data["wrong"])})
+        found[cell.key] = cell
+    return found
+
+
+def table(played: Sequence[Cell]) -> str:
+    """Markdown: for each core, the ways to die by the steps, with how many of the places hold."""
+    lines = []
+    for core in sorted({cell.core for cell in played}, key=lambda text: [int(part) for part in text.split(".")]):
+        lines += ["", f"ansible-core {core}", "", f"| | {' | '.join(aborts.STEPS)} |", "|---|" + "---|" * 5]
+        for what, spec in aborts.WHATS.items():
+            row = []
+            for step in aborts.STEPS:
+                here = [c for c in played if (c.core, c.what, c.step) == (core, what, step)]
+                held = sum(not cell.wrong for cell in here)
+                row.append("–" if step not in spec.steps else f"{held} of {len(here)}" if here else "not run")
+            lines.append(f"| {what} | {' | '.join(row)} |")
+    return "\n".join(lines).strip()
+
+
+def abort_matrix(given: argparse.Namespace) -> int:
+    """Play what is to be played, print the table; 0 when all of it holds."""
+    from tests.playbooks.cores import chosen
+
+    cores = [core for core in chosen() if not given.core or str(core).startswith(given.core)]
+    programs = {core.version: core.environment().playbook for core in cores}
+    MEMORY.parent.mkdir(exist_ok=True)
+    if given.anew:
+        MEMORY.unlink(missing_ok=True)
+    wanted = [c for core in programs for c in cells(core) if given.what in c.what and given.where in c.where]
+    todo = [cell for cell in wanted if cell.key not in remembered()]
+    print(f"{len(wanted)} cells on {', '.join(programs)}, {len(todo)} of them to play", flush=True)
+    if todo:
+        with ProcessPoolExecutor(given.jobs) as pool:
+            shares = [pool.submit(_play_share, todo[number :: given.jobs], programs) for number in range(given.jobs)]
+            for share in as_completed(shares):
+                share.result()
+    played = [cell for cell in remembered().values() if cell.key in {each.key for each in wanted}]
+    bad = [cell for cell in played if cell.wrong]
+    print(f"\n{table(played)}\n\n{len(played) - len(bad)} of {len(wanted)} cells hold")
+    for cell in bad:
+        print(f"WRONG {' / '.join(cell.key)}: {'; '.join(cell.wrong or ())}")
+    if given.write:
+        page = PAGE.read_text(encoding="utf-8")
+        before, _, rest = page.partition(_BEGIN)
+        PAGE.write_text(f"{before}{_BEGIN}\n\n{table(played)}\n\n{_END}{rest.partition(_END)[2]}", encoding="utf-8")
+    return int(len(played) - len(bad) != len(wanted))
+
+
+def kill_points(given: argparse.Namespace) -> int:
+    """Walk through the points; 0 when every run was killed where it should, and the sum is right."""
+    hosts = dict(itertools.islice(ZONES.items(), given.hosts))
+    with tempfile.TemporaryDirectory(prefix="friday-fleet-") as folder, Stage(Path(folder)) as stage:
+        with stage.fleet(hosts) as (_, controller):
+            code, output = controller.run(friday_soak=0)
+            if code:
+                print(output)
+                return 1
+            points = list(kills.points(controller.events()))[:: given.every]
+        print(f"{len(points)} points of a Friday on {given.hosts} hosts", flush=True)
+        numbers = itertools.count(1)
+
+        def tell(step: kills.Step) -> None:
+            good = "as it has to be" if not step.wrong else "WRONG: " + "; ".join(step.wrong)
+            print(f"{next(numbers):>3} {step.point}: {good} ({duration(step.seconds)})", flush=True)
+
+        with stage.fleet(hosts) as (world, controller):
+            controllers = (controller, stage.another(world, controller, "other"))
+            steps = kills.walk(world, controllers, points, tell)
+    killed, wrong = sum(step.killed for step in steps), sum(bool(step.wrong) for step in steps)
+    print(f"\n{len(points)} points, {killed} killed there and gone on with, {wrong} wrong")
+    return int(bool(wrong))
+
+
+def main() -> int:
+    """Carry out one command."""
+    parser = argparse.ArgumentParser(prog="python -m tests.fleet", description=__doc__)
+    commands = parser.add_subparsers(required=True)
+    matrix = commands.add_parser("abort-matrix")
+    matrix.set_defaults(command=abort_matrix)
+    matrix.add_argument("--core", default="", help="only versions that begin so")
+    matrix.add_argument("--what", default="", help="only ways to die with these words")
+    matrix.add_argument("--where", default="", help="only places with these words")
+    matrix.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 2) // 2), help="fleets at a time")
+    matrix.add_argument("--anew", action="store_true", help="forget what was played before")
+    matrix.add_argument("--write", action="store_true", help="put the table into the documentation")
+    points = commands.add_parser("kill-points")
+    points.set_defaults(command=kill_points)
+    points.add_argument("--every", type=int, default=1, help="every so many points only")
+    points.add_argument("--hosts", type=int, default=3)
+    given = parser.parse_args()
+    return int(given.command(given))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

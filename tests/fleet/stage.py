@@ -1,0 +1,69 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Where fleets are set up, one after the other: a control plane, and the packages of the upgrade."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import ApiError
+from tests.fleet.aborts import NAMESPACE
+from tests.fleet.controller import Controller
+from tests.fleet.machines import repository
+from tests.fleet.world import ZONES, Way, World, wait_for
+from tests.support.control_plane import Cluster
+
+
+class Stage:
+    """A control plane for one fleet at a time; a context manager."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._cluster = Cluster(folder / "cluster")
+        self._numbers = itertools.count()
+
+    def __enter__(self) -> Stage:
+        (self._folder / "cluster").mkdir(parents=True, exist_ok=True)
+        try:
+            self._cluster.start()
+        except BaseException:
+            self._cluster.stop()
+            raise
+        self._kubeconfig = self._cluster.kubeconfig()
+        self._packages = repository(self._folder / "packages")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._cluster.stop()
+
+    @contextlib.contextmanager
+    def fleet(
+        self, zones: Mapping[str, str] = ZONES, core: Sequence[str] = (), disk_kib: int = 0
+    ) -> Iterator[tuple[World, Controller]]:
+        """A fleet of new machines, and a controller for it."""
+        base = self._folder / f"fleet-{next(self._numbers)}"
+        way = Way(self._cluster.port)
+        way.start()
+        world = World(base / "machines", self._kubeconfig, self._packages, zones)
+        controller = Controller(base / "controller", world, self._kubeconfig, way, core, disk_kib)
+        try:
+            yield world, controller
+        finally:
+            way.end()
+            world.end()
+            controller.end()
+            self._remove(world, NAMESPACE)
+
+    def another(self, world: World, controller: Controller, name: str) -> Controller:
+        """Another controller of the same fleet, with an empty disk."""
+        folder = controller.folder.with_name(name)
+        return Controller(folder, world, self._kubeconfig, controller.way, controller.core)
+
+    def _remove(self, world: World, namespace: str) -> None:
+        """Take Friday's own namespace away: the next fleet has had no runs."""
+        with contextlib.suppress(ApiError):
+            world.api.request("DELETE", f"/api/v1/namespaces/{namespace}")
+        wait_for("the end of the namespace", 60, lambda: not world.there(namespace))

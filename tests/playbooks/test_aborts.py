@@ -1,0 +1,57 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A spread of the abort matrix and of the kill points (all: ``make abort-matrix kill-points``): whole Fridays."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import pytest
+
+from tests.fleet import aborts, kills
+from tests.fleet.stage import Stage
+from tests.fleet.world import ZONES
+
+CELLS = (
+    ("task failed", "canary", "drain"),
+    ("task failed", "last host of a wave", "upgrade"),
+    ("unreachable at connect", "canary", "upgrade"),
+    ("unreachable in mid-task", "canary", "reboot"),
+    ("rescue failed", "canary", "upgrade"),
+    ("module crashed", "canary", "upgrade"),
+    ("verify said fail", "canary", "soak"),
+    ("API server gone", "canary", "drain"),
+    ("lock lost", "canary", "upgrade"),
+    ("controller's disk full", "canary", "verify"),
+    ("SIGINT", "canary", "drain"),
+    ("SIGTERM", "canary", "upgrade"),
+)
+"""Each way to die once, most on the canary, where they take the least time."""
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """A control plane for fleets, one after the other."""
+    with Stage(tmp_path_factory.mktemp("fleets")) as stage:
+        yield stage
+
+
+@pytest.mark.parametrize(("what", "where", "step"), CELLS)
+def test_an_abort_aborts(stage: Stage, what: str, where: str, step: str) -> None:
+    with stage.fleet(disk_kib=aborts.WHATS[what].disk_kib) as (world, controller):
+        assert aborts.play(world, controller, what, where, step) == []
+
+
+def test_a_friday_that_is_killed_goes_on(stage: Stage) -> None:
+    """Two hosts, killed at every eighth point, and gone on with by one controller and another in turn."""
+    two = dict(itertools.islice(ZONES.items(), 2))
+    with stage.fleet(two) as (_, controller):
+        code, output = controller.run(friday_soak=0)
+        assert code == 0, output
+        points = list(kills.points(controller.events()))
+    with stage.fleet(two) as (world, controller):
+        controllers = (controller, stage.another(world, controller, "other"))
+        steps = kills.walk(world, controllers, points[3::8])
+    assert [(step.point, step.wrong) for step in steps if step.wrong] == []
+    assert sum(step.killed for step in steps) >= 5
