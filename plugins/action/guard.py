@@ -52,7 +52,7 @@ class ActionModule(FridayAction):
         run = journal.new_run_id(now())
         session = Session(
             run=run,
-            folder=str(_state_dir(variables["friday_state_dir"]) / run),
+            folder=str(journal.state_folder(variables["friday_state_dir"]) / run),
             policy=policy,
             kubeconfig=variables["friday_kubeconfig"],
             context=variables["friday_context"],
@@ -139,11 +139,6 @@ def _names_in_use(task_vars: Mapping[str, Any]) -> set[str]:
     for host in task_vars["groups"]["all"]:
         names.update(hostvars.raw_get(host))
     return {str(name) for name in names if str(name).startswith("friday_")}
-
-
-def _state_dir(given: str) -> Path:
-    default = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "friday"
-    return Path(given).expanduser().absolute() if given else default
 
 
 def _folder_problems(folder: str) -> list[Problem]:

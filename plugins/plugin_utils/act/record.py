@@ -15,6 +15,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -34,6 +35,15 @@ _HOST = "host."
 _ORDER = "order"  # a part's hosts as they were planned: a ConfigMap forgets the order of its keys
 _PARTS = "parts"
 _ATTEMPTS = 10
+_PAGE = 50  # ConfigMaps in one answer: each may have 1 MiB
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The records of all runs, the newest first, and why others (by run) can't be read."""
+
+    records: tuple[RunRecord, ...]
+    unreadable: dict[str, str]
 
 
 def write(api: Api, namespace: str, record: RunRecord, hosts: Collection[str] | None = None, meta: bool = True) -> None:
@@ -83,12 +93,29 @@ def read_all(api: Api, namespace: str) -> tuple[RunRecord, ...]:
         ApiError: they can't be listed.
         ValueError: one isn't a record.
     """
+    stored = read_stored(api, namespace)
+    for why in stored.unreadable.values():
+        raise ValueError(why)
+    return stored.records
+
+
+def read_stored(api: Api, namespace: str) -> Stored:
+    """Return all that is there of any run; one that can't be read is told, and the others are still worth having.
+
+    Raises:
+        ApiError: they can't be listed.
+    """
     selector = f"{MANAGED_BY}=friday,{RUN_LABEL}"
     runs = defaultdict(list)
-    for item in api.items(f"/api/v1/namespaces/{namespace}/configmaps", labelSelector=selector):
+    for item in api.items(f"/api/v1/namespaces/{namespace}/configmaps", page=_PAGE, labelSelector=selector):
         runs[item["metadata"]["labels"][RUN_LABEL]].append(item)
-    records = (_parse(sorted(items, key=lambda item: _number(run, item))) for run, items in runs.items())
-    return tuple(sorted(records, key=lambda record: record.started, reverse=True))
+    records, unreadable = [], {}
+    for run, items in runs.items():
+        try:
+            records.append(_parse(sorted(items, key=partial(_number, run))))
+        except ValueError as error:
+            unreadable[run] = str(error)
+    return Stored(tuple(sorted(records, key=lambda record: record.started, reverse=True)), unreadable)
 
 
 def _parts(record: RunRecord) -> list[list[str]]:

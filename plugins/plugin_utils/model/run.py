@@ -59,7 +59,10 @@ class Event:
 
 @dataclass(frozen=True)
 class HostRecord:
-    """State of one host in a run, with when it was reached and what is known of it."""
+    """State of one host in a run, with when it was reached and what is known of it.
+
+    ``step`` was begun last, at ``step_since`` (0: not recorded); ``kernel`` and ``boot_id`` are those seen last.
+    """
 
     state: HostState
     since: float
@@ -67,6 +70,7 @@ class HostRecord:
     kernel: str = ""
     boot_id: str = ""
     message: str = ""
+    step_since: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -126,7 +130,7 @@ def _apply(record: RunRecord, event: Event) -> RunRecord:
 def _apply_to_host(old: HostRecord, event: Event) -> HostRecord:
     data = event.data
     if event.kind is EventKind.STEP:
-        return dataclasses.replace(old, step=str(data.get("step", "")))
+        return dataclasses.replace(old, step=str(data.get("step", "")), step_since=event.time)
     state = HostState(data["state"])
     return HostRecord(
         state=state,
@@ -135,4 +139,5 @@ def _apply_to_host(old: HostRecord, event: Event) -> HostRecord:
         kernel=str(data.get("kernel", "")) or old.kernel,
         boot_id=str(data.get("boot_id", "")) or old.boot_id,
         message=str(data.get("message", "")),
+        step_since=old.step_since,
     )
