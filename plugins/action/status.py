@@ -11,10 +11,10 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils import kube
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act import lease, record
 from ansible_collections.friday.upgrade.plugins.plugin_utils.action import FridayAction
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide import status as decide
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import from_data, to_data
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import to_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import fold
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Node
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.status import Lock, Status
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.status import Status
 from ansible_collections.friday.upgrade.plugins.plugin_utils.observe.cluster import read_nodes
 from ansible_collections.friday.upgrade.plugins.plugin_utils.session import now
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import console, journal
@@ -49,7 +49,7 @@ class ActionModule(FridayAction):
                 time=now(),
                 server=api.server,
                 namespace=namespace,
-                lock=from_data(Lock, to_data(held)) if held else None,
+                lock=held.lock() if held else None,
                 notes=(stored.unreadable[run],) if run in stored.unreadable else (),
                 earlier=decide.earlier(stored.records, stored.unreadable, run),
                 unread=unread,

@@ -171,6 +171,37 @@ def test_records_are_listed_newest_first(api: Api, things: Things) -> None:
     assert [found.started for found in record.read_all(api, things.namespace)] == [3.0, 2.0, 1.0]
 
 
+def test_that_a_lock_was_broken_outlives_what_the_run_writes(api: Api, things: Things) -> None:
+    """The run may live after all, and knows nothing of it."""
+    home, words = things.namespace, "2026-11-22 16:20:00 UTC by bob@host-b: gone"
+    record.write(api, home, a_record(["node1"], seq=7))
+    record.write_released(api, home, RUN, words)
+    record.write(api, home, a_record(["node1"], seq=8, stop="the lock is lost"))
+    found = record.read(api, home, RUN)
+    assert found is not None
+    assert (found.seq, found.stop, found.released) == (8, "the lock is lost", words)
+    record.write_released(api, home, RUN, "")
+    assert record.read(api, home, RUN) == replace(found, released="")
+
+
+def test_that_a_lock_was_broken_is_recorded_where_nothing_else_is(api: Api, things: Things) -> None:
+    record.write_released(api, things.namespace, RUN, "words")
+    assert record.read(api, things.namespace, RUN) == RunRecord(RUN, released="words")
+
+
+def test_one_that_cannot_be_read_hides_no_other(api: Api, things: Things) -> None:
+    home, broken = things.namespace, "20261101-000000-aaaa"
+    record.write(api, home, a_record(["node1"]))
+    labels = {record.MANAGED_BY: "friday", record.RUN_LABEL: broken}
+    body = {"metadata": {"name": f"friday-run-{broken}", "labels": labels}, "data": {"meta": "no"}}
+    things.create(f"/api/v1/namespaces/{home}/configmaps", body)
+    stored = record.read_stored(api, home)
+    assert [each.run for each in stored.records] == [RUN]
+    assert list(stored.unreadable) == [broken]
+    with pytest.raises(ValueError, match=f"ConfigMap friday-run-{broken} is not the record of a run"):
+        record.read_all(api, home)
+
+
 def test_an_older_fold_never_overwrites_the_runs_state(api: Api, things: Things) -> None:
     home = things.namespace
     record.write(api, home, a_record(["node1"], seq=9, stop="node1 failed"))

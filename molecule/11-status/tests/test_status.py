@@ -11,7 +11,3 @@ if TYPE_CHECKING:
 def test_nothing_was_touched(cluster: Cluster, run: Run) -> None:
     assert run.name not in cluster.cordons().values()
     assert {known["state"] for known in run.hosts.values()} == {"planned"}
-
-
-def test_the_run_was_left_to_itself(run: Run) -> None:
-    assert not run.meta["finished"]

@@ -32,6 +32,9 @@ LONGEST_MESSAGE = 400
 
 _META = "meta"
 _HOST = "host."
+_RELEASED = (
+    "released"  # a key of its own: whoever breaks a lock writes it, and the run's own writer does not know of it
+)
 _ORDER = "order"  # a part's hosts as they were planned: a ConfigMap forgets the order of its keys
 _PARTS = "parts"
 _ATTEMPTS = 10
@@ -68,6 +71,18 @@ def write(api: Api, namespace: str, record: RunRecord, hosts: Collection[str] | 
             _attempt(api, namespace, record.run, number, partial(_with_meta, api, path, record, data))
         elif data:
             _attempt(api, namespace, record.run, number, partial(_patch, api, path, {"data": data}))
+
+
+def write_released(api: Api, namespace: str, run: str, released: str) -> None:
+    """Note that the run's lock was broken (``RunRecord.released``), or with an empty text that it was not after all.
+
+    Nothing else of the record is touched, so that a run which lives after all does not lose a state.
+
+    Raises:
+        ApiError: it could not be written.
+    """
+    body = {"data": {_RELEASED: released or None}}
+    _attempt(api, namespace, run, 0, partial(_patch, api, _path(namespace, run, 0), body))
 
 
 def read(api: Api, namespace: str, run: str) -> RunRecord | None:
@@ -191,7 +206,9 @@ def _parse(parts: Sequence[dict[str, Any]]) -> RunRecord:
     """The record from all of its ConfigMaps, in their order."""
     name = parts[0]["metadata"]["name"]
     try:
-        meta = json.loads((parts[0].get("data") or {})[_META])
+        data = parts[0].get("data") or {}
+        meta = json.loads(data[_META])
+        meta[_RELEASED] = data.get(_RELEASED) or meta.get(_RELEASED, "")
         if len(parts) < meta.pop(_PARTS, 1):
             raise ValueError(f"{len(parts)} of its parts are there")
         hosts: dict[str, Any] = {}

@@ -37,6 +37,33 @@ def status_text(status: Status, width: int = WIDTH) -> str:
     return "\n".join(lines)
 
 
+def release_text(lock: Lock, now: float, reason: str, done: bool, width: int = WIDTH) -> str:
+    """That a lock is broken, or (``done`` false) would be."""
+    what = "is broken" if done else "would be broken (nothing was changed)"
+    lines = _field("lock", [f"of run {lock.run} of {lock.who} {what}: {reason}"], width)
+    since = f"held since {_when(lock.started)} ({_age(now - lock.started)}), " if lock.started else ""
+    return "\n".join([*lines, *_hang(" " * _LABEL, f"{since}renewed {_age(now - lock.renewed)}", width)])
+
+
+def still_alive(lock: Lock, life: Life, now: float) -> str:
+    """A warning to whoever breaks a lock whose holder is not known to be dead; empty when there is nothing to warn of.
+
+    What becomes of the holder: its keeper sees at its next renewal, each third of the time to live, what has happened.
+    """
+    if life not in (Life.ALIVE, Life.UNCLEAR):
+        return ""
+    seems = (
+        f"THE HOLDER SEEMS TO BE ALIVE, it renewed the lock {_age(now - lock.renewed)}"
+        if life is Life.ALIVE
+        else "THE HOLDER MAY BE ALIVE, the clocks differ and do not tell"
+    )
+    return (
+        f"{seems}: run {lock.run} of {lock.who}. Its keeper notices within {lock.ttl // 3} s that the lease is lost; "
+        "then no further wave of it starts, but a host that it is working on it goes on with. Start no other run "
+        "before that process has ended."
+    )
+
+
 def _lock(lock: Lock | None, life: Life, now: float) -> list[str]:
     if lock is None:
         return ["free"]
@@ -68,6 +95,8 @@ def _run(status: Status) -> list[str]:
         lines.append(f"{run.outcome.upper()}: {run.message}" if run.message else run.outcome.upper())
     if run.stop:
         lines.append(f"stopped: {run.stop}")
+    if run.released:
+        lines.append(f"its lock was broken {run.released}")
     wave = f"wave {run.wave}" if run.wave else "no wave was begun"
     lines.append(f"{wave}; {plural(len(status.hosts), 'host')}; from the {_source(status)} (event {run.seq})")
     return lines

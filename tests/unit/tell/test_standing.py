@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostState, RunRecord
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Event, EventKind, HostState, RunRecord
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Node
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.status import (
     Boot,
@@ -18,7 +18,8 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.status import
     RunLine,
     Status,
 )
-from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.standing import status_text
+from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.standing import release_text, status_text, still_alive
+from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.view import describe_event
 
 NOW = 1795795200.0  # 2026-11-27 16:00:00 UTC
 RUN, BEFORE = "20261127-153000-3f2a", "20261120-160000-aaaa"
@@ -104,3 +105,29 @@ def test_each_case_has_its_words(change: dict[str, object], parts: list[str]) ->
 def test_text_of_strangers_is_harmless() -> None:
     told = status_text(replace(DIED, lock=Lock("\x1b[31mred"), notes=("\x1b]0;title\x07",)))
     assert "\x1b" not in told and "\x07" not in told
+
+
+def test_a_broken_lock_is_told() -> None:
+    told = " ".join(release_text(LOCK, NOW, "the laptop is gone", done=True).split())
+    assert f"lock of run {RUN} of ann@tower, process 7 is broken: the laptop is gone" in told
+    assert "held since 2026-11-27 15:30:00 UTC (30m00s ago), renewed 20s ago" in told
+    assert "would be broken (nothing was changed): gone" in release_text(LOCK, NOW, "gone", done=False)
+    words = "2026-11-27 15:59:00 UTC by bob@host-b: gone"
+    assert f"its lock was broken {words}" in text(replace(DIED, run=RunRecord(RUN, released=words)))
+
+
+def test_who_breaks_the_lock_of_one_that_lives_is_warned() -> None:
+    warning = still_alive(LOCK, Life.ALIVE, NOW)
+    assert f"THE HOLDER SEEMS TO BE ALIVE, it renewed the lock 20s ago: run {RUN} of ann@tower" in warning
+    assert "notices within 40 s that the lease is lost" in warning
+    assert "MAY BE ALIVE" in still_alive(LOCK, Life.UNCLEAR, NOW)
+    assert still_alive(LOCK, Life.ABANDONED, NOW) == ""
+
+
+def test_the_event_has_its_words() -> None:
+    data = {"by": "bob@host-b", "reason": "gone"}
+    assert (
+        describe_event(Event(1, NOW, RUN, EventKind.LOCK_BROKEN, data=data)) == "the lock is broken by bob@host-b: gone"
+    )
+    undone = Event(1, NOW, RUN, EventKind.LOCK_BROKEN, data={**data, "reason": ""})
+    assert describe_event(undone) == "the lock was not broken after all"
