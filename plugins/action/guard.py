@@ -23,6 +23,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.policy impor
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import to_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind
+from ansible_collections.friday.upgrade.plugins.plugin_utils.pruning import prune
 from ansible_collections.friday.upgrade.plugins.plugin_utils.session import Session, now, version
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import console, journal
 
@@ -72,6 +73,8 @@ class ActionModule(FridayAction):
                 raise
         session = _with(session, problems=tuple(problems))
         session.tell(EventKind.RUN_STARTED, holder=session.holder, version=version(), check=session.plan_only)
+        if session.recorded:
+            prune(session)
         return {"changed": session.recorded, "session": session.data(), "run": run, "policy": to_data(policy)}
 
     def _given(self, task_vars: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:

@@ -202,6 +202,48 @@ def test_one_that_cannot_be_read_hides_no_other(api: Api, things: Things) -> Non
         record.read_all(api, home)
 
 
+OLD, OLDER = "20261115-161500-aaaa", "20261108-161500-bbbb"
+
+
+def test_old_records_are_deleted_whole_and_no_other(api: Api, things: Things) -> None:
+    home = things.namespace
+    for run in (OLDER, OLD, RUN):
+        record.write(api, home, replace(a_record([f"node{number}" for number in range(1001)]), run=run))
+    things.create(f"/api/v1/namespaces/{home}/configmaps", {"metadata": {"name": "somebody-elses"}})
+    assert record.prune(api, home, [OLD, OLDER]) == (OLD, OLDER)
+    left = [item["metadata"]["name"] for item in api.items(f"/api/v1/namespaces/{home}/configmaps")]
+    ours = [f"friday-run-{RUN}", f"friday-run-{RUN}-1", f"friday-run-{RUN}-2"]
+    assert sorted(set(left) - {"kube-root-ca.crt"}) == [*ours, "somebody-elses"]
+    assert record.prune(api, home, [OLD]) == (OLD,), "gone is gone"
+
+
+def test_what_was_left_half_deleted_goes_too(api: Api, admin_api: Api, things: Things) -> None:
+    home = things.namespace
+    record.write(api, home, a_record([f"node{number}" for number in range(501)]))
+    admin_api.request("DELETE", f"/api/v1/namespaces/{home}/configmaps/friday-run-{RUN}")
+    assert list(record.read_stored(api, home).unreadable) == [RUN]
+    assert record.prune(api, home, [RUN]) == (RUN,)
+    assert record.read_stored(api, home) == record.Stored((), {})
+
+
+def test_a_record_that_is_written_meanwhile_stays(api: Api, things: Things) -> None:
+    home = things.namespace
+    record.write(api, home, a_record(["node1"], seq=7))
+
+    class Racing:
+        def items(self, path: str, **query: Any) -> list[Any]:
+            found = list(api.items(path, **query))
+            record.write(api, home, a_record(["node1"], seq=8))
+            return found
+
+        def request(self, *arguments: Any, **more: Any) -> Any:
+            return api.request(*arguments, **more)
+
+    assert record.prune(Racing(), home, [RUN]) == ()  # type: ignore[arg-type]
+    found = record.read(api, home, RUN)
+    assert found is not None and found.seq == 8
+
+
 def test_an_older_fold_never_overwrites_the_runs_state(api: Api, things: Things) -> None:
     home = things.namespace
     record.write(api, home, a_record(["node1"], seq=9, stop="node1 failed"))

@@ -85,6 +85,34 @@ def write_released(api: Api, namespace: str, run: str, released: str) -> None:
     _attempt(api, namespace, run, 0, partial(_patch, api, _path(namespace, run, 0), body))
 
 
+def prune(api: Api, namespace: str, runs: Sequence[str]) -> tuple[str, ...]:
+    """Delete the records of these runs, and return those that are gone.
+
+    What is deleted is what was looked at: a record that somebody writes at the same time stays. One that is left half
+    deleted can't be read any more; the next call for it deletes the rest.
+
+    Raises:
+        ApiError: one can't be listed or deleted; the others, up to it, are.
+    """
+    return tuple(run for run in runs if _prune(api, namespace, run))
+
+
+def _prune(api: Api, namespace: str, run: str) -> bool:
+    selector = f"{MANAGED_BY}=friday,{RUN_LABEL}={run}"
+    path = f"/api/v1/namespaces/{namespace}/configmaps"
+    for item in api.items(path, page=_PAGE, labelSelector=selector):
+        meta = item["metadata"]
+        same = {"uid": meta["uid"], "resourceVersion": meta["resourceVersion"]}
+        try:
+            api.request("DELETE", f"{path}/{meta['name']}", body={"preconditions": same})
+        except ApiError as error:
+            if error.status == 409:
+                return False
+            if error.status != 404:
+                raise
+    return True
+
+
 def read(api: Api, namespace: str, run: str) -> RunRecord | None:
     """Return the record of ``run``, None when there is none.
 
