@@ -45,6 +45,14 @@ def test_cordon_and_uncordon(api: Api, things: Things) -> None:
     assert not uncordon(api, node, RUN).changed
 
 
+def test_a_cordon_tells_what_the_node_ran(api: Api, things: Things) -> None:
+    fields = ("architecture", "containerRuntimeVersion", "kubeProxyVersion", "kubeletVersion", "machineID", "osImage")
+    info = {**dict.fromkeys((*fields, "operatingSystem", "systemUUID"), ""), "kernelVersion": "6.1", "bootID": "one"}
+    node = things.node("a", status={"nodeInfo": info})["metadata"]["name"]
+    for done in (cordon(api, node, RUN), cordon(api, node, RUN), uncordon(api, node)):
+        assert (done.kernel, done.boot_id) == ("6.1", "one")
+
+
 def test_somebody_elses_cordon_stays_theirs(api: Api, things: Things) -> None:
     node = things.node("a")["metadata"]["name"]
     cordon_by_hand(things, node)

@@ -13,11 +13,14 @@ from typing import Any
 import pytest
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act import cordon, record
+from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import NEEDS, KubeError, connect
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Event, EventKind, fold
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import journal
 from tests.playbooks.machines import Machine
 from tests.playbooks.runs import Hosts, Run, Runner
 from tests.playbooks.world import World
+from tests.support.control_plane import Cluster
+from tests.support.things import wait_until
 
 K = EventKind
 RUN, BEFORE = "20261122-161500-3f2a", "20261115-161500-aaaa"
@@ -249,6 +252,27 @@ def test_the_same_as_data(run: Runner, world: World, recorded: Callable[[str, in
     assert (second["step"], second["boot"], second["as_expected"]) == ("upgrade", "other", False)
     assert second["seen"]["cordoned_by"] == RUN
     assert second["step_since"] > 0
+
+
+def test_nodes_that_may_not_be_read(
+    run: Runner, world: World, cluster: Cluster, recorded: Callable[[str, int], str], tmp_path: Path
+) -> None:
+    """The record speaks alone then, and it is said that it does."""
+    namespace = recorded("friday-blind", UPGRADING)
+    blind = cluster.kubeconfig("blind", organization="")
+    world.things.grant("blind", "blind", [need.rule() for need in NEEDS if need.resource != "nodes"], "friday-blind")
+    wait_until(lambda: _may_list(blind, namespace))
+    done = ask(run, world, tmp_path, friday_namespace=namespace, friday_kubeconfig=str(blind))
+    assert done.code == 0, done.output
+    assert "nodes could not be read, so this is the record alone:" in done.text
+    assert "packages may be half installed" in _cells(done.output)["node2"]
+
+
+def _may_list(kubeconfig: Path, namespace: str) -> bool:
+    try:
+        return record.read_all(connect(str(kubeconfig)), namespace) != ()
+    except KubeError:
+        return False
 
 
 def test_a_limit_is_refused(run: Runner, world: World, tmp_path: Path) -> None:

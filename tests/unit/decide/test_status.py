@@ -226,6 +226,11 @@ def test_a_journal_with_a_fault_is_told() -> None:
     assert (damaged.source, damaged.notes) == ("record", ("the journal here: line 3 is no event",))
 
 
+def test_a_broken_lock_that_only_the_record_knows_of_is_told() -> None:
+    found = stand(record({"h": HostRecord(S.DRAINED, 5.0)}, released="by bob"), journaled(9))
+    assert (found.source, found.run and found.run.released) == ("journal", "by bob")
+
+
 def test_without_a_record_the_journal_is_told() -> None:
     found = stand(None, journaled(9))
     assert found.source == "journal" and "the cluster has no record of this run" in found.notes[0]
