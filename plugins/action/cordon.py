@@ -28,7 +28,8 @@ class ActionModule(FridayAction):
             done = cordon.cordon(session.api(), node, session.run)
             if done.foreign:
                 return {"failed": True, "changed": False, "msg": done.message}
-            session.tell(EventKind.STATE, host, state=HostState.CORDONED)
+            # After a kill in the reboot this tells from another machine whether it has happened.
+            session.tell(EventKind.STATE, host, state=HostState.CORDONED, kernel=done.kernel, boot_id=done.boot_id)
         else:
             session.step(host, "uncordon")
             done = cordon.uncordon(session.api(), node, session.run)

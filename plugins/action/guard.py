@@ -25,6 +25,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.policy impor
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import to_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind
+from ansible_collections.friday.upgrade.plugins.plugin_utils.pruning import prune
 from ansible_collections.friday.upgrade.plugins.plugin_utils.session import SESSION_FILE, Session, now, version
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import console, journal
 
@@ -54,7 +55,7 @@ class ActionModule(FridayAction):
         run = journal.new_run_id(now())
         session = Session(
             run=run,
-            folder=str(_state_dir(variables["friday_state_dir"]) / run),
+            folder=str(journal.state_folder(variables["friday_state_dir"]) / run),
             policy=policy,
             kubeconfig=variables["friday_kubeconfig"],
             context=variables["friday_context"],
@@ -77,6 +78,7 @@ class ActionModule(FridayAction):
         session.tell(EventKind.RUN_STARTED, holder=session.holder, version=version(), check=session.plan_only)
         if session.recorded:
             self.show(close_dead(session))
+            prune(session)
         return {"changed": session.recorded, "session": session.data(), "run": run, "policy": to_data(policy)}
 
     def _given(self, task_vars: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
@@ -150,11 +152,6 @@ def _names_in_use(task_vars: Mapping[str, Any]) -> set[str]:
     for host in task_vars["groups"]["all"]:
         names.update(hostvars.raw_get(host))
     return {str(name) for name in names if str(name).startswith("friday_")}
-
-
-def _state_dir(given: str) -> Path:
-    default = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "friday"
-    return Path(given).expanduser().absolute() if given else default
 
 
 def _folder_problems(folder: str) -> list[Problem]:

@@ -25,8 +25,8 @@ def close_dead(session: Session) -> Iterator[str]:
     Called with the lock held. Yields a line for each; what goes wrong is such a line too, and stops nothing.
     """
     try:
-        records = cluster_record.read_all(session.api(), session.namespace)
-    except (KubeError, ValueError) as error:
+        records = cluster_record.read_stored(session.api(), session.namespace).records
+    except KubeError as error:
         yield f"runs before this one could not be looked at: {error}"
         return
     for record in records:

@@ -509,7 +509,7 @@ NEEDS: tuple[Need, ...] = (
     Need("get", "", "namespaces", _LEASE),
     Need("create", "", "namespaces", _LEASE),
     *(Need(verb, "coordination.k8s.io", "leases", _LEASE, "friday") for verb in ("get", "create", "update")),
-    *(Need(verb, "", "configmaps", _RECORD, "friday") for verb in ("get", "list", "create", "patch")),
+    *(Need(verb, "", "configmaps", _RECORD, "friday") for verb in ("get", "list", "create", "patch", "delete")),
 )
 """Everything that Friday asks of the API server. Whatever the plugins come to do, belongs here."""
 

@@ -45,6 +45,14 @@ def test_cordon_and_uncordon(api: Api, things: Things) -> None:
     assert not uncordon(api, node, RUN).changed
 
 
+def test_a_cordon_tells_what_the_node_ran(api: Api, things: Things) -> None:
+    fields = ("architecture", "containerRuntimeVersion", "kubeProxyVersion", "kubeletVersion", "machineID", "osImage")
+    info = {**dict.fromkeys((*fields, "operatingSystem", "systemUUID"), ""), "kernelVersion": "6.1", "bootID": "one"}
+    node = things.node("a", status={"nodeInfo": info})["metadata"]["name"]
+    for done in (cordon(api, node, RUN), cordon(api, node, RUN), uncordon(api, node)):
+        assert (done.kernel, done.boot_id) == ("6.1", "one")
+
+
 def test_somebody_elses_cordon_stays_theirs(api: Api, things: Things) -> None:
     node = things.node("a")["metadata"]["name"]
     cordon_by_hand(things, node)
@@ -169,6 +177,79 @@ def test_records_are_listed_newest_first(api: Api, things: Things) -> None:
     for run, started in (("20261101-000000-aaaa", 1.0), (RUN, 3.0), ("20261102-000000-bbbb", 2.0)):
         record.write(api, things.namespace, RunRecord(run=run, started=started, seq=1))
     assert [found.started for found in record.read_all(api, things.namespace)] == [3.0, 2.0, 1.0]
+
+
+def test_that_a_lock_was_broken_outlives_what_the_run_writes(api: Api, things: Things) -> None:
+    """The run may live after all, and knows nothing of it."""
+    home, words = things.namespace, "2026-11-22 16:20:00 UTC by bob@host-b: gone"
+    record.write(api, home, a_record(["node1"], seq=7))
+    record.write_released(api, home, RUN, words)
+    record.write(api, home, a_record(["node1"], seq=8, stop="the lock is lost"))
+    found = record.read(api, home, RUN)
+    assert found is not None
+    assert (found.seq, found.stop, found.released) == (8, "the lock is lost", words)
+    record.write_released(api, home, RUN, "")
+    assert record.read(api, home, RUN) == replace(found, released="")
+
+
+def test_that_a_lock_was_broken_is_recorded_where_nothing_else_is(api: Api, things: Things) -> None:
+    record.write_released(api, things.namespace, RUN, "words")
+    assert record.read(api, things.namespace, RUN) == RunRecord(RUN, released="words")
+
+
+def test_one_that_cannot_be_read_hides_no_other(api: Api, things: Things) -> None:
+    home, broken = things.namespace, "20261101-000000-aaaa"
+    record.write(api, home, a_record(["node1"]))
+    labels = {record.MANAGED_BY: "friday", record.RUN_LABEL: broken}
+    body = {"metadata": {"name": f"friday-run-{broken}", "labels": labels}, "data": {"meta": "no"}}
+    things.create(f"/api/v1/namespaces/{home}/configmaps", body)
+    stored = record.read_stored(api, home)
+    assert [each.run for each in stored.records] == [RUN]
+    assert list(stored.unreadable) == [broken]
+    with pytest.raises(ValueError, match=f"ConfigMap friday-run-{broken} is not the record of a run"):
+        record.read_all(api, home)
+
+
+OLD, OLDER = "20261115-161500-aaaa", "20261108-161500-bbbb"
+
+
+def test_old_records_are_deleted_whole_and_no_other(api: Api, things: Things) -> None:
+    home = things.namespace
+    for run in (OLDER, OLD, RUN):
+        record.write(api, home, replace(a_record([f"node{number}" for number in range(1001)]), run=run))
+    things.create(f"/api/v1/namespaces/{home}/configmaps", {"metadata": {"name": "somebody-elses"}})
+    assert record.prune(api, home, [OLD, OLDER]) == (OLD, OLDER)
+    left = [item["metadata"]["name"] for item in api.items(f"/api/v1/namespaces/{home}/configmaps")]
+    ours = [f"friday-run-{RUN}", f"friday-run-{RUN}-1", f"friday-run-{RUN}-2"]
+    assert sorted(set(left) - {"kube-root-ca.crt"}) == [*ours, "somebody-elses"]
+    assert record.prune(api, home, [OLD]) == (OLD,), "gone is gone"
+
+
+def test_what_was_left_half_deleted_goes_too(api: Api, admin_api: Api, things: Things) -> None:
+    home = things.namespace
+    record.write(api, home, a_record([f"node{number}" for number in range(501)]))
+    admin_api.request("DELETE", f"/api/v1/namespaces/{home}/configmaps/friday-run-{RUN}")
+    assert list(record.read_stored(api, home).unreadable) == [RUN]
+    assert record.prune(api, home, [RUN]) == (RUN,)
+    assert record.read_stored(api, home) == record.Stored((), {})
+
+
+def test_a_record_that_is_written_meanwhile_stays(api: Api, things: Things) -> None:
+    home = things.namespace
+    record.write(api, home, a_record(["node1"], seq=7))
+
+    class Racing:
+        def items(self, path: str, **query: Any) -> list[Any]:
+            found = list(api.items(path, **query))
+            record.write(api, home, a_record(["node1"], seq=8))
+            return found
+
+        def request(self, *arguments: Any, **more: Any) -> Any:
+            return api.request(*arguments, **more)
+
+    assert record.prune(Racing(), home, [RUN]) == ()  # type: ignore[arg-type]
+    found = record.read(api, home, RUN)
+    assert found is not None and found.seq == 8
 
 
 def test_an_older_fold_never_overwrites_the_runs_state(api: Api, things: Things) -> None:

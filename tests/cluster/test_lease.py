@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +180,74 @@ def test_a_deleted_lease_is_lost(api: Api, things: Things) -> None:
     assert lease.current(api, home) is None, "it is not made anew"
 
 
+@pytest.mark.parametrize("idle", [0, 3600], ids=["alive", "abandoned"])
+def test_a_lease_is_broken_for_the_run_that_is_named(api: Api, things: Things, idle: float) -> None:
+    home, clock = things.namespace, Clock()
+    held = lease.take(api, home, ME, RUN, **clock.all())
+    clock.now += idle
+    broken = lease.break_lease(api, home, RUN, clock=clock.time)
+    assert (broken.run, broken.user, broken.host, broken.pid) == (RUN, "ann", "host-a", 100)
+    assert lease.current(api, home) is None
+    with pytest.raises(lease.LeaseLost, match="released"):
+        lease.renew(api, held, clock=clock.time)
+    assert lease.take(api, home, OTHER, LATER, **clock.all()).run == LATER
+    assert clock.passed == 0, "a broken lease is not waited for"
+
+
+def test_another_runs_lease_is_not_broken(api: Api, things: Things) -> None:
+    home = things.namespace
+    with pytest.raises(lease.NotBroken, match="it is free"):
+        lease.break_lease(api, home, RUN)
+    held = lease.take(api, home, OTHER, LATER)
+    with pytest.raises(lease.NotBroken, match=f"it is not run {RUN} that holds it, but run {LATER} of bob@host-b"):
+        lease.break_lease(api, home, RUN)
+    assert lease.release(api, lease.renew(api, held))
+    with pytest.raises(lease.NotBroken, match="it is free"):
+        lease.break_lease(api, home, LATER)
+
+
+class Racing:
+    """The API, with something that somebody else does after each look at the lease."""
+
+    def __init__(self, api: Api, between: Callable[[], object]) -> None:
+        self.api, self.between = api, between
+
+    def get(self, path: str) -> Any:
+        found = self.api.get(path)
+        self.between()
+        return found
+
+    def request(self, *arguments: Any, **more: Any) -> Any:
+        return self.api.request(*arguments, **more)
+
+
+def test_a_holder_that_renews_meanwhile_loses_it_all_the_same(api: Api, things: Things) -> None:
+    home = things.namespace
+    held = [lease.take(api, home, ME, RUN)]
+
+    def renew() -> None:
+        if len(held) < 3:
+            held.append(lease.renew(api, held[-1]))
+
+    assert lease.break_lease(Racing(api, renew), home, RUN).run == RUN  # type: ignore[arg-type]
+    assert len(held) == 3 and lease.current(api, home) is None
+
+
+def test_a_lease_that_another_run_takes_meanwhile_is_left_alone(api: Api, things: Things) -> None:
+    home = things.namespace
+    held = lease.take(api, home, ME, RUN)
+
+    def take() -> None:
+        if lease.release(api, held):
+            lease.take(api, home, OTHER, LATER)
+
+    with pytest.raises(lease.NotBroken, match=f"but run {LATER} of bob@host-b"):
+        lease.break_lease(Racing(api, take), home, RUN)  # type: ignore[arg-type]
+    owner = lease.current(api, home)
+    assert owner is not None
+    assert owner.run == LATER
+
+
 # The keeper, as the guard starts it: a process of its own.
 
 
@@ -263,6 +331,16 @@ def test_the_keeper_says_that_the_lease_is_lost(
     owner = lease.current(api, things.namespace)
     assert owner is not None
     assert owner.host == "host-b", "somebody else's lease is left alone"
+
+
+def test_the_keeper_notices_that_its_lock_was_broken(
+    api: Api, things: Things, friday: Path, controller: Controller, run_folder: Path
+) -> None:
+    held = lease.take(api, things.namespace, ME, RUN, ttl=3)
+    pid = keeper.start(run_folder, held, controller.pid, str(friday))
+    lease.break_lease(api, things.namespace, RUN)
+    wait_until(lambda: "the lease was released" in keeper.lost(run_folder))
+    wait_until(lambda: keeper.process_start(pid) == "")
 
 
 def test_a_keeper_that_was_killed_counts_as_lost(

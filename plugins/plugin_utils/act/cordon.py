@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import Api, ApiError
@@ -16,12 +16,17 @@ _ATTEMPTS = 5
 
 @dataclass(frozen=True)
 class Change:
-    """What became of the node: whether it was changed, is cordoned now (by somebody else: foreign), and a sentence."""
+    """What became of the node: whether it was changed, is cordoned now (by somebody else: foreign), and a sentence.
+
+    ``kernel`` and ``boot_id`` are those that the node had when it was looked at.
+    """
 
     changed: bool
     cordoned: bool
     message: str
     foreign: bool = False
+    kernel: str = ""
+    boot_id: str = ""
 
 
 def cordon(api: Api, node: str, run: str) -> Change:
@@ -71,6 +76,8 @@ def _change(api: Api, node: str, decide: Callable[[bool, str], tuple[Change, dic
         meta: Mapping[str, Any] = found["metadata"]
         owner = str((meta.get("annotations") or {}).get(CORDONED_BY, ""))
         change, patch = decide(bool((found.get("spec") or {}).get("unschedulable")), owner)
+        info = (found.get("status") or {}).get("nodeInfo") or {}
+        change = replace(change, kernel=info.get("kernelVersion", ""), boot_id=info.get("bootID", ""))
         if patch is None:
             return change
         patch["metadata"]["resourceVersion"] = meta["resourceVersion"]

@@ -22,6 +22,7 @@ from typing import Any
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act.process import surely_gone
 from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import Api, ApiError, KubeError
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.status import Lock
 
 NAME = "friday"
 RUN_ANNOTATION = "friday.upgrade/run"
@@ -31,6 +32,7 @@ TTL = 60
 """Seconds without a renewal after which the lease is dead. Also what a run waits for that finds a dead one."""
 
 _CLOCK_SKEW = 5.0
+_BREAKS = 5  # attempts to break a lease that its holder renews at the same time
 _LOOKS = 10  # at a lease that may be dead, while its time to live goes by
 
 
@@ -69,6 +71,10 @@ class Holder:
     ttl: int
     process: str = ""
 
+    def lock(self) -> Lock:
+        """The holder, for who judges and tells of it."""
+        return Lock(**vars(self))
+
     def line(self, now: float) -> str:
         """The holder in one sentence; ``now`` in seconds since the epoch."""
         who = f"{self.user}@{self.host}, process {self.pid}" if self.user else self.identity
@@ -84,6 +90,13 @@ class LeaseHeld(KubeError):
         advice = f"wait until it has ended; a killed one's lock expires {holder.ttl} s after its last renewal"
         super().__init__(Problem("lock", message, advice))
         self.holder = holder
+
+
+class NotBroken(KubeError):
+    """The lease could not be broken: it isn't held by the run any more."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Problem("lock", message, "nothing was broken; see playbooks/status.yml"))
 
 
 class LeaseLost(KubeError):
@@ -174,6 +187,35 @@ def release(api: Api, lease: Lease, *, clock: Callable[[], float] = time.time) -
             return False
         raise
     return True
+
+
+def break_lease(api: Api, namespace: str, run: str, *, clock: Callable[[], float] = time.time) -> Holder:
+    """Take the lease away from ``run``, alive or not, and return whose it was. Any other run's is left alone.
+
+    What is written holds for the very lease that was looked at. When its holder renews it at the same time, it is
+    looked at again.
+
+    Raises:
+        NotBroken: it is free, another run's, or changes faster than it can be written.
+        ApiError: the API server refuses or doesn't answer.
+    """
+    for _ in range(_BREAKS):
+        found = _get(api, namespace)
+        owner = _holder(found) if found else None
+        if found is None or owner is None or not owner.identity:
+            raise NotBroken("it is free")
+        if owner.run != run:
+            raise NotBroken(f"it is not run {run} that holds it, but {owner.line(clock())}")
+        body = _body(namespace, "", "", 1, 0.0, clock())
+        body["metadata"].update(_version(found))
+        try:
+            api.request("PUT", _path(namespace), body=body)
+        except ApiError as error:
+            if error.status not in (404, 409):
+                raise
+        else:
+            return owner
+    raise NotBroken("it changes faster than it can be broken")
 
 
 def current(api: Api, namespace: str) -> Holder | None:

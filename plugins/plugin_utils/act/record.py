@@ -15,6 +15,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -31,9 +32,21 @@ LONGEST_MESSAGE = 400
 
 _META = "meta"
 _HOST = "host."
+_RELEASED = (
+    "released"  # a key of its own: whoever breaks a lock writes it, and the run's own writer does not know of it
+)
 _ORDER = "order"  # a part's hosts as they were planned: a ConfigMap forgets the order of its keys
 _PARTS = "parts"
 _ATTEMPTS = 10
+_PAGE = 50  # ConfigMaps in one answer: each may have 1 MiB
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The records of all runs, the newest first, and why others (by run) can't be read."""
+
+    records: tuple[RunRecord, ...]
+    unreadable: dict[str, str]
 
 
 def write(api: Api, namespace: str, record: RunRecord, hosts: Collection[str] | None = None, meta: bool = True) -> None:
@@ -60,6 +73,46 @@ def write(api: Api, namespace: str, record: RunRecord, hosts: Collection[str] | 
             _attempt(api, namespace, record.run, number, partial(_patch, api, path, {"data": data}))
 
 
+def write_released(api: Api, namespace: str, run: str, released: str) -> None:
+    """Note that the run's lock was broken (``RunRecord.released``), or with an empty text that it was not after all.
+
+    Nothing else of the record is touched, so that a run which lives after all does not lose a state.
+
+    Raises:
+        ApiError: it could not be written.
+    """
+    body = {"data": {_RELEASED: released or None}}
+    _attempt(api, namespace, run, 0, partial(_patch, api, _path(namespace, run, 0), body))
+
+
+def prune(api: Api, namespace: str, runs: Sequence[str]) -> tuple[str, ...]:
+    """Delete the records of these runs, and return those that are gone.
+
+    What is deleted is what was looked at: a record that somebody writes at the same time stays. One that is left half
+    deleted can't be read any more; the next call for it deletes the rest.
+
+    Raises:
+        ApiError: one can't be listed or deleted; the others, up to it, are.
+    """
+    return tuple(run for run in runs if _prune(api, namespace, run))
+
+
+def _prune(api: Api, namespace: str, run: str) -> bool:
+    selector = f"{MANAGED_BY}=friday,{RUN_LABEL}={run}"
+    path = f"/api/v1/namespaces/{namespace}/configmaps"
+    for item in api.items(path, page=_PAGE, labelSelector=selector):
+        meta = item["metadata"]
+        same = {"uid": meta["uid"], "resourceVersion": meta["resourceVersion"]}
+        try:
+            api.request("DELETE", f"{path}/{meta['name']}", body={"preconditions": same})
+        except ApiError as error:
+            if error.status == 409:
+                return False
+            if error.status != 404:
+                raise
+    return True
+
+
 def read(api: Api, namespace: str, run: str) -> RunRecord | None:
     """Return the record of ``run``, None when there is none.
 
@@ -83,12 +136,29 @@ def read_all(api: Api, namespace: str) -> tuple[RunRecord, ...]:
         ApiError: they can't be listed.
         ValueError: one isn't a record.
     """
+    stored = read_stored(api, namespace)
+    for why in stored.unreadable.values():
+        raise ValueError(why)
+    return stored.records
+
+
+def read_stored(api: Api, namespace: str) -> Stored:
+    """Return all that is there of any run; one that can't be read is told, and the others are still worth having.
+
+    Raises:
+        ApiError: they can't be listed.
+    """
     selector = f"{MANAGED_BY}=friday,{RUN_LABEL}"
     runs = defaultdict(list)
-    for item in api.items(f"/api/v1/namespaces/{namespace}/configmaps", labelSelector=selector):
+    for item in api.items(f"/api/v1/namespaces/{namespace}/configmaps", page=_PAGE, labelSelector=selector):
         runs[item["metadata"]["labels"][RUN_LABEL]].append(item)
-    records = (_parse(sorted(items, key=lambda item: _number(run, item))) for run, items in runs.items())
-    return tuple(sorted(records, key=lambda record: record.started, reverse=True))
+    records, unreadable = [], {}
+    for run, items in runs.items():
+        try:
+            records.append(_parse(sorted(items, key=partial(_number, run))))
+        except ValueError as error:
+            unreadable[run] = str(error)
+    return Stored(tuple(sorted(records, key=lambda record: record.started, reverse=True)), unreadable)
 
 
 def _parts(record: RunRecord) -> list[list[str]]:
@@ -164,7 +234,9 @@ def _parse(parts: Sequence[dict[str, Any]]) -> RunRecord:
     """The record from all of its ConfigMaps, in their order."""
     name = parts[0]["metadata"]["name"]
     try:
-        meta = json.loads((parts[0].get("data") or {})[_META])
+        data = parts[0].get("data") or {}
+        meta = json.loads(data[_META])
+        meta[_RELEASED] = data.get(_RELEASED) or meta.get(_RELEASED, "")
         if len(parts) < meta.pop(_PARTS, 1):
             raise ValueError(f"{len(parts)} of its parts are there")
         hosts: dict[str, Any] = {}

@@ -19,6 +19,7 @@ T = TypeVar("T")
 DEFAULTS = Policy()
 WEEK = 7 * 24 * 3600  # nothing that a Friday waits for takes longer than until the next one
 MIB = 1024**2
+MAX_RUNS = 1000  # records that are kept; each is a ConfigMap or more
 MIN_LEASE, MAX_LEASE = 15, 3600
 """Seconds. A third of it is the time for a renewal, which a slow API server needs; a dead run's is waited for."""
 
@@ -76,6 +77,7 @@ def parse_policy(variables: Mapping[str, Any]) -> tuple[Policy, tuple[Problem, .
         min_free_root=reader.read("friday_min_free_root_mib", _mebibytes(2048), DEFAULTS.min_free_root),
         min_free_boot=reader.read("friday_min_free_boot_mib", _mebibytes(256), DEFAULTS.min_free_boot),
         cluster_domain=reader.read("friday_cluster_domain", _domain, DEFAULTS.cluster_domain),
+        keep_runs=reader.read("friday_keep_runs", _number("runs", 1, MAX_RUNS, 20), DEFAULTS.keep_runs),
         lease_ttl=reader.read("friday_lease_ttl", _number("seconds", MIN_LEASE, MAX_LEASE, 120), DEFAULTS.lease_ttl),
     )
     return policy, (*reader.problems, *_relations(policy))

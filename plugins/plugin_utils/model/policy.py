@@ -35,3 +35,4 @@ class Policy:
     min_free_boot: int = 256 * 1024**2
     cluster_domain: str = "cluster.local"
     lease_ttl: int = 120
+    keep_runs: int = 20

@@ -8,6 +8,7 @@ import dataclasses
 import enum
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from typing import Any
 
 
@@ -43,6 +44,9 @@ class EventKind(str, enum.Enum):
     STOP = "stop"  # later waves will not start; data: reason
     NOTE = "note"  # data: message
     RUN_FINISHED = "run-finished"  # data: outcome, message
+    LOCK_BROKEN = (
+        "lock-broken"  # somebody takes the lock away from the run; data: by, reason (empty: it was not, after all)
+    )
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,10 @@ class Event:
 
 @dataclass(frozen=True)
 class HostRecord:
-    """State of one host in a run, with when it was reached and what is known of it."""
+    """State of one host in a run, with when it was reached and what is known of it.
+
+    ``step`` was begun last, at ``step_since`` (0: not recorded); ``kernel`` and ``boot_id`` are those seen last.
+    """
 
     state: HostState
     since: float
@@ -67,6 +74,7 @@ class HostRecord:
     kernel: str = ""
     boot_id: str = ""
     message: str = ""
+    step_since: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -84,6 +92,7 @@ class RunRecord:
     message: str = ""
     seq: int = 0
     hosts: dict[str, HostRecord] = field(default_factory=dict)
+    released: str = ""  # when, by whom and why its lock was broken; empty when it was not
 
 
 def fold(events: Iterable[Event], record: RunRecord | None = None) -> RunRecord:
@@ -117,6 +126,11 @@ def _apply(record: RunRecord, event: Event) -> RunRecord:
         return dataclasses.replace(
             record, finished=event.time, outcome=str(data.get("outcome", "")), message=str(data.get("message", ""))
         )
+    if kind is EventKind.LOCK_BROKEN:
+        when = datetime.fromtimestamp(event.time, timezone.utc)
+        reason = str(data.get("reason", ""))
+        released = f"{when:%Y-%m-%d %H:%M:%S} UTC by {data.get('by', '?')}: {reason}"
+        return dataclasses.replace(record, released=released if reason else "")
     if event.host and kind in (EventKind.STEP, EventKind.STATE, EventKind.FAILURE):
         old = record.hosts.get(event.host, HostRecord(HostState.PLANNED, event.time))
         return dataclasses.replace(record, hosts={**record.hosts, event.host: _apply_to_host(old, event)})
@@ -126,7 +140,7 @@ def _apply(record: RunRecord, event: Event) -> RunRecord:
 def _apply_to_host(old: HostRecord, event: Event) -> HostRecord:
     data = event.data
     if event.kind is EventKind.STEP:
-        return dataclasses.replace(old, step=str(data.get("step", "")))
+        return dataclasses.replace(old, step=str(data.get("step", "")), step_since=event.time)
     state = HostState(data["state"])
     return HostRecord(
         state=state,
@@ -135,4 +149,5 @@ def _apply_to_host(old: HostRecord, event: Event) -> HostRecord:
         kernel=str(data.get("kernel", "")) or old.kernel,
         boot_id=str(data.get("boot_id", "")) or old.boot_id,
         message=str(data.get("message", "")),
+        step_since=old.step_since,
     )

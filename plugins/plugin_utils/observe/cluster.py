@@ -82,6 +82,15 @@ def read_snapshot(api: Api, cni_nodes: Collection[str] = (), clock: Callable[[],
     return _with_cilium(api, snapshot, cni_nodes)
 
 
+def read_nodes(api: Api) -> tuple[Node, ...]:
+    """The nodes alone, as they are now.
+
+    Raises:
+        ApiError: they can't be listed.
+    """
+    return tuple(_read(api, _NODES))
+
+
 def _read(api: Api, resource: _Resource) -> list[Any]:
     def once(page: Mapping[str, int]) -> list[Any]:
         return [thing for item in api.items(resource.path, **page) for thing in resource.parse(item)]
@@ -223,8 +232,9 @@ def _condition(status: Json, kind: str) -> Json:
     return next((c for c in status.get("conditions") or () if c.get("type") == kind), {})
 
 
+_NODES = _Resource("nodes", "/api/v1/nodes", _node)
 _RESOURCES = (
-    _Resource("nodes", "/api/v1/nodes", _node),
+    _NODES,
     _Resource("pods", "/api/v1/pods", _pod),
     _Resource("workloads", "/apis/apps/v1/deployments", _replicated("Deployment")),
     _Resource("workloads", "/apis/apps/v1/statefulsets", _replicated("StatefulSet")),

@@ -50,6 +50,23 @@ def new_run_id(now: float) -> str:
     return f"{datetime.fromtimestamp(now, timezone.utc):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
+def state_folder(given: str = "") -> Path:
+    """The folder of all runs' folders: ``friday_state_dir``, or where it is when that is empty."""
+    default = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "friday"
+    return Path(given).expanduser().absolute() if given else default
+
+
+def is_run_id(text: str) -> bool:
+    """True for what :func:`new_run_id` makes."""
+    return _RUN_ID.fullmatch(text) is not None
+
+
+def folder_of(state_dir: str | os.PathLike[str], run: str) -> Path | None:
+    """The folder of ``run`` under ``state_dir``; None when there is none with a journal, or ``run`` is no run's id."""
+    folder = Path(state_dir, run)
+    return folder if is_run_id(run) and (folder / FILE_NAME).is_file() else None
+
+
 def latest(state_dir: str | os.PathLike[str]) -> Path | None:
     """The folder of the newest run under ``state_dir`` that has a journal; None when there is none."""
     try:

@@ -392,6 +392,12 @@ def _describe_plan(data: Mapping[str, object]) -> str:
     )
 
 
+def _describe_break(data: Mapping[str, object]) -> str:
+    if not data.get("reason"):
+        return "the lock was not broken after all"
+    return f"the lock is broken by {data.get('by', '?')}: {data['reason']}"
+
+
 def _describe_state(data: Mapping[str, object]) -> str:
     news = data.get("state") == HostState.REBOOTED.value and data.get("kernel")
     kernel = f", kernel {data['kernel']}" if news else ""
@@ -407,6 +413,7 @@ _DESCRIBE: dict[EventKind, Callable[[str, Mapping[str, object]], str]] = {
     EventKind.STATE: lambda run, data: _describe_state(data),
     EventKind.FAILURE: lambda run, data: _describe_failure(data),
     EventKind.STOP: lambda run, data: f"STOP, later waves do not start: {data.get('reason', '')}",
+    EventKind.LOCK_BROKEN: lambda run, data: _describe_break(data),
     EventKind.NOTE: lambda run, data: str(data.get("message", "")),
     EventKind.RUN_FINISHED: lambda run, data: f"{str(data.get('outcome', '')).upper()}: {data.get('message', '')}",
 }

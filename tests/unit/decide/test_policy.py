@@ -41,6 +41,7 @@ def test_every_field_of_the_policy_can_be_set():
             "friday_min_free_boot_mib": 0,
             "friday_cluster_domain": "k8s.example.org.",
             "friday_lease_ttl": "15",
+            "friday_keep_runs": "1",
         }
     )
     expected = Policy(
@@ -48,6 +49,7 @@ def test_every_field_of_the_policy_can_be_set():
         soak_interval=10, drain_timeout=1, upgrade_timeout=2, reboot_timeout=3, verify_timeout=4,
         lock_timeout=5, look_timeout=6, ignore_workloads=("ci/*",), delete_emptydir_data=True, evict_unmanaged=True,
         min_free_root=1024**2, min_free_boot=0, cluster_domain="k8s.example.org", lease_ttl=15,
+        keep_runs=1,
     )  # fmt: skip
     assert (policy, problems) == (expected, ())
     same = {field.name for field in fields(Policy) if getattr(policy, field.name) == field.default}
@@ -101,6 +103,8 @@ def test_the_strings_of_the_command_line_are_understood():
         ("friday_min_free_boot_mib", "1G"),
         ("friday_cluster_domain", "Cluster.Local"),
         ("friday_cluster_domain", ["cluster.local"]),
+        ("friday_keep_runs", 0),
+        ("friday_keep_runs", 1001),
         ("friday_lease_ttl", 14),
         ("friday_lease_ttl", 3601),
     ],

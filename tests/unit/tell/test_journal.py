@@ -211,6 +211,24 @@ def test_run_ids_sort_by_time_and_differ() -> None:
     assert all(len(name) == 20 and name == name.lower() for name in ids)
 
 
+def test_the_folder_of_a_run_is_found_by_its_id_alone(tmp_path: Path) -> None:
+    state, run = tmp_path / "state", "20261127-160000-3f2a"
+    for folder in (state / run, tmp_path / "elsewhere"):
+        module.Journal(folder).append(run, EventKind.NOTE)
+    assert module.folder_of(state, run) == state / run
+    assert module.folder_of(state, "20261127-160000-0000") is None
+    for stranger in ("", ".", "../elsewhere", f"{run}/", f"{run}\n"):
+        assert module.folder_of(state, stranger) is None
+
+
+def test_where_the_journals_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert module.state_folder() == tmp_path / "friday"
+    assert module.state_folder("~/runs") == Path.home() / "runs"
+    monkeypatch.delenv("XDG_STATE_HOME")
+    assert module.state_folder() == Path.home() / ".local/state/friday"
+
+
 def test_latest_is_the_newest_run_with_a_journal(tmp_path: Path) -> None:
     assert latest(tmp_path / "absent") is None and latest(tmp_path) is None
     for name in ("20261120-160000-aaaa", "20261127-160000-bbbb", "other"):

@@ -1,0 +1,99 @@
+#!/usr/bin/python
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Documentation of the action plugin of the same name, which does the work on the controller."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: status
+short_description: Tell where things stand
+version_added: 0.1.0
+description:
+  - Reads who holds the lock, the record of the last run (or of another), this controller's journal of it, and what the
+    cluster says of each of its nodes now.
+  - Says for each host what that means, and what to do next. Changes nothing, takes no lock, and needs no guard.
+  - Runs on the controller.
+author: [Friday contributors]
+options:
+  kubeconfig:
+    type: str
+    description: Path of the kubeconfig. Empty means E(K8S_AUTH_KUBECONFIG), then E(KUBECONFIG), then C(~/.kube/config).
+    default: ""
+  context:
+    type: str
+    description: Context of the kubeconfig. Empty means its current one.
+    default: ""
+  namespace:
+    type: str
+    description: Namespace of the lock and of the records.
+    default: friday
+  state_dir:
+    type: str
+    description: Folder of the journals on this controller. Empty means C(friday) under E(XDG_STATE_HOME) or
+      C(~/.local/state).
+    default: ""
+  run:
+    type: str
+    description: Id of the run to tell of. Empty means the last one of which there is a record.
+    default: ""
+attributes:
+  check_mode:
+    support: full
+    description: Changes nothing in either mode.
+"""
+
+EXAMPLES = r"""
+- name: Ask where things stand
+  friday.upgrade.status:
+  register: friday_standing
+
+- name: Begin only when nobody is at work
+  ansible.builtin.assert:
+    that: friday_standing.lock is none
+"""
+
+RETURN = r"""
+lock:
+  description: Who holds the lock (C(run), C(user), C(host), C(pid), C(started), C(renewed), C(ttl)), or null.
+  returned: success
+  type: dict
+life:
+  description: What one look tells of the lock, one of C(free), C(alive), C(abandoned), C(unclear).
+  returned: success
+  type: str
+run:
+  description: The run as it was recorded last; null when none is.
+  returned: success
+  type: dict
+source:
+  description: Where that is from, C(record) (the cluster's) or C(journal) (this controller's).
+  returned: success
+  type: str
+active:
+  description: The run holds the lock, and renews it.
+  returned: success
+  type: bool
+notes:
+  description: What is wrong with record or journal, or how they differ.
+  returned: success
+  type: list
+  elements: str
+hosts:
+  description:
+    - For each host of the run C(host), C(node), C(state), C(since), C(step), C(step_since), the node as it is now
+      (C(seen)), whether it runs the boot that was recorded (C(boot)), what that C(means), what is C(todo), and whether
+      all is C(as_expected).
+  returned: success
+  type: list
+  elements: dict
+cordons:
+  description: Friday's cordons on nodes that are none of the run's hosts, by node, with the run that has made each.
+  returned: success
+  type: dict
+earlier:
+  description: The other runs, the newest first.
+  returned: success
+  type: list
+  elements: dict
+"""

@@ -1,0 +1,34 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""May this lock be broken? By who has looked at it, and says why."""
+
+from __future__ import annotations
+
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.status import Lock
+
+_LOOK = "see playbooks/status.yml"
+
+
+def refusals(run: str, reason: str, lock: Lock | None) -> tuple[Problem, ...]:
+    """All reasons not to break the lock; empty when it may be. Whether its holder lives is none of them.
+
+    Args:
+        run: the run whose lock is meant, as a person has read it; nobody breaks a lock that they have not looked at.
+        reason: why; it is recorded.
+        lock: as it is now; None when it is free.
+    """
+    problems = []
+    if not run:
+        problems.append(Problem("friday_release_run", "is not set", f"name the run that holds the lock: {_LOOK}"))
+    if not reason.strip():
+        problems.append(Problem("friday_release_reason", "is not set", "say why, in a few words: it is recorded"))
+    if lock is None:
+        problems.append(Problem("lock", "is free: there is nothing to break", "run Friday"))
+    elif not lock.run:
+        fix = "ask them; to take it away all the same, delete the Lease friday with kubectl"
+        problems.append(Problem("lock", f"is held by {lock.identity}, which is no run of Friday's", fix))
+    elif run and run != lock.run:
+        message = f"is {run}, but it is run {lock.run} of {lock.who} that holds the lock"
+        problems.append(Problem("friday_release_run", message, f"look again: {_LOOK}"))
+    return tuple(problems)

@@ -1,0 +1,324 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Where things stand: what the lock, the record, the journal and the nodes say together, and what to do next."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.targets import natural_key
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord, HostState, RunRecord
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Node
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.status import (
+    Boot,
+    HostStatus,
+    Life,
+    Lock,
+    RunLine,
+    Status,
+)
+
+CLOCK_SKEW = 5.0
+"""Seconds by which two machines' clocks may differ without a remark."""
+
+_ENDED = (HostState.DONE, HostState.HELD, HostState.FAILED)
+_CORDONED = tuple(s for s in HostState if s not in (HostState.PLANNED, HostState.DONE, HostState.HELD))
+_REACHES = {
+    "before": HostState.CORDONED,
+    "cordon": HostState.CORDONED,
+    "drain": HostState.DRAINED,
+    "upgrade": HostState.UPGRADED,
+    "reboot": HostState.REBOOTED,
+    "verify": HostState.VERIFIED,
+    "soak": HostState.SOAKED,
+    "uncordon": HostState.DONE,
+}
+_ORDER = tuple(HostState)
+_AGAIN = "run the same command again"
+_UNCHANGED = "nothing on it was changed"
+_PLAIN = {
+    HostState.CORDONED: f"is cordoned, and its pods may be evicted in part; {_UNCHANGED}",
+    HostState.DRAINED: f"is cordoned and drained; {_UNCHANGED}",
+    HostState.UPGRADED: "has its new packages, and was not compared with how it was before",
+    HostState.REBOOTED: "was rebooted, and was not compared with how it was before",
+    HostState.VERIFIED: "was compared and is well; its soak had not ended",
+    HostState.SOAKED: "was compared and soaked, and waits for its uncordoning",
+}
+
+
+@dataclass(frozen=True)
+class Journal:
+    """The journal of a run on this controller: its fold, where it is, and what is wrong with it.
+
+    ``record`` is None when it has no events or cannot be trusted.
+    """
+
+    record: RunRecord | None
+    path: str
+    fault: str = ""
+
+
+def life(lock: Lock | None, now: float) -> Life:
+    """What one look at the lock tells. ``now`` in seconds since the epoch by our clock; the lock's are its holder's."""
+    if lock is None:
+        return Life.FREE
+    if lock.renewed > now + CLOCK_SKEW:
+        return Life.UNCLEAR
+    return Life.ALIVE if now < lock.renewed + lock.ttl else Life.ABANDONED
+
+
+def last_run(runs: Collection[str]) -> str:
+    """The newest of these run ids, empty when there are none: an id begins with the time."""
+    return max(runs, default="")
+
+
+def assess(
+    where: Status,
+    recorded: RunRecord | None,
+    journal: Journal | None,
+    nodes: Sequence[Node] | None,
+    node_names: Mapping[str, str],
+) -> Status:
+    """Fill in what is known of the run and of its hosts.
+
+    Args:
+        where: with the time, the cluster and the lock.
+        recorded: the run's record in the cluster; None when there is none, or it cannot be read.
+        journal: that of this controller; None when it has none.
+        nodes: all nodes as they are now; None when they could not be read (``where.unread`` says why).
+        node_names: host -> node, where they are called differently.
+    """
+    run, source, notes = _newer(recorded, journal)
+    if run and recorded and recorded.released:  # whoever breaks a lock from another machine writes there alone
+        run = dataclasses.replace(run, released=recorded.released)
+    state = life(where.lock, where.time)
+    active = bool(run and where.lock and where.lock.run == run.run and state is Life.ALIVE)
+    found = {node.name: node for node in nodes or ()}
+    hosts: list[HostStatus] = []
+    if run:
+        moment = _moment(run, where.lock, state)
+        for host, known in run.hosts.items():
+            name = node_names.get(host) or host
+            seen = judge(host, name, known, found.get(name), run.run, moment, active)
+            hosts.append(seen if nodes is not None else _unseen(seen, known, moment, active, run.run))
+    ours = {host.node for host in hosts}
+    cordons = {name: node.cordoned_by for name, node in found.items() if node.cordoned_by and name not in ours}
+    return dataclasses.replace(
+        where,
+        life=state,
+        run=run,
+        source=source,
+        notes=(*where.notes, *notes),
+        active=active,
+        hosts=tuple(hosts),
+        cordons={name: cordons[name] for name in sorted(cordons, key=natural_key)},
+    )
+
+
+def judge(
+    host: str,
+    name: str,
+    known: HostRecord,
+    node: Node | None,
+    run: str,
+    moment: str = "when the run died",
+    active: bool = False,
+) -> HostStatus:
+    """What a host's record and its node as it is now mean together.
+
+    Args:
+        name: of the node.
+        node: as it is now; None when the cluster has none of that name.
+        run: whose record it is.
+        moment: since when nothing more is known of it, for a sentence.
+        active: the run is at work: what is under way is left to it.
+    """
+    step = _in_hand(known)
+    boot = _boot(known, node)
+    means, todo = _active(known, step) if active else _stands(host, known, step, boot, node, moment)
+    remarks = list(_remarks(name, known, step, boot, node, run, active))
+    return HostStatus(
+        host=host,
+        node=name,
+        state=known.state,
+        since=known.since,
+        step=step,
+        step_since=known.step_since if step else 0.0,
+        kernel=known.kernel,
+        boot_id=known.boot_id,
+        seen=node,
+        boot=boot,
+        means="; ".join([means, *remarks]),
+        todo=todo or (f"look at {host}: {remarks[0]}" if remarks and not active else ""),
+        as_expected=not todo and not remarks,
+    )
+
+
+def earlier(records: Sequence[RunRecord], unreadable: Mapping[str, str], shown: str) -> tuple[RunLine, ...]:
+    """The runs but the one that is ``shown``, the newest first."""
+    lines = [
+        RunLine(
+            run=record.run,
+            started=record.started,
+            finished=record.finished,
+            outcome=record.outcome,
+            hosts=len(record.hosts),
+            done=sum(host.state is HostState.DONE for host in record.hosts.values()),
+        )
+        for record in records
+    ]
+    lines += [RunLine(run=run, unreadable=why) for run, why in unreadable.items()]
+    return tuple(sorted((line for line in lines if line.run != shown), key=lambda line: line.run, reverse=True))
+
+
+def _newer(recorded: RunRecord | None, journal: Journal | None) -> tuple[RunRecord | None, str, tuple[str, ...]]:
+    """The newer one of record and journal, which it is, and what is to be said of the two."""
+    notes = [f"the journal here: {journal.fault}"] if journal and journal.fault else []
+    journaled = journal.record if journal else None
+    if journal is None or journaled is None:
+        return recorded, "record" if recorded else "", tuple(notes)
+    if recorded is None:
+        notes.append(
+            f"the cluster has no record of this run that can be read; what follows is the journal's, {journal.path}"
+        )
+        return journaled, "journal", tuple(notes)
+    here, there = (
+        f"the journal here goes to event {journaled.seq}",
+        f"the record in the cluster to event {recorded.seq}",
+    )
+    same = _essence(recorded) == _essence(journaled)
+    if journaled.seq < recorded.seq:
+        notes.append(f"{here}, {there}: the journal has lost its end, and what follows is the record's")
+        return recorded, "record", tuple(notes)
+    if journaled.seq > recorded.seq:
+        rest = "what lies between does not belong into the record" if same else "what follows is the journal's"
+        notes.append(f"{here}, {there}: {rest}")
+    elif not same:
+        notes.append(f"{here}, and so does the record in the cluster, but they differ: what follows is the journal's")
+    return journaled, "journal", tuple(notes)
+
+
+def _essence(record: RunRecord) -> object:
+    """What both have to agree on: steps that change nothing are not written to the cluster."""
+    changing = ("upgrade", "reboot", "uncordon")
+    hosts = {host: (known.state, known.step if known.step in changing else "") for host, known in record.hosts.items()}
+    return record.wave, record.stop, record.outcome, hosts
+
+
+def _moment(run: RunRecord, lock: Lock | None, state: Life) -> str:
+    if run.finished:
+        return "when the run ended"
+    unclear = state is Life.UNCLEAR and lock is not None and lock.run == run.run
+    return "when this was recorded" if unclear else "when the run died"
+
+
+def _unseen(seen: HostStatus, known: HostRecord, moment: str, active: bool, run: str) -> HostStatus:
+    """Without the cluster's nodes: the record alone. A node stands in that contradicts nothing, and isn't shown."""
+    stand_in = Node(
+        seen.node,
+        ready=True,
+        unschedulable=known.state in _CORDONED,
+        cordoned_by=run if known.state in _CORDONED else "",
+    )
+    alone = judge(seen.host, seen.node, known, stand_in, run, moment, active)
+    return dataclasses.replace(alone, seen=None, as_expected=False)
+
+
+def _in_hand(known: HostRecord) -> str:
+    """The step that was begun and is not known to have ended."""
+    if known.state in _ENDED or known.step not in _REACHES:
+        return ""
+    return known.step if _ORDER.index(known.state) < _ORDER.index(_REACHES[known.step]) else ""
+
+
+def _boot(known: HostRecord, node: Node | None) -> Boot:
+    if node is None or not known.boot_id or not node.boot_id:
+        return Boot.UNKNOWN
+    return Boot.SAME if node.boot_id == known.boot_id else Boot.OTHER
+
+
+def _active(known: HostRecord, step: str) -> tuple[str, str]:
+    if known.state in (HostState.FAILED, HostState.HELD):
+        return f"{known.state.value} in step {known.step or 'start'}: {known.message or 'no message'}", ""
+    if known.state is HostState.DONE:
+        return "done", ""
+    if step:
+        return f"{step} is under way", ""
+    return ("waits for its turn" if known.state is HostState.PLANNED else "is being worked on"), ""
+
+
+def _stands(host: str, known: HostRecord, step: str, boot: Boot, node: Node | None, moment: str) -> tuple[str, str]:
+    """What is true of a host on which nobody works, and what to do next."""
+    state, message = known.state, known.message or "no message"
+    if state is HostState.DONE:
+        return "done", ""
+    if state is HostState.FAILED:
+        return f"failed in step {known.step or 'start'}: {message}", f"repair {host}, then {_AGAIN}"
+    if state is HostState.HELD:
+        held = f"held in step {known.step or 'start'}, {_UNCHANGED}: {message}"
+        return held, f"clear what held {host}, then {_AGAIN}"
+    if step == "upgrade":
+        mend = f"ask `dpkg --audit` on {host} (`dpkg --configure -a` finishes what was begun), then {_AGAIN}"
+        return f"upgrade was under way {moment}: packages may be half installed", mend
+    if step == "reboot":
+        return _rebooting(host, boot, node, moment)
+    if state is HostState.PLANNED:
+        return _planned(step, moment)
+    if step == "uncordon":
+        return f"was compared and soaked, and was being uncordoned {moment}", _AGAIN
+    return _PLAIN[state] + (f"; {step} was under way {moment}" if step else ""), _AGAIN
+
+
+def _planned(step: str, moment: str) -> tuple[str, str]:
+    if not step:
+        return "not touched", ""
+    what = "cordoned" if step == "cordon" else "looked at"
+    return f"was being {what} {moment}; {_UNCHANGED}", _AGAIN
+
+
+def _rebooting(host: str, boot: Boot, node: Node | None, moment: str) -> tuple[str, str]:
+    begun = f"reboot was under way {moment}"
+    if node is None or node.ready is not True:
+        return f"{begun}, and its node does not answer", f"see {host}'s console; once it is back, {_AGAIN}"
+    if boot is Boot.OTHER:
+        return f"{begun}: it runs kernel {node.kernel or '?'} since another boot now, and was not compared", _AGAIN
+    if boot is Boot.SAME:
+        return f"{begun} and has not happened: kernel {node.kernel or '?'} runs since the same boot", _AGAIN
+    return f"{begun}; which boot it ran before is not recorded, so it cannot be told whether it has happened", _AGAIN
+
+
+def _remarks(
+    name: str, known: HostRecord, step: str, boot: Boot, node: Node | None, run: str, active: bool
+) -> Iterator[str]:
+    """What the node has to say against the record."""
+    rebooting = step == "reboot"
+    if node is None:
+        yield f"the cluster has no node {name}"
+        return
+    if node.ready is not True and not rebooting:
+        yield "its node is not Ready" if node.ready is False else "whether its node is Ready is not known"
+    if boot is Boot.OTHER and not rebooting:
+        yield f"it has booted once more since that was recorded, and runs kernel {node.kernel or '?'}"
+    if not active:
+        yield from _cordon_remarks(known, step, node, run)
+
+
+def _cordon_remarks(known: HostRecord, step: str, node: Node, run: str) -> Iterator[str]:
+    by = node.cordoned_by
+    if known.state in _CORDONED:
+        if not node.unschedulable:
+            yield "its node is not cordoned any more"
+        elif not by:
+            yield "its node's cordon does not bear Friday's mark: it is somebody else's"
+        elif by != run:
+            yield f"run {by} has cordoned its node"
+    elif node.unschedulable:
+        # Of a host that was about to be cordoned this is news, of any other a contradiction.
+        own = "its node is cordoned by this run" + ("" if step == "cordon" else ", which the record does not have")
+        yield (
+            own if by == run else f"its node is cordoned by run {by}" if by else "its node is cordoned by somebody else"
+        )
+    elif by:
+        yield f"its node bears the mark of run {by}, and is not cordoned"

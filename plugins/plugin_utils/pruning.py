@@ -1,0 +1,29 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Delete the records of old runs from the cluster. What goes wrong with it is a warning, and stops nothing."""
+
+from __future__ import annotations
+
+from ansible.utils.display import Display
+
+from ansible_collections.friday.upgrade.plugins.plugin_utils.act import record
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.retention import surplus
+from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import KubeError
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind
+from ansible_collections.friday.upgrade.plugins.plugin_utils.session import Session
+
+
+def prune(session: Session) -> None:
+    """Keep the last records (``friday_keep_runs``), this run's among them. No journal on a controller is deleted."""
+    try:
+        stored = record.read_stored(session.api(), session.namespace)
+        old = [
+            run for run in surplus(stored.records, stored.unreadable, session.policy.keep_runs) if run != session.run
+        ]
+        gone = record.prune(session.api(), session.namespace, old)
+    except KubeError as error:
+        Display().warning(f"records of old runs could not be deleted: {error.problem.line()}")
+        return
+    if gone:
+        which = gone[0] if len(gone) == 1 else f"{len(gone)} runs, {gone[-1]} to {gone[0]}"
+        session.tell(EventKind.NOTE, message=f"old records deleted (friday_keep_runs): {which}")

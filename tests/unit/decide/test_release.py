@@ -1,0 +1,47 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A lock is broken by who has looked at it and says why; all that is missing is told at once."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.release import refusals
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Event, EventKind, RunRecord, fold
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.status import Lock
+
+RUN, OTHER = "20261122-161500-3f2a", "20261122-170000-9c1d"
+LOCK = Lock(f"ann@tower:7:{RUN}", RUN, "ann", "tower", 7, 100.0, 900.0, 120)
+STRANGER = Lock("a controller of somebody else's")
+
+
+@pytest.mark.parametrize(
+    ("run", "reason", "lock", "expected"),
+    [
+        (RUN, "gone", LOCK, []),
+        ("", "gone", LOCK, ["friday_release_run: is not set"]),
+        (RUN, " \n", LOCK, ["friday_release_reason: is not set"]),
+        (
+            OTHER,
+            "gone",
+            LOCK,
+            [f"friday_release_run: is {OTHER}, but it is run {RUN} of ann@tower, process 7 that holds"],
+        ),
+        (RUN, "gone", None, ["lock: is free"]),
+        ("", "", None, ["friday_release_run: is not set", "friday_release_reason: is not set", "lock: is free"]),
+        (RUN, "gone", STRANGER, ["lock: is held by a controller of somebody else's, which is no run of Friday's"]),
+    ],
+)
+def test_all_reasons_to_refuse(run: str, reason: str, lock: Lock | None, expected: list[str]) -> None:
+    found = [problem.line() for problem in refusals(run, reason, lock)]
+    assert len(found) == len(expected)
+    for line, start in zip(found, expected, strict=True):
+        assert line.startswith(start)
+
+
+def test_a_broken_lock_is_part_of_the_record() -> None:
+    broken = Event(1, 1795795200.0, RUN, EventKind.LOCK_BROKEN, data={"by": "bob@host-b", "reason": "gone"})
+    record = fold([broken], RunRecord(RUN, wave=2))
+    assert (record.released, record.wave) == ("2026-11-27 16:00:00 UTC by bob@host-b: gone", 2)
+    after_all = Event(2, 1795795201.0, RUN, EventKind.LOCK_BROKEN, data={"by": "bob@host-b", "reason": ""})
+    assert fold([after_all], record).released == ""
