@@ -47,6 +47,6 @@ class ActionModule(FridayAction):
         if reason := session.halted():
             return Problem("run", f"was halted: {reason}", "the same command goes on")
         over = bool(lost or session.record().stop)
-        hosts = {planned.host for each in session.plan().waves if each.number == wave for planned in each.hosts}
+        hosts = {planned.host for each in session.outline().waves if each.number == wave for planned in each.hosts}
         snapshot, health = watch.settled(session, 0 if over else session.policy.verify_timeout, hosts)
         return gate(session.plan(), session.record(), wave, snapshot, health, lost)

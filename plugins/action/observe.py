@@ -29,7 +29,7 @@ class ActionModule(FridayAction):
         except KubeError as error:  # one look without evidence: the rounds weigh it like any other
             snapshot = unreadable(now(), error.problem.line())
         session.save(snapshot, "hosts", host, "seen.json")
-        wave = next(wave for wave in session.plan().waves if host in {h.host for h in wave.hosts})
+        wave = next(wave for wave in session.outline().waves if host in {h.host for h in wave.hosts})
         hosts, nodes = {h.host for h in wave.hosts}, {h.node for h in wave.hosts}
         peer = probes.peer(snapshot, session.targets(), node, avoid=hosts | _silent(session))
         return {

@@ -30,6 +30,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.observe.cluster imp
 from ansible_collections.friday.upgrade.plugins.plugin_utils.session import (
     BASELINE_FILE,
     BASELINE_VERDICT_FILE,
+    OUTLINE_FILE,
     PLAN_FILE,
     PROBLEMS_FILE,
     TARGETS_FILE,
@@ -75,6 +76,7 @@ class ActionModule(FridayAction):
     def _told(self, session: Session, plan: Plan, problems: list[Problem]) -> dict[str, Any]:
         session.save(Problems(tuple(problems)), PROBLEMS_FILE)
         session.save(plan, PLAN_FILE)
+        session.save(plan.outline(), OUTLINE_FILE)
         if not problems:  # those are told by the verdict
             hosts = [planned.host for planned in plan.hosts()]
             session.tell(EventKind.RUN_PLANNED, plan_digest=plan.digest, hosts=hosts, waves=len(plan.waves))

@@ -8,6 +8,7 @@ whatever forked worker it runs, takes it up from there. This is where observe, d
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -35,6 +36,9 @@ T = TypeVar("T")
 GUARD_RESULT = "guard_run"  # what roles/guard registers
 SESSION_FILE = "session.json"
 PLAN_FILE = "plan.json"
+OUTLINE_FILE = "outline.json"  # the plan without its details: it is read at every event
+CHECKPOINT_FILE = "checkpoint.json"
+BEHIND_FILE = "record-behind"  # there while the cluster's record lacks something that the journal has
 BASELINE_FILE = "baseline.json"
 BASELINE_VERDICT_FILE = "baseline-verdict.json"
 BEFORE_FILE = "before-seen.json"  # of a host, as a run has found it
@@ -44,6 +48,7 @@ TARGETS_FILE = "targets.json"
 _LOUD = (EventKind.STEP, EventKind.STATE, EventKind.FAILURE, EventKind.STOP, EventKind.WAVE_STARTED, EventKind.NOTE)
 _CHANGING_STEPS = ("upgrade", "reboot", "uncordon")
 """Steps that the cluster's record has to know of before they have come to an end: they change the host, or its node."""
+_CHECKPOINT = 250  # events that are read again and again before the next checkpoint
 _REST = 1.0  # seconds between two looks at whether to halt
 
 
@@ -63,6 +68,15 @@ class Targets:
     """The hosts of a run, resolved, as they are stored in its folder."""
 
     targets: tuple[Target, ...] = ()
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The folds of a run's events up to a place in its journal, so that a long one need not be read whole each time."""
+
+    record: RunRecord
+    progress: console.Progress = field(default_factory=console.Progress)
+    mark: journal.Mark = field(default_factory=journal.Mark)
 
 
 @dataclass(frozen=True)
@@ -145,13 +159,20 @@ class Session:
         """The plan of this run (empty before it was made)."""
         return self.load(Plan, PLAN_FILE) or Plan(waves=())
 
+    def outline(self) -> Plan:
+        """The plan without reasons, packages and evictions: what goes where, and into which kernel."""
+        if OUTLINE_FILE not in self.cache:
+            self.cache[OUTLINE_FILE] = self.load(Plan, OUTLINE_FILE) or self.plan()
+        outline: Plan = self.cache[OUTLINE_FILE]
+        return outline
+
     def planned(self, host: str) -> PlannedHost:
-        """This run's plan for ``host``.
+        """What is planned for ``host``, as the outline has it.
 
         Raises:
             LookupError: the host is not planned in this run.
         """
-        for planned in self.plan().hosts():
+        for planned in self.outline().hosts():
             if planned.host == host:
                 return planned
         raise LookupError(f"{host} is not planned in run {self.run}")
@@ -175,7 +196,20 @@ class Session:
 
     def record(self) -> RunRecord:
         """The run's record: the fold of its journal."""
-        return fold(self.events(), RunRecord(run=self.run))
+        return self._folded().record
+
+    def _folded(self) -> Checkpoint:
+        """Everything that has happened so far."""
+        known = self.load(Checkpoint, CHECKPOINT_FILE) or Checkpoint(RunRecord(run=self.run))
+        events = journal.read(self.folder, known.mark)
+        progress = known.progress
+        for event in events:
+            progress = progress.after(event)
+        reached = Checkpoint(fold(events, known.record), progress, events.mark)
+        if len(events) >= _CHECKPOINT:
+            with contextlib.suppress(OSError):  # it only saves time
+                self.save(reached, CHECKPOINT_FILE)
+        return reached
 
     def tell(self, kind: EventKind, host: str = "", **data: Any) -> Event:
         """Journal an event (on disk when this returns), bring the record in the cluster up to it, show it.
@@ -221,35 +255,37 @@ class Session:
 
     def _may_begin(self, step: str) -> None:
         """A host that has come through everything is uncordoned even when the run was asked to stop."""
-        reason = self.lock_lost() if step == "uncordon" else self.halted()
-        if reason:
+        reason = self.halted()
+        if reason and (step != "uncordon" or self.lock_lost()):
             raise Halted(f"step {step} was not begun: {reason}")
 
     def _show(self, event: Event) -> None:
-        progress = console.Progress()
-        for past in self.events():
-            progress = progress.after(past)
-        Display().display(console.event_line(event, self.plan(), progress))
+        Display().display(console.event_line(event, self.outline(), self._folded().progress))
 
     def _record_without_journal(self, kind: EventKind, host: str, data: dict[str, Any]) -> None:
         """What the journal has no room for is in the cluster's record at least."""
         if not self.recorded or kind in (EventKind.NOTE, EventKind.STEP):
             return
         try:
-            past = self.events()
+            record = self.record()
         except journal.JournalError:
             return
-        event = Event(past[-1].seq + 1 if past else 1, now(), self.run, kind, host, to_data(data))
-        self._write_record(fold([*past, event], RunRecord(run=self.run)), host)
+        event = Event(record.seq + 1, now(), self.run, kind, host, to_data(data))
+        self._write_record(fold([event], record), host)
 
     def _record_in_cluster(self, event: Event) -> None:
         self._write_record(self.record(), event.host)
 
     def _write_record(self, record: RunRecord, host: str) -> None:
-        """The journal is the truth; a record that is behind it is said, and caught up with by the next event."""
+        """The journal is the truth; a record that is behind it is said, and the next event brings all of it up."""
+        behind = Path(self.folder, BEHIND_FILE)
+        late = behind.exists()
         try:
-            cluster_record.write(self.api(), self.namespace, record, hosts=[host] if host else None)
+            cluster_record.write(self.api(), self.namespace, record, hosts=[host] if host and not late else None)
+            behind.unlink(missing_ok=True)
         except kube.KubeError as error:
+            with contextlib.suppress(OSError):
+                behind.touch()
             Display().warning(f"the run record in the cluster is behind the journal: {error.problem.line()}")
 
 

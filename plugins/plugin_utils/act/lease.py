@@ -73,7 +73,8 @@ class Holder:
 
     def lock(self) -> Lock:
         """The holder, for who judges and tells of it."""
-        return Lock(**vars(self))
+        told = {name: value for name, value in vars(self).items() if name != "process"}
+        return Lock(**told, gone=bool(self.process) and surely_gone(self.process))
 
     def line(self, now: float) -> str:
         """The holder in one sentence; ``now`` in seconds since the epoch."""
@@ -240,7 +241,7 @@ def _watch(
 ) -> dict[str, Any]:
     """Return the lease as it is when it is dead or free; raise LeaseHeld when it lives."""
     owner, now = _holder(found), clock()
-    if owner.process and surely_gone(owner.process):
+    if owner.lock().gone:
         if tell:
             tell(f"the lease of {owner.line(now)} is taken over: that process has ended")
         return found

@@ -64,6 +64,8 @@ def life(lock: Lock | None, now: float) -> Life:
     """What one look at the lock tells. ``now`` in seconds since the epoch by our clock; the lock's are its holder's."""
     if lock is None:
         return Life.FREE
+    if lock.gone:
+        return Life.ABANDONED
     if lock.renewed > now + CLOCK_SKEW:
         return Life.UNCLEAR
     return Life.ALIVE if now < lock.renewed + lock.ttl else Life.ABANDONED

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import PackageChange
 
@@ -77,3 +77,12 @@ class Plan:
     def hosts(self) -> tuple[PlannedHost, ...]:
         """Every planned host, in order."""
         return tuple(host for wave in self.waves for host in wave.hosts)
+
+    def outline(self) -> Plan:
+        """The plan without its reasons and lists: who is in which wave, and what is to run there."""
+
+        def short(host: PlannedHost) -> PlannedHost:
+            return replace(host, reason="", packages=(), evictions=(), blockers=())
+
+        waves = (replace(wave, hosts=tuple(map(short, wave.hosts))) for wave in self.waves)
+        return replace(self, waves=tuple(waves), skipped=())

@@ -25,6 +25,7 @@ class Lock:
     """Who holds the lock. Times in seconds since the epoch, by the holder's clock; ``ttl`` in seconds.
 
     ``identity`` is what the Lease says; ``user``, ``host`` and ``pid`` are empty when it was not Friday who wrote it.
+    ``gone``: its process ran on this very machine, and has ended.
     """
 
     identity: str
@@ -35,6 +36,7 @@ class Lock:
     started: float = 0.0
     renewed: float = 0.0
     ttl: int = 0
+    gone: bool = False
 
     @property
     def who(self) -> str:

@@ -20,6 +20,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -36,10 +37,22 @@ class JournalError(Exception):
     """The journal cannot be written or cannot be trusted. The message says what, where, and what to do."""
 
 
+@dataclass(frozen=True)
+class Mark:
+    """A place in a journal: behind event ``seq``, ``offset`` bytes from its beginning."""
+
+    seq: int = 0
+    offset: int = 0
+
+
 class Events(list[Event]):
-    """Events in order. ``torn`` says that the last line was cut off and left out; empty when all lines are whole."""
+    """Events in order. ``torn`` says that the last line was cut off and left out; empty when all lines are whole.
+
+    ``mark`` is behind the last of them: a reader may go on from there.
+    """
 
     torn: str = ""
+    mark: Mark = Mark()
 
 
 def new_run_id(now: float) -> str:
@@ -77,8 +90,8 @@ def latest(state_dir: str | os.PathLike[str]) -> Path | None:
     return next((folder for folder in folders if (folder / FILE_NAME).is_file()), None)
 
 
-def read(folder: str | os.PathLike[str]) -> Events:
-    """All events of the journal in ``folder``, in order.
+def read(folder: str | os.PathLike[str], after: Mark | None = None) -> Events:
+    """All events of the journal in ``folder``, in order; with ``after`` those behind that place.
 
     A torn last line is left out and told in ``Events.torn``. A folder without a journal gives no events.
 
@@ -86,20 +99,26 @@ def read(folder: str | os.PathLike[str]) -> Events:
         JournalError: a line in the middle is damaged, or a number is missing: somebody else wrote here, or the disk
             lost data. The journal is evidence, so nothing is guessed.
     """
-    path = Path(folder, FILE_NAME)
+    path, start = Path(folder, FILE_NAME), after or Mark()
     events = Events()
+    events.mark = start
     try:
-        lines = path.read_bytes().split(b"\n")
+        with path.open("rb") as file:
+            file.seek(start.offset)
+            text = file.read()
     except FileNotFoundError:
         return events
+    lines = text.split(b"\n")
     torn = lines.pop()  # what follows the last line break: nothing in a whole journal
+    last = start.seq + len(lines)
     if torn:
-        events.torn = f"{path}: the last line is torn ({len(torn)} bytes, after event {len(lines)}): {torn[:80]!r}"
-    for number, line in enumerate(lines, start=1):
+        events.torn = f"{path}: the last line is torn ({len(torn)} bytes, after event {last}): {torn[:80]!r}"
+    for number, line in enumerate(lines, start=start.seq + 1):
         event = _parse(line, path, number)
         if event.seq != number:
             raise JournalError(f"{path}, line {number}: event {event.seq} is here, event {number} is missing")
         events.append(event)
+    events.mark = Mark(last, start.offset + len(text) - len(torn))
     return events
 
 

@@ -75,6 +75,9 @@ def _lock(lock: Lock | None, life: Life, now: float) -> list[str]:
             f"alive: renewed {renewed}, good for {ttl}; unless renewed it expires at {_when(lock.renewed + lock.ttl)}"
         )
     elif life is Life.ABANDONED:
+        if lock.gone:
+            lines.append(f"abandoned: renewed {renewed}, and its process, of this machine, has ended")
+            return [*lines, "the next run takes it over at once"]
         lines.append(f"looks abandoned: renewed {renewed}, and expired at {_when(lock.renewed + lock.ttl)}")
         lines.append(f"a new run watches it for {ttl}, then takes it over; playbooks/release.yml breaks it at once")
     else:

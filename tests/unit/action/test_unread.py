@@ -58,6 +58,8 @@ class FakeSession:
         planned = PlannedHost("node2", "node2", "zone-b", "", lab.OLD, lab.NEW, True)
         return Plan(waves=(Wave(1, "canary", "zone-b", "", (planned,)),))
 
+    outline = plan
+
     def targets(self) -> tuple[Any, ...]:
         return lab.TARGETS
 

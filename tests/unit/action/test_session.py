@@ -1,0 +1,150 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The session of a run: what it folds, what may begin, and the record that follows the journal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.friday.upgrade.plugins.plugin_utils import session as module
+from ansible_collections.friday.upgrade.plugins.plugin_utils.act import halt, keeper
+from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import ApiError
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import Plan, PlannedHost, SkippedHost, Wave
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind, HostState, RunRecord, fold
+from ansible_collections.friday.upgrade.plugins.plugin_utils.session import Halted, Session
+from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import journal
+
+RUN = "20261122-161500-3f2a"
+
+
+class Written(list[tuple[RunRecord, Any]]):
+    """What would have been written to the cluster; fails while it is told to."""
+
+    failing = False
+
+    def __call__(self, _api: object, _namespace: str, record: RunRecord, hosts: Any = None) -> None:
+        if self.failing:
+            raise ApiError(0, "no answer")
+        self.append((record, hosts))
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> Written:
+    written = Written()
+    monkeypatch.setattr(module.cluster_record, "write", written)
+    monkeypatch.setattr(Session, "api", lambda _self: None)
+    return written
+
+
+def a_session(folder: Path, recorded: bool = False) -> Session:
+    session = Session(RUN, str(folder), Policy(), recorded=recorded)
+    session.tell(EventKind.RUN_STARTED, holder="me", version="1", check=False)
+    session.tell(EventKind.RUN_PLANNED, plan_digest="d", hosts=["n1", "n2"], waves=1)
+    return session
+
+
+def test_a_long_journal_is_folded_from_its_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = a_session(tmp_path)
+    for number in range(300):
+        session.tell(EventKind.STATE, "n1", state=HostState.CORDONED, kernel=str(number))
+    session.tell(EventKind.STATE, "n2", state=HostState.DRAINED)
+    read: list[int] = []
+    whole = journal.read
+
+    def counted(*arguments: Any) -> journal.Events:
+        events = whole(*arguments)
+        read.append(len(events))
+        return events
+
+    monkeypatch.setattr(module.journal, "read", counted)
+    assert session.record() == fold(whole(tmp_path))
+    assert read == [303 - 250], "what is before the checkpoint is not read again"
+
+
+def test_a_checkpoint_that_cannot_be_kept_is_no_harm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = a_session(tmp_path)
+
+    def no_room(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Session, "save", no_room)
+    for _ in range(260):
+        session.tell(EventKind.NOTE, "n1", message="x")
+    assert session.record().seq == 262
+
+
+def test_a_record_that_fell_behind_is_brought_up_whole(tmp_path: Path, written: Written) -> None:
+    """Whose state could not be written is not forgotten at the next event of another host."""
+    session = a_session(tmp_path, recorded=True)
+    session.tell(EventKind.STATE, "n1", state=HostState.CORDONED)
+    assert written[-1][1] == ["n1"]
+    written.failing = True
+    session.tell(EventKind.STATE, "n1", state=HostState.DRAINED)
+    written.failing = False
+    session.tell(EventKind.STATE, "n2", state=HostState.CORDONED)
+    assert written[-1][1] is None, "all hosts"
+    session.tell(EventKind.STATE, "n2", state=HostState.DRAINED)
+    assert written[-1][1] == ["n2"]
+
+
+def test_what_the_journal_has_no_room_for_is_in_the_record(
+    tmp_path: Path, written: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = a_session(tmp_path, recorded=True)
+
+    def no_room(*_: Any, **__: Any) -> None:
+        raise journal.JournalError("the disk is full")
+
+    monkeypatch.setattr(journal.Journal, "append", no_room)
+    with pytest.raises(journal.JournalError):
+        session.tell(EventKind.FAILURE, "n1", state=HostState.FAILED, step="upgrade", message="broken")
+    assert written[-1][0].hosts["n1"].state is HostState.FAILED
+    assert session.record().hosts["n1"].state is HostState.PLANNED
+
+
+def test_nothing_begins_in_a_run_that_was_asked_to_halt(tmp_path: Path) -> None:
+    session = a_session(tmp_path)
+    halt.ask(tmp_path, "it was interrupted (Ctrl-C)")
+    halt.ask(tmp_path, "a second reason")
+    with pytest.raises(Halted, match=r"step reboot was not begun: it was interrupted \(Ctrl-C\)"):
+        session.step("n1", "reboot")
+    session.step("n1", "uncordon")
+    session.tell(EventKind.STATE, "n1", state=HostState.DONE)
+    assert [event.data.get("step") for event in session.events()][2:] == ["uncordon", None]
+
+
+def test_not_even_an_uncordon_without_the_lock(tmp_path: Path, written: Written) -> None:
+    session = a_session(tmp_path, recorded=True)
+    (tmp_path / keeper.LOST_FILE).write_text("taken by another")
+    with pytest.raises(Halted, match="the lock is lost: taken by another"):
+        session.step("n1", "uncordon")
+
+
+def test_a_rest_ends_with_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = a_session(tmp_path)
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        halt.ask(tmp_path, "enough")
+
+    monkeypatch.setattr(module.time, "sleep", sleep)
+    session.rest(3600)
+    assert slept == [1.0]
+
+
+def test_the_outline_has_what_every_event_needs(tmp_path: Path) -> None:
+    session = a_session(tmp_path)
+    host = PlannedHost("n1", "node-1", "z", "because", "6.1", "6.12", True, evictions=("a/b",), seconds=60)
+    plan = Plan((Wave(1, "canary", "z", "first", (host,)),), (SkippedHost("n2", "n2", "up to date"),), 60, "digest")
+    session.save(plan.outline(), module.OUTLINE_FILE)
+    assert session.planned("n1").node == "node-1"
+    assert session.planned("n1").target_kernel == "6.12"
+    assert session.planned("n1").evictions == ()
+    assert session.outline().digest == plan.digest
+    with pytest.raises(LookupError, match="n2 is not planned"):
+        session.planned("n2")
