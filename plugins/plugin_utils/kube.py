@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import datetime
 import json
 import os
@@ -455,8 +456,10 @@ def _handshake_status(error: Exception) -> int:
 
 def _handshake_message(error: Exception) -> str:
     text = str(getattr(error, "reason", "") or error)
-    found = re.search(r'"message":"((?:[^"\\]|\\.)*)"', text)
-    return found[1] if found else " ".join(text.split())[:300]
+    found = re.search(r'"message":("(?:[^"\\]|\\.)*")', text)
+    with contextlib.suppress(ValueError):
+        return str(json.loads(found[1])) if found else " ".join(text.split())[:300]
+    return found[1] if found else ""
 
 
 @dataclass(frozen=True)
@@ -464,7 +467,8 @@ class Need:
     """One right that Friday needs.
 
     ``where`` is empty for the whole cluster, ``friday`` for Friday's own namespace, ``dns`` for kube-system. Two are
-    for clusters with Cilium alone: ``cilium`` for the whole cluster, ``agents`` for the namespaces of its agents.
+    for clusters with Cilium alone: ``cilium`` for the whole cluster, ``agents`` for the namespaces of its agents. One,
+    ``missing``, is for the whole cluster while Friday's namespace isn't there.
     """
 
     verb: str
@@ -506,34 +510,33 @@ NEEDS: tuple[Need, ...] = (
     Need("get", "", "pods/exec", _AGENT, "agents"),
     Need("create", "", "pods/exec", _AGENT, "agents"),
     Need("get", "", "pods/log", _AGENT, "agents"),
-    Need("get", "", "namespaces", _LEASE),
-    Need("create", "", "namespaces", _LEASE),
+    # In a namespace, the namespace itself: a Role grants it.
+    Need("get", "", "namespaces", _LEASE, "friday"),
+    Need("create", "", "namespaces", _LEASE, "missing"),
     *(Need(verb, "coordination.k8s.io", "leases", _LEASE, "friday") for verb in ("get", "create", "update")),
     *(Need(verb, "", "configmaps", _RECORD, "friday") for verb in ("get", "list", "create", "patch")),
 )
-"""Everything that Friday asks of the API server. Whatever the plugins come to do, belongs here."""
+"""Everything that Friday asks of the API server. Whatever the plugins come to do, belongs here.
+
+manifests/rights.yaml grants just this, but for what is needed while the namespace is missing: it makes that.
+"""
 
 
 def check_rights(api: Api, namespace: str) -> tuple[Problem, ...]:
     """Return a problem for each right of :data:`NEEDS` that we lack (SelfSubjectAccessReview); empty when all is well.
 
-    ``namespace`` is Friday's own; the right to create namespaces is needed only while it is missing.
+    ``namespace`` is Friday's own.
     """
     agents = _agent_namespaces(api)
     places: dict[str, tuple[str, ...]] = {
         "": ("",),
         "friday": (namespace,),
+        "missing": ("",) if _is_missing(api, namespace) else (),
         "dns": ("kube-system",),
         "cilium": ("",) if agents else (),
         "agents": agents,
     }
-    exists = _exists(api, f"/api/v1/namespaces/{namespace}")
-    asked = [
-        (need, place)
-        for need in NEEDS
-        for place in places[need.where]
-        if not (exists and (need.verb, need.resource) == ("create", "namespaces"))
-    ]
+    asked = [(need, place) for need in NEEDS for place in places[need.where]]
     with ThreadPoolExecutor(_RIGHTS_AT_ONCE) as pool:
         allowed = list(pool.map(lambda item: _allowed(api, *item), asked))
     missing = [item for item, yes in zip(asked, allowed, strict=True) if not yes]
@@ -541,19 +544,23 @@ def check_rights(api: Api, namespace: str) -> tuple[Problem, ...]:
 
 
 def _agent_namespaces(api: Api) -> tuple[str, ...]:
-    try:
-        sets = list(api.items("/apis/apps/v1/daemonsets", labelSelector="k8s-app=cilium"))
-    except ApiError:
-        return ()  # that we may not list them is a problem of its own
-    return tuple(sorted({item["metadata"]["namespace"] for item in sets}))
+    """Where Cilium's agents are, by their DaemonSet and by themselves: one of the two may be hidden from us."""
+    found: set[str] = set()
+    for path in ("/apis/apps/v1/daemonsets", "/api/v1/pods"):
+        try:
+            found |= {item["metadata"]["namespace"] for item in api.items(path, labelSelector="k8s-app=cilium")}
+        except ApiError:
+            continue  # that we may not list them is a problem of its own
+    return tuple(sorted(found))
 
 
-def _exists(api: Api, path: str) -> bool:
+def _is_missing(api: Api, namespace: str) -> bool:
+    """True when the namespace isn't there. Whether it is may be hidden from us: then the right to see it is missing."""
     try:
-        api.get(path)
-    except ApiError:
-        return False
-    return True
+        api.get(f"/api/v1/namespaces/{namespace}")
+    except ApiError as error:
+        return error.status == 404
+    return False
 
 
 def _allowed(api: Api, need: Need, place: str) -> bool:

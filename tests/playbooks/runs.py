@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -81,6 +81,7 @@ class Runner:
 
     base: Path
     kubeconfig: Path
+    home: Callable[[str], None]  # makes a namespace of Friday's, with the rights of the kubeconfig's user there
     secret: str = field(default_factory=lambda: f"secret-{uuid.uuid4().hex}")
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
@@ -106,7 +107,9 @@ class Runner:
         base = self.base / f"run-{number}"
         state = base / "state"
         own = {"friday_state_dir": str(state), "friday_namespace": f"friday-{number}"}
-        inventory = self._inventory(base, hosts, {**own, **(variables or {})})
+        given = {**own, **(variables or {})}
+        self.home(str(given["friday_namespace"]))
+        inventory = self._inventory(base, hosts, given)
         command = [*(program or (f"{sys.prefix}/bin/ansible-playbook",)), "-i", str(inventory), *options, playbook]
         env = {**_plain_environment(base), **(environment or {})}
         seen: set[str] = set()
