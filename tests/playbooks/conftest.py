@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.playbooks.canaries import Canaries
 from tests.playbooks.cores import Core, Environment, chosen, told
 from tests.playbooks.machines import NEW_TOOL, Machine
 from tests.playbooks.runs import Hosts, Runner
@@ -35,7 +36,8 @@ def world(cluster: Cluster) -> World:
 @pytest.fixture(scope="session")
 def run(tmp_path_factory: pytest.TempPathFactory, cluster: Cluster, world: World) -> Runner:
     """Runs a playbook on the world, as a user with the rights of manifests/rights.yaml and no other."""
-    return Runner(tmp_path_factory.mktemp("runs"), cluster.friday(), world.home)
+    secrets = Canaries()
+    return Runner(tmp_path_factory.mktemp("runs"), secrets.kubeconfig(cluster.friday()), world, secrets)
 
 
 @pytest.fixture(scope="session")

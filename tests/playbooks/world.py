@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -47,6 +48,14 @@ class World:
         if namespace not in self.homes:
             self._cluster.grant(namespace)
             self.homes.add(namespace)
+
+    def stored(self, namespace: str) -> str:
+        """Everything that Friday has left in a namespace of its own, as JSON."""
+        kinds = (
+            f"/api/v1/namespaces/{namespace}/configmaps",
+            f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases",
+        )
+        return json.dumps([item for path in kinds for item in self.api.items(path)])
 
     def fingerprint(self) -> dict[str, str]:
         """Resource version of every node, pod, lease, ConfigMap, deployment, budget and namespace.
