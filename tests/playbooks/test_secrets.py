@@ -216,7 +216,7 @@ def test_hosts_that_fail(run: Runner, world: World, tmp_path: Path) -> None:
     (tmp_path / "node3/etc/apt/apt.conf.d/proxy").write_text(
         f'Acquire::http::Proxy "http://{login}@127.0.0.1:{free_port()}";\n'
     )
-    hosts = {
+    hosts: Hosts = {
         "node1": {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": free_port()},
         "node2": {"ansible_connection": "local", "ansible_become_exe": str(sudo)},
         "node3": machine,
