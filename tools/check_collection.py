@@ -12,11 +12,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-NEEDED = ("LICENSE", "README.md", "meta/runtime.yml", "playbooks/friday.yml")
+NEEDED = ("LICENSE", "README.md", "manifests/rights.yaml", "meta/runtime.yml", "playbooks/friday.yml")
 ALLOWED = frozenset(
     (
         *("CHANGELOG.md", "FILES.json", "LICENSE", "MANIFEST.json", "README.md"),
-        *("docs", "inventories", "meta", "playbooks", "plugins", "requirements", "roles"),
+        *("docs", "inventories", "manifests", "meta", "playbooks", "plugins", "requirements", "roles"),
     )
 )
 """What may be at the top of the archive."""

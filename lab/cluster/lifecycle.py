@@ -68,6 +68,11 @@ class Lab:
         """The administrator's kubeconfig, for use on the host."""
         return self.folder / "kubeconfig"
 
+    @property
+    def friday_kubeconfig(self) -> Path:
+        """Friday's own kubeconfig: the rights of manifests/rights.yaml and no other."""
+        return self.folder / "friday.kubeconfig"
+
     @cached_property
     def kubectl(self) -> Kubectl:
         return Kubectl(kubernetes.binary(), self.kubeconfig)
@@ -128,6 +133,7 @@ class Lab:
                 self._wait_ready(WARM_SECONDS, 10)
             else:
                 self._restore()
+            self._grant()
         say(f"the lab is ready after {time.monotonic() - started:.0f} s")
 
     def down(self) -> None:
@@ -154,6 +160,7 @@ class Lab:
                 self._restore()
                 self._roll_out(build)
                 self._save(fingerprint, build)
+            self._grant()
 
     def set_cilium(self, build: int) -> None:
         """Roll out Cilium's build 1 (with the incident) or 2 (its fix); wait until all endpoints and pods are ready."""
@@ -178,8 +185,9 @@ class Lab:
         """Everything that says how to reach the lab."""
         self.pki.create()
         self.pki.write_kubeconfig(self.kubeconfig, "admin", self.ports)
+        self.pki.write_kubeconfig(self.friday_kubeconfig, "friday", self.ports)
         ssh.write_known_hosts(self.ports)
-        inventory.write(self.ports, self.kubeconfig)
+        inventory.write(self.ports, self.friday_kubeconfig)
 
     def _start_services(self) -> None:
         self.control_plane.folder.mkdir(parents=True, exist_ok=True)
@@ -241,6 +249,10 @@ class Lab:
         values = manifests.values(self.pki, self.ports)
         for name in names:
             self.kubectl.apply(manifests.render(name, values))
+
+    def _grant(self) -> None:
+        """Give Friday its rights. No snapshot has them, so that a changed manifest does not need a new one."""
+        self.kubectl.apply(manifests.RIGHTS.read_text())
 
     def _wait_ready(self, seconds: float, estimate: float) -> None:
         with step("waiting for all nodes, pods and endpoints", estimate):

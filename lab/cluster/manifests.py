@@ -15,6 +15,8 @@ from lab.cluster.pki import Pki
 from lab.topology import CLUSTER_DOMAIN, DNS_SERVICE, HOST, NODES, POD_CIDR, Node, Ports
 
 FOLDER = Path(__file__).resolve().parent / "manifests"
+RIGHTS = Path(__file__).resolve().parents[2] / "manifests" / "rights.yaml"
+"""What a Friday may do: the manifest that users apply to their clusters."""
 
 
 def render(name: str, values: dict[str, str]) -> str:

@@ -18,6 +18,9 @@ from typing import Any
 from lab.topology import HOST, KUBERNETES_SERVICE, NODES, Node, Ports
 
 DAYS = 3650
+OPERATORS = "friday:operators"
+"""The group that manifests/rights.yaml gives a Friday's rights to."""
+
 CURVE = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
 
 
@@ -60,6 +63,7 @@ class Pki:
             self.server(f"{node.name}-server", node.name, [f"DNS:{node.name}", f"IP:{node.address}"])
             self.client(node.name, f"system:node:{node.name}", "system:nodes")
         self.client("admin", "lab-admin", "system:masters")
+        self.client("friday", "friday", OPERATORS)
         self.client("apiserver-kubelet-client", "kube-apiserver-kubelet-client", "system:masters")
         self.client("controller-manager", "system:kube-controller-manager")
         self.client("scheduler", "system:kube-scheduler")

@@ -45,10 +45,10 @@ class ActionModule(FridayAction):
         if refused:
             self.show([console.problems_list(refused)])
             return {"failed": True, "msg": "; ".join(problem.line() for problem in refused)}
-        given, problems = self._given(task_vars)
+        given, unreadable = self._given(task_vars)
         policy, wrong = parse_policy(given)
         variables, misfits = _fitted(given, told={problem.subject for problem in wrong})
-        problems += [*wrong, *misfits]
+        problems = [*unreadable, *wrong, *misfits]
         problems += unknown_names(_names_in_use(task_vars), _known_names())
         own = {str(host): task_vars["hostvars"].raw_get(host) for host in task_vars["groups"]["all"]}
         problems += misplaced(_run_spec(), task_vars, own)
@@ -79,7 +79,13 @@ class ActionModule(FridayAction):
         if session.recorded:
             self.show(close_dead(session))
             prune(session)
-        return {"changed": session.recorded, "session": session.data(), "run": run, "policy": to_data(policy)}
+        return {
+            "changed": session.recorded,
+            "session": session.data(),
+            "run": run,
+            "policy": to_data(policy),
+            "unreadable": [problem.subject for problem in unreadable],
+        }
 
     def _given(self, task_vars: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
         """The run-wide variables that somebody set, evaluated, and those that cannot be. Null is as good as not set."""
@@ -88,7 +94,9 @@ class ActionModule(FridayAction):
             try:
                 given[name] = to_data(self._templar.template(task_vars[name]))
             except (AnsibleError, TypeError) as error:
-                problems.append(Problem(name, f"cannot be evaluated: {error}", _REFERENCE))
+                # The message may quote the value.
+                reason = "what is wrong would tell a secret" if _run_spec()[name].get("no_log") else error
+                problems.append(Problem(name, f"cannot be evaluated: {reason}", _REFERENCE))
         return {name: value for name, value in given.items() if value is not None}, problems
 
     def _lock(self, session: Session) -> Session:

@@ -49,4 +49,9 @@ policy:
   description: The validated policy.
   returned: success
   type: dict
+unreadable:
+  description: Names of the variables that cannot be evaluated, so that nothing later tries to.
+  returned: success
+  type: list
+  elements: str
 """

@@ -11,15 +11,21 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import datetime
 import json
+import logging
 import os
 import re
+import shutil
+import tempfile
 import threading
 import time
+import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +40,15 @@ PAGE = 500
 _CONNECT_SECONDS = 5.0
 _RIGHTS_AT_ONCE = 8
 _SUBJECT = "friday_kubeconfig"
+_LOGIN = re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^\s/?#@]+@", re.IGNORECASE)
+_SHORTEST_SECRET = 6
+_NO_SECRETS = frozenset(
+    (
+        *("apiVersion", "command", "interactiveMode", "installHint", "name", "username", "as"),
+        *("client-certificate", "client-key", "tokenFile", "client-certificate-data"),
+    )
+)
+"""Keys in a user of a kubeconfig whose values may be told."""
 
 
 class KubeError(Exception):
@@ -84,7 +99,7 @@ class Api:
     def __init__(self, client: ApiClient, timeout: float) -> None:
         self.client = client
         self.timeout = timeout
-        self.server = str(client.configuration.host)
+        self.server = without_logins(str(client.configuration.host))
         self.user = ""
         self.version = ""
 
@@ -254,8 +269,13 @@ def connect(kubeconfig: str = "", context: str = "", timeout: float = 30.0) -> A
     _check_context(paths, context)
     configuration = _configuration(paths, context)
     from kubernetes.client import ApiClient
+    from urllib3.exceptions import LocationValueError
 
-    api = Api(ApiClient(configuration), timeout)
+    try:
+        api = Api(ApiClient(configuration), timeout)
+    except LocationValueError as error:
+        text = f"{paths[0]}: its server or its proxy-url is no URL: {_masked(str(error), paths)}"
+        raise KubeError(Problem(_SUBJECT, text, "check the file")) from None
     try:
         api.version = str(api.get("/version").get("gitVersion", ""))
         api.user = _who(api)
@@ -312,21 +332,109 @@ def _configuration(paths: Sequence[Path], context: str) -> Configuration:
     from urllib3 import Retry
 
     configuration = client.Configuration()
+    # The library writes what a kubeconfig has inside (a private key, for one) to files, for OpenSSL to read.
+    folder = tempfile.mkdtemp(prefix="friday-")
+    # A forked worker of Ansible runs the finalizers of multiprocessing at its end, and none of atexit.
+    remove = Finalize(None, shutil.rmtree, (folder,), {"ignore_errors": True}, exitpriority=0)
+    complaints = _Complaints()
     try:
-        config.load_kube_config(
-            config_file=os.pathsep.join(map(str, paths)),
-            context=context or None,
-            client_configuration=configuration,
-            persist_config=False,
-        )
+        with complaints:
+            config.load_kube_config(
+                config_file=os.pathsep.join(map(str, paths)),
+                context=context or None,
+                client_configuration=configuration,
+                persist_config=False,
+                temp_file_path=folder,
+            )
+        _take_into_memory(configuration, folder)
     except (config.ConfigException, KeyError, TypeError, ValueError, binascii.Error, OSError) as error:
-        text = " ".join(str(error).split())
-        raise KubeError(Problem(_SUBJECT, f"{paths[0]}: {text}", "check the file")) from error
+        remove()
+        raise KubeError(Problem(_SUBJECT, f"{paths[0]}: {_masked(str(error), paths)}", "check the file")) from None
+    if complaints.texts:
+        remove()
+        text = _masked("; ".join(complaints.texts), paths)
+        advice = "run by hand the program that it names for its credentials"
+        raise KubeError(Problem(_SUBJECT, f"{paths[0]}: it gives no credentials: {text}", advice))
     # Only reads are tried again, and where the server asks for it (429, 503); all else is for the caller to decide.
     configuration.retries = Retry(
         total=3, connect=1, read=1, redirect=0, other=0, status=2, allowed_methods=["GET"], backoff_factor=0.2
     )
     return configuration
+
+
+class _Complaints(logging.Filter):
+    """What the library logs instead of raising it: that the program failed which a kubeconfig names for credentials.
+
+    It is taken from the log, as the program's own words may have a secret in them.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+        self._handler = logging.NullHandler()  # without any, logging.error sets one up that writes to stderr
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.module != "kube_config":
+            return True
+        self.texts.append(record.getMessage())
+        return False
+
+    def __enter__(self) -> None:
+        root = logging.getLogger()
+        root.addHandler(self._handler)
+        root.addFilter(self)
+
+    def __exit__(self, *_: object) -> None:
+        root = logging.getLogger()
+        root.removeFilter(self)
+        root.removeHandler(self._handler)
+
+
+def _take_into_memory(configuration: Configuration, folder: str) -> None:
+    """Move the files in ``folder`` that the connection needs into memory: there a killed process leaves no key behind.
+
+    Where there is no memfd_create(2), as on macOS, they stay until the process ends.
+    """
+    if not hasattr(os, "memfd_create"):
+        return
+    for name in ("cert_file", "key_file", "ssl_ca_cert"):
+        path = Path(getattr(configuration, name) or "/")
+        if str(path.parent) == folder:
+            descriptor = os.memfd_create(name)
+            weakref.finalize(configuration, os.close, descriptor)
+            os.write(descriptor, path.read_bytes())
+            setattr(configuration, name, f"/proc/self/fd/{descriptor}")
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _masked(text: str, paths: Iterable[Path]) -> str:
+    """``text`` in one line, with nothing in it that is a secret in these kubeconfigs."""
+    import yaml
+
+    for path in paths:
+        with contextlib.suppress(OSError, ValueError, yaml.YAMLError):
+            data = yaml.safe_load(path.read_text(encoding="utf-8"))
+            secrets = {secret for user in data.get("users") or () for secret in _strings(user.get("user"))}
+            for secret in sorted(secrets, key=len, reverse=True):
+                text = text.replace(secret, "***")
+    return without_logins(" ".join(text.split()))
+
+
+def _strings(value: Any) -> Iterator[str]:
+    """All text in a kubeconfig's user that is long enough for a secret, but for names: of keys, files and programs."""
+    if isinstance(value, str):
+        # An option is told, its value is not: --password=...
+        _, _, found = value.rpartition("=") if value.startswith("-") else ("", "", value)
+        if len(found) >= _SHORTEST_SECRET:
+            yield found
+    for name, part in value.items() if isinstance(value, dict) else enumerate(value if isinstance(value, list) else ()):
+        if name not in _NO_SECRETS:
+            yield from _strings(part)
+
+
+def without_logins(text: str) -> str:
+    """``text`` without what stands before the host in its URLs: ``https://name:password@host`` becomes ``https://***@host``."""
+    return _LOGIN.sub(r"\1***@", text)
 
 
 def _who(api: Api) -> str:
@@ -414,7 +522,9 @@ def _no_answer(error: BaseException) -> str:
 
     while isinstance(error, urllib3.MaxRetryError) and error.reason is not None:
         error = error.reason
-    text = " ".join(str(error).split())
+    if isinstance(error, urllib3.ProxyError):
+        return f"can't connect to the proxy: {_no_answer(error.original_error)}"
+    text = without_logins(" ".join(str(error).split()))
     verify = re.search(r"certificate verify failed: (.+?) ?\(_ssl", text)
     if verify:
         return f"the server's certificate can't be trusted: {verify[1]}"
@@ -455,8 +565,10 @@ def _handshake_status(error: Exception) -> int:
 
 def _handshake_message(error: Exception) -> str:
     text = str(getattr(error, "reason", "") or error)
-    found = re.search(r'"message":"((?:[^"\\]|\\.)*)"', text)
-    return found[1] if found else " ".join(text.split())[:300]
+    found = re.search(r'"message":("(?:[^"\\]|\\.)*")', text)
+    with contextlib.suppress(ValueError):
+        return str(json.loads(found[1])) if found else " ".join(text.split())[:300]
+    return found[1] if found else ""
 
 
 @dataclass(frozen=True)
@@ -464,7 +576,8 @@ class Need:
     """One right that Friday needs.
 
     ``where`` is empty for the whole cluster, ``friday`` for Friday's own namespace, ``dns`` for kube-system. Two are
-    for clusters with Cilium alone: ``cilium`` for the whole cluster, ``agents`` for the namespaces of its agents.
+    for clusters with Cilium alone: ``cilium`` for the whole cluster, ``agents`` for the namespaces of its agents. One,
+    ``missing``, is for the whole cluster while Friday's namespace isn't there.
     """
 
     verb: str
@@ -506,34 +619,33 @@ NEEDS: tuple[Need, ...] = (
     Need("get", "", "pods/exec", _AGENT, "agents"),
     Need("create", "", "pods/exec", _AGENT, "agents"),
     Need("get", "", "pods/log", _AGENT, "agents"),
-    Need("get", "", "namespaces", _LEASE),
-    Need("create", "", "namespaces", _LEASE),
+    # In a namespace, the namespace itself: a Role grants it.
+    Need("get", "", "namespaces", _LEASE, "friday"),
+    Need("create", "", "namespaces", _LEASE, "missing"),
     *(Need(verb, "coordination.k8s.io", "leases", _LEASE, "friday") for verb in ("get", "create", "update")),
     *(Need(verb, "", "configmaps", _RECORD, "friday") for verb in ("get", "list", "create", "patch", "delete")),
 )
-"""Everything that Friday asks of the API server. Whatever the plugins come to do, belongs here."""
+"""Everything that Friday asks of the API server. Whatever the plugins come to do, belongs here.
+
+manifests/rights.yaml grants just this, but for what is needed while the namespace is missing: it makes that.
+"""
 
 
 def check_rights(api: Api, namespace: str) -> tuple[Problem, ...]:
     """Return a problem for each right of :data:`NEEDS` that we lack (SelfSubjectAccessReview); empty when all is well.
 
-    ``namespace`` is Friday's own; the right to create namespaces is needed only while it is missing.
+    ``namespace`` is Friday's own.
     """
     agents = _agent_namespaces(api)
     places: dict[str, tuple[str, ...]] = {
         "": ("",),
         "friday": (namespace,),
+        "missing": ("",) if _is_missing(api, namespace) else (),
         "dns": ("kube-system",),
         "cilium": ("",) if agents else (),
         "agents": agents,
     }
-    exists = _exists(api, f"/api/v1/namespaces/{namespace}")
-    asked = [
-        (need, place)
-        for need in NEEDS
-        for place in places[need.where]
-        if not (exists and (need.verb, need.resource) == ("create", "namespaces"))
-    ]
+    asked = [(need, place) for need in NEEDS for place in places[need.where]]
     with ThreadPoolExecutor(_RIGHTS_AT_ONCE) as pool:
         allowed = list(pool.map(lambda item: _allowed(api, *item), asked))
     missing = [item for item, yes in zip(asked, allowed, strict=True) if not yes]
@@ -541,19 +653,23 @@ def check_rights(api: Api, namespace: str) -> tuple[Problem, ...]:
 
 
 def _agent_namespaces(api: Api) -> tuple[str, ...]:
-    try:
-        sets = list(api.items("/apis/apps/v1/daemonsets", labelSelector="k8s-app=cilium"))
-    except ApiError:
-        return ()  # that we may not list them is a problem of its own
-    return tuple(sorted({item["metadata"]["namespace"] for item in sets}))
+    """Where Cilium's agents are, by their DaemonSet and by themselves: one of the two may be hidden from us."""
+    found: set[str] = set()
+    for path in ("/apis/apps/v1/daemonsets", "/api/v1/pods"):
+        try:
+            found |= {item["metadata"]["namespace"] for item in api.items(path, labelSelector="k8s-app=cilium")}
+        except ApiError:
+            continue  # that we may not list them is a problem of its own
+    return tuple(sorted(found))
 
 
-def _exists(api: Api, path: str) -> bool:
+def _is_missing(api: Api, namespace: str) -> bool:
+    """True when the namespace isn't there. Whether it is may be hidden from us: then the right to see it is missing."""
     try:
-        api.get(path)
-    except ApiError:
-        return False
-    return True
+        api.get(f"/api/v1/namespaces/{namespace}")
+    except ApiError as error:
+        return error.status == 404
+    return False
 
 
 def _allowed(api: Api, need: Need, place: str) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import NEEDS, Api, ApiError, check_rights, connect
+from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import Api, ApiError, check_rights, connect
 from tests.support.control_plane import Cluster
 from tests.support.things import Things, wait_until
 
@@ -50,22 +50,22 @@ def things(admin_api: Api) -> Iterator[Things]:
         made.remove()
 
 
-@pytest.fixture
-def friday(cluster: Cluster, things: Things) -> Path:
-    """Kubeconfig of a user with the rights of ``NEEDS`` and no other; the test's namespace is Friday's own.
+@pytest.fixture(scope="session")
+def limited(cluster: Cluster) -> Path:
+    """Kubeconfig of a user with the rights of manifests/rights.yaml and no other."""
+    return cluster.friday()
 
-    What runs as this user shows that the needs are complete.
+
+@pytest.fixture
+def friday(cluster: Cluster, things: Things, limited: Path) -> Path:
+    """The same; the test's namespace is Friday's own, and has the network agents.
+
+    What runs as this user shows that the manifest is complete.
     """
-    name = f"friday-{things.namespace}"
-    path = cluster.kubeconfig(name, organization="")
-    places = {"": "", "cilium": "", "friday": things.namespace, "dns": "kube-system", "agents": things.namespace}
-    for where, namespace in places.items():
-        things.grant(
-            f"{name}-{where or 'all'}", name, [need.rule() for need in NEEDS if need.where == where], namespace
-        )
-    connection = connect(str(path), timeout=10)
+    cluster.grant(namespace=things.namespace, agents=things.namespace)
+    connection = connect(str(limited), timeout=10)
     wait_until(lambda: check_rights(connection, things.namespace) == ())
-    return path
+    return limited
 
 
 @pytest.fixture

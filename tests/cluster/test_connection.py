@@ -1,6 +1,6 @@
 # Copyright: Friday contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Connecting: every way in which it can fail says what is wrong; missing rights are named, all at once."""
+"""Connecting: every way in which it can fail says what is wrong."""
 
 from __future__ import annotations
 
@@ -12,17 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import (
-    NEEDS,
-    Api,
-    ApiError,
-    KubeError,
-    check_rights,
-    connect,
-)
+from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import Api, ApiError, KubeError, connect
 from tests.support.control_plane import Cluster, free_port
 from tests.support.pki import Authority, kubeconfig
-from tests.support.things import Things, wait_until
+from tests.support.things import Things
 
 
 def refusal(path: Path, **options: float) -> str:
@@ -31,9 +24,9 @@ def refusal(path: Path, **options: float) -> str:
     return caught.value.problem.line()
 
 
-def test_connects_and_knows_who_it_is(cluster: Cluster, admin: Path) -> None:
-    api = connect(str(admin))
-    assert (api.server, api.version, api.user) == (cluster.server, "v1.36.3", "admin")
+def test_connects_and_knows_who_it_is(cluster: Cluster, limited: Path) -> None:
+    api = connect(str(limited))
+    assert (api.server, api.version, api.user) == (cluster.server, "v1.36.3", "friday")
 
 
 def test_expired_certificate(cluster: Cluster) -> None:
@@ -94,44 +87,10 @@ def test_a_name_that_is_none(cluster: Cluster, tmp_path: Path) -> None:
     assert "the name of the server can't be resolved" in refusal(path, timeout=2)
 
 
-def test_a_server_that_is_no_api_server(cluster: Cluster, admin: Path) -> None:
-    api = connect(str(admin))
+def test_a_server_that_is_no_api_server(cluster: Cluster, limited: Path) -> None:
+    api = connect(str(limited))
     with pytest.raises(ApiError, match="not JSON"):
         api.get("/readyz")
-
-
-def test_every_missing_right_is_named_at_once(cluster: Cluster, things: Things) -> None:
-    api = connect(str(cluster.kubeconfig("intern", organization="")))
-    problems = check_rights(api, things.namespace)
-    # No agents: what is needed for them alone is not missed. The namespace exists, but the intern may not know.
-    assert len(problems) == len([need for need in NEEDS if need.where not in ("agents", "cilium")])
-    lines = "\n".join(problem.line() for problem in problems)
-    assert "rights of intern: may not create pods/eviction in the whole cluster (needed to drain)" in lines
-    assert (
-        f"may not update leases.coordination.k8s.io in namespace {things.namespace} (needed to hold the lock)" in lines
-    )
-    assert '{"apiGroups": [""], "resources": ["pods/eviction"], "verbs": ["create"]}' in lines
-
-
-def test_one_missing_right_is_named_alone(cluster: Cluster, things: Things, friday: Path) -> None:
-    user = f"{things.namespace}-nearly"
-    api = connect(str(cluster.kubeconfig(user, organization="")))
-    things.grant(user, user, [need.rule() for need in NEEDS if (need.verb, need.resource) != ("patch", "nodes")])
-    wait_until(lambda: len(check_rights(api, things.namespace)) == 1)
-    assert "may not patch nodes in the whole cluster" in check_rights(api, things.namespace)[0].line()
-
-
-def test_rights_for_the_agents_are_needed_where_they_are(cluster: Cluster, things: Things) -> None:
-    things.daemon_set("cilium", {"k8s-app": "cilium"})
-    api = connect(str(cluster.kubeconfig("intern", organization="")))
-    # Who may not see the agents, is told that; who may, is asked for the rest.
-    assert not any("pods/exec" in problem.message for problem in check_rights(api, things.namespace))
-    rule = {"apiGroups": ["apps"], "resources": ["daemonsets"], "verbs": ["list"]}
-    things.grant(f"{things.namespace}-list", "intern", [rule])
-    wait_until(lambda: any("pods/exec" in problem.message for problem in check_rights(api, things.namespace)))
-    lines = "\n".join(problem.line() for problem in check_rights(api, things.namespace))
-    assert f"may not create pods/exec in namespace {things.namespace} (needed to ask the network agents)" in lines
-    assert "may not list ciliumendpoints.cilium.io in the whole cluster" in lines
 
 
 def test_a_refused_request_names_the_right(cluster: Cluster, things: Things) -> None:

@@ -32,7 +32,8 @@ class Stage:
         except BaseException:
             self._cluster.stop()
             raise
-        self._kubeconfig = self._cluster.kubeconfig()
+        self._kubeconfig = self._cluster.kubeconfig()  # the fleet's own; Friday has its least rights
+        self._friday = self._cluster.friday()
         self._packages = repository(self._folder / "packages")
         return self
 
@@ -47,8 +48,9 @@ class Stage:
         base = self._folder / f"fleet-{next(self._numbers)}"
         way = Way(self._cluster.port)
         way.start()
+        self._cluster.grant(NAMESPACE)
         world = World(base / "machines", self._kubeconfig, self._packages, zones)
-        controller = Controller(base / "controller", world, self._kubeconfig, way, core, disk_kib)
+        controller = Controller(base / "controller", world, self._friday, way, core, disk_kib)
         try:
             yield world, controller
         finally:
@@ -60,7 +62,7 @@ class Stage:
     def another(self, world: World, controller: Controller, name: str) -> Controller:
         """Another controller of the same fleet, with an empty disk."""
         folder = controller.folder.with_name(name)
-        return Controller(folder, world, self._kubeconfig, controller.way, controller.core)
+        return Controller(folder, world, self._friday, controller.way, controller.core)
 
     def _remove(self, world: World, namespace: str) -> None:
         """Take Friday's own namespace away: the next fleet has had no runs."""

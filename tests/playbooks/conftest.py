@@ -5,11 +5,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import connect
+from tests.playbooks.canaries import Canaries
 from tests.playbooks.cores import Core, Environment, chosen, told
 from tests.playbooks.machines import NEW_TOOL, Machine
 from tests.playbooks.runs import Hosts, Runner
@@ -29,21 +28,16 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="session")
-def admin(cluster: Cluster) -> Path:
-    """The administrator's kubeconfig."""
-    return cluster.kubeconfig()
+def world(cluster: Cluster) -> World:
+    """The objects in the cluster, all well. Made, changed and looked at with an administrator's rights."""
+    return World(cluster)
 
 
 @pytest.fixture(scope="session")
-def world(admin: Path) -> World:
-    """The objects in the cluster, all well."""
-    return World(connect(str(admin), timeout=10))
-
-
-@pytest.fixture(scope="session")
-def run(tmp_path_factory: pytest.TempPathFactory, admin: Path, world: World) -> Runner:
-    """Runs a playbook on the world."""
-    return Runner(tmp_path_factory.mktemp("runs"), admin)
+def run(tmp_path_factory: pytest.TempPathFactory, cluster: Cluster, world: World) -> Runner:
+    """Runs a playbook on the world, as a user with the rights of manifests/rights.yaml and no other."""
+    secrets = Canaries()
+    return Runner(tmp_path_factory.mktemp("runs"), secrets.kubeconfig(cluster.friday()), world, secrets)
 
 
 @pytest.fixture(scope="session")

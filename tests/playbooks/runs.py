@@ -11,16 +11,19 @@ import os
 import subprocess
 import sys
 import threading
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import from_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import Plan
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Event, EventKind
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import journal
+from tests.playbooks.canaries import Canaries
+from tests.playbooks.world import World
 
 ROOT = Path(__file__).resolve().parents[2]
 REPORTS = ("report.html", "report.md", "report.json", journal.FILE_NAME)
@@ -76,12 +79,14 @@ class Run:
 class Runner:
     """Runs ansible-playbook, each time with folders of its own, and holds every run to what none may do.
 
-    None starts a wave on a host, and none shows the secret of ``friday_webhook_url``, which all of them have.
+    None starts a wave on a host, and none shows a secret: all of them have one in every variable that can hold one, in
+    their kubeconfig and in their environment.
     """
 
     base: Path
     kubeconfig: Path
-    secret: str = field(default_factory=lambda: f"secret-{uuid.uuid4().hex}")
+    world: World
+    secrets: Canaries = field(default_factory=Canaries)
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def __call__(
@@ -106,9 +111,11 @@ class Runner:
         base = self.base / f"run-{number}"
         state = base / "state"
         own = {"friday_state_dir": str(state), "friday_namespace": f"friday-{number}"}
-        inventory = self._inventory(base, hosts, {**own, **(variables or {})})
+        given = {**own, **(variables or {})}
+        self.world.home(str(given["friday_namespace"]))
+        inventory = self._inventory(base, hosts, given)
         command = [*(program or (f"{sys.prefix}/bin/ansible-playbook",)), "-i", str(inventory), *options, playbook]
-        env = {**_plain_environment(base), **(environment or {})}
+        env = {**_plain_environment(base), **self.secrets.environment(), **(environment or {})}
         seen: set[str] = set()
         with _watching(seen) if watched else contextlib.nullcontext():
             done = subprocess.run(
@@ -126,28 +133,35 @@ class Runner:
         assert len(folders) <= 1, "one run, one folder"
         run = Run(done.returncode, done.stdout, folders[0] if folders else None, frozenset(seen))
         self.hold(run, base)
+        stored = self.secrets.seen_in(self.world.stored(str(given["friday_namespace"])))
+        assert not stored, f"secrets in the cluster: {stored}"
         return run
 
     def _inventory(self, base: Path, hosts: Hosts, variables: Mapping[str, object]) -> Path:
         common = {
             "friday_kubeconfig": str(self.kubeconfig),
-            "friday_webhook_url": f"http://127.0.0.1:9/{self.secret}",
+            "friday_webhook_url": self.secrets.webhook(),
+            **self.secrets.host_variables(),
             **variables,
         }
         folder = base / "inventory"
         (folder / "group_vars").mkdir(parents=True)
         (folder / "hosts.yml").write_text(json.dumps({"all": {"hosts": hosts}}))
-        (folder / "group_vars/all.yml").write_text(json.dumps({k: v for k, v in common.items() if v is not None}))
+        # A line for each, as people write them: what is wrong with a variable may be told with its line.
+        lines = yaml.safe_dump({k: v for k, v in common.items() if v is not None}, width=10_000)
+        (folder / "group_vars/all.yml").write_text(lines)
         return folder
 
     def hold(self, run: Run, base: Path) -> None:
         """Fail the test when a run has done what none may do. ``base`` has all its folders."""
         assert "Traceback (most recent call last)" not in run.output, run.output
-        assert self.secret not in run.output
-        for path in base.rglob("*"):
-            if path.is_file() and base / "inventory" not in path.parents:
-                assert self.secret.encode() not in path.read_bytes(), f"the secret is in {path}"
-        assert not [command for command in run.commands if self.secret in command]
+        shown = self.secrets.seen_in(run.output)
+        assert not shown, f"secrets in the output: {shown}"
+        files = [path for path in base.rglob("*") if base / "inventory" not in path.parents]
+        written = self.secrets.seen_in_files(files)
+        assert not written, f"secrets in files: {written}"
+        commands = {command: self.secrets.seen_in(command) for command in run.commands}
+        assert not [command for command, names in commands.items() if names], "secrets in the list of processes"
         if run.folder:
             touched = [event for event in run.events() if event.kind in _TOUCHING]
             assert not touched, f"this run went to work on a host:\n{run.output}"
@@ -155,11 +169,13 @@ class Runner:
 
 def _plain_environment(base: Path) -> dict[str, str]:
     """An environment without this machine's settings of Ansible, Kubernetes and Friday, and with a home of its own."""
-    home = base / "home"
+    home, temporary = base / "home", base / "tmp"
     home.mkdir()
+    temporary.mkdir()
     folders = {f"XDG_{name}_HOME": str(home / name.lower()) for name in ("CACHE", "CONFIG", "DATA", "STATE")}
     ansible = {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_REMOTE_TEMP": str(base / "remote")}
-    return {"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8", **ansible, **folders}
+    plain = {"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8", "TMPDIR": str(temporary)}
+    return {**plain, **ansible, **folders}
 
 
 @contextlib.contextmanager

@@ -43,11 +43,18 @@ def test_a_run_that_goes_to_work_is_caught(run: Runner, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("where", ["output", "file", "command"])
 def test_a_secret_that_is_shown_is_caught(run: Runner, tmp_path: Path, where: str) -> None:
-    (tmp_path / "file").write_text(run.secret if where == "file" else "")
-    output = f"posted to {run.secret}" if where == "output" else ""
-    commands = frozenset({f"curl {run.secret}"} if where == "command" else ())
-    with pytest.raises(AssertionError):
-        run.hold(Run(0, output, None, commands), tmp_path)
+    for secret in run.secrets.known.values():
+        (tmp_path / "file").write_text(f"has {secret} in it" if where == "file" else "")
+        output = f"posted to {secret}" if where == "output" else ""
+        commands = frozenset({f"curl {secret}"} if where == "command" else ())
+        with pytest.raises(AssertionError, match="secrets in"):
+            run.hold(Run(0, output, None, commands), tmp_path)
+
+
+def test_there_is_a_secret_in_everything_that_can_hold_one(run: Runner) -> None:
+    assert {"webhook-path", "ansible_become_password", "proxy-password", "token", "client key", "exec-env"} <= {
+        *run.secrets.known
+    }
 
 
 def test_a_change_in_the_cluster_is_caught(world: World) -> None:

@@ -5,21 +5,23 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import time
 from collections.abc import Iterator
 from typing import Any
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act import lease
-from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import Api
+from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import connect
 from tests.playbooks.machines import Machine
+from tests.support.control_plane import Cluster
 from tests.support.things import Things, wait_until
 
 NODES = {"node1": "zone-a", "node2": "zone-b", "node3": "zone-c"}
-HOME = "friday-"  # namespaces of the locks and records of these tests, one for each run
 ZONE = "topology.kubernetes.io/zone"
 WEB = "/apis/apps/v1/namespaces/apps/deployments/web"
+_NAMESPACES = "/api/v1/namespaces"
 _WATCHED = (
-    "/api/v1/namespaces",
+    _NAMESPACES,
     "/api/v1/nodes",
     "/api/v1/pods",
     "/api/v1/configmaps",
@@ -32,23 +34,41 @@ _WATCHED = (
 class World:
     """Makes the objects, changes them for a while, and tells whether anything of them has changed."""
 
-    def __init__(self, api: Api) -> None:
-        self.api = api
-        self.things = Things(api, "apps")
+    def __init__(self, cluster: Cluster) -> None:
+        self.api = connect(str(cluster.kubeconfig()), timeout=10)
+        self.homes: set[str] = set()
+        self._cluster = cluster
+        self.things = Things(self.api, "apps")
         for name, zone in NODES.items():
             self._node(name, zone)
         self._web()
 
+    def home(self, namespace: str) -> None:
+        """Make a namespace of Friday's with its rights there: manifests/rights.yaml, edited for this name."""
+        if namespace not in self.homes:
+            self._cluster.grant(namespace)
+            self.homes.add(namespace)
+
+    def stored(self, namespace: str) -> str:
+        """Everything that Friday has left in a namespace of its own, as JSON."""
+        kinds = (
+            f"/api/v1/namespaces/{namespace}/configmaps",
+            f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases",
+        )
+        return json.dumps([item for path in kinds for item in self.api.items(path)])
+
     def fingerprint(self) -> dict[str, str]:
         """Resource version of every node, pod, lease, ConfigMap, deployment, budget and namespace.
 
-        Left out is what belongs to the control plane itself: all in kube-system and its like.
+        Left out is what belongs to the control plane itself (all in kube-system and its like), and the namespaces that
+        :meth:`home` made; what is in those is there.
         """
         versions = {}
         for path in _WATCHED:
             for item in self.api.items(path):
                 meta = item["metadata"]
-                if not str(meta.get("namespace") or meta["name"]).startswith("kube-"):
+                own = path == _NAMESPACES and meta["name"] in self.homes
+                if not own and not str(meta.get("namespace") or meta["name"]).startswith("kube-"):
                     versions[f"{path}/{meta.get('namespace', '')}/{meta['name']}"] = meta["resourceVersion"]
         return versions
 
@@ -56,22 +76,17 @@ class World:
     def untouched(self, own_records: bool = False) -> Iterator[None]:
         """Hold the body to changing nothing in the cluster.
 
-        With ``own_records`` Friday may take its lock and write its record, in a namespace that wasn't there before; the
-        lock has to be free again at the end.
+        With ``own_records`` Friday may take its lock and write its record, in a namespace that was made for the run;
+        the lock has to be free again at the end.
         """
-        before, known = self.fingerprint(), self.namespaces()
+        before, known = self.fingerprint(), set(self.homes)
         yield
         after = self.fingerprint()
-        for name in self.namespaces() - known if own_records else ():
-            assert name.startswith(HOME)
+        for name in self.homes - known if own_records else ():
             assert lease.current(self.api, name) is None, "the lock is given back"
             after = {key: version for key, version in after.items() if f"/{name}" not in key}
         changed = sorted(key for key in {**before, **after} if before.get(key) != after.get(key))
         assert not changed, f"changed in the cluster: {', '.join(changed)}"
-
-    def namespaces(self) -> set[str]:
-        """Names of all namespaces."""
-        return {item["metadata"]["name"] for item in self.api.items("/api/v1/namespaces")}
 
     @contextlib.contextmanager
     def unhealthy(self) -> Iterator[None]:
@@ -101,8 +116,7 @@ class World:
             "acquireTime": _micro(now - 90),
             "renewTime": _micro(now - 5),
         }
-        place = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
-        self.things.create("/api/v1/namespaces", place)
+        self.home(namespace)
         body = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
         self.things.create(f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases", body)
 

@@ -18,13 +18,16 @@ from pathlib import Path
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import Api, ApiError, connect
 from lab.artifacts import kubernetes
+from tests.support import rights
 from tests.support.pki import Authority, kubeconfig
 
 _READY_SECONDS = 60
 
 
 class Cluster:
-    """The running control plane."""
+    """The running control plane. ``admin`` is the administrator's connection, once it was started."""
+
+    admin: Api
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -34,7 +37,7 @@ class Cluster:
         self._programs: list[tuple[subprocess.Popen[bytes], Path]] = []
 
     def start(self) -> None:
-        """Start everything and wait until the API server is ready."""
+        """Start everything, wait until the API server is ready, and apply manifests/rights.yaml."""
         etcd = f"http://127.0.0.1:{free_port()}"
         peer = f"http://127.0.0.1:{free_port()}"
         pki = self.authority
@@ -81,6 +84,8 @@ class Cluster:
         with contextlib.suppress(ApiError):
             body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "kube-system"}}
             api.request("POST", "/api/v1/namespaces", body=body)
+        self.admin = api
+        self.grant()
 
     def stop(self) -> None:
         """End the programs, by their ids, the last started first. What they keep is not needed any more."""
@@ -97,6 +102,14 @@ class Cluster:
         """Write a kubeconfig with a client certificate of its own and return its path."""
         pair = self.authority.certificate(user, organization=organization, **certificate)  # type: ignore[arg-type]
         return kubeconfig(self.folder / f"{uuid.uuid4().hex[:8]}.kubeconfig", self.server, self.authority.ca, pair)
+
+    def friday(self, user: str = "friday") -> Path:
+        """Write a kubeconfig of a user with the rights of manifests/rights.yaml and no other; return its path."""
+        return self.kubeconfig(user, organization=rights.OPERATORS)
+
+    def grant(self, namespace: str = "friday", agents: str = "kube-system") -> None:
+        """Apply manifests/rights.yaml, for a namespace of Friday's and one of the agents; those granted before stay."""
+        rights.apply(self.admin, rights.documents(namespace, agents))
 
     def _run(self, name: str, *arguments: str) -> None:
         log = self.folder / f"{name}.log"

@@ -65,7 +65,7 @@ def read_agent(api: Api, pod: Pod, node: str, timeout: float = COMMAND_SECONDS) 
         fields = {**parse_status(health), **parse_endpoints(endpoints)}
     except (ApiError, KeyError, TypeError, ValueError, AttributeError) as error:
         reason = str(error) if isinstance(error, (ApiError, ValueError)) else f"an answer of another shape: {error!r}"
-        return replace(status, error=reason + _last_words(log))
+        return replace(status, error=reason + (f"; {log_error}" if log_error else _last_words(log)))
     if log_error:
         # Without its log a refusal would go unseen, and the agent's own words are not to be trusted on that.
         return replace(status, **fields, error=log_error)

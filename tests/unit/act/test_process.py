@@ -30,8 +30,9 @@ def test_a_later_process_with_its_id_is_another_one() -> None:
 @pytest.mark.parametrize("part", [0, 1])
 def test_a_process_of_another_boot_or_namespace_may_live(part: int) -> None:
     """It can't be seen from here, so nothing is known of it."""
-    with subprocess.Popen(["true"]) as ended:
+    with subprocess.Popen(["sleep", "60"]) as ended:
         pieces = process.identity(ended.pid).split("/")
+        ended.kill()
     pieces[part] = "another"
     assert not process.surely_gone("/".join(pieces))
 
@@ -43,7 +44,8 @@ def test_what_is_no_identity_says_nothing(text: str) -> None:
 
 def test_where_processes_are_hidden_nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     """hidepid=2 shows an ordinary user nothing of others: not even process 1."""
-    with subprocess.Popen(["true"]) as ended:
+    with subprocess.Popen(["sleep", "60"]) as ended:
         known = process.identity(ended.pid)
+        ended.kill()
     monkeypatch.setattr(process, "process_start", lambda _pid: "")
     assert not process.surely_gone(known)

@@ -186,6 +186,7 @@ def test_since_when_nothing_is_known(lock: Lock | None, fields: dict[str, float]
 def test_what_one_look_tells_of_a_lock(renewed: float, expected: Life) -> None:
     assert life(replace(LOCK, renewed=renewed), NOW) is expected
     assert life(None, NOW) is Life.FREE
+    assert life(replace(LOCK, renewed=renewed, gone=True), NOW) is Life.ABANDONED
 
 
 def journaled(seq: int, state: HostState = S.UPGRADED, fault: str = "") -> Journal:

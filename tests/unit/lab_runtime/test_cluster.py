@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
-from lab.cluster import client, inventory, manifests
-from lab.cluster.pki import Pki, node_files
+from lab.cluster import client, inventory, lifecycle, manifests
+from lab.cluster.lifecycle import Lab
+from lab.cluster.pki import OPERATORS, Pki, node_files
 from lab.topology import NODES, Ports
 
 
@@ -50,6 +51,74 @@ def test_kubelets_are_known_as_nodes(pki: Pki) -> None:
     show = ["openssl", "x509", "-noout", "-subject", "-in", str(pki.pair("node2").certificate)]
     subject = subprocess.run(show, capture_output=True, text=True, check=True).stdout
     assert re.search(r"O\s*=\s*system:nodes,\s*CN\s*=\s*system:node:node2", subject)
+
+
+def test_friday_is_no_administrator(pki: Pki) -> None:
+    show = ["openssl", "x509", "-noout", "-subject", "-in", str(pki.pair("friday").certificate)]
+    subject = subprocess.run(show, capture_output=True, text=True, check=True).stdout
+    assert re.search(r"subject=\s*O\s*=\s*friday:operators,\s*CN\s*=\s*friday$", subject.strip())
+    bindings = [item for item in yaml.safe_load_all(manifests.RIGHTS.read_text()) if "subjects" in item]
+    for binding in bindings:
+        assert OPERATORS in [subject["name"] for subject in binding["subjects"] if subject["kind"] == "Group"]
+    assert len(bindings) == 4
+
+
+class Administrator:
+    """A kubectl that remembers what it has applied, and when."""
+
+    def __init__(self, done: list[str]) -> None:
+        self.done = done
+
+    def apply(self, manifest: str) -> None:
+        assert manifest == manifests.RIGHTS.read_text()
+        self.done.append("rights")
+
+
+@pytest.fixture
+def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What a lab does, step by step, without machines."""
+    steps: list[str] = []
+    monkeypatch.setattr(lifecycle.qemu, "version", lambda: (9, 0))
+    monkeypatch.setattr(Lab, "fingerprint", lambda _: "new")
+    monkeypatch.setattr(Lab, "kubectl", Administrator(steps))
+    monkeypatch.setattr(Lab, "daemons", lambda _: [])
+    for name in ("_write_access", "_cold_boot", "_save", "_restore", "_roll_out", "_wait_ready"):
+        monkeypatch.setattr(Lab, name, lambda *_, name=name: steps.append(name))
+    return steps
+
+
+@pytest.mark.parametrize(("recorded", "before"), [("old", ["_cold_boot", "_save"]), ("new", ["_wait_ready"])])
+def test_rights_are_granted_whenever_the_lab_comes_up(
+    done: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, recorded: str, before: list[str]
+) -> None:
+    monkeypatch.setattr(Lab, "_recorded", lambda *_: recorded)
+    Lab(tmp_path, Ports()).up()
+    assert done == ["_write_access", *before, "rights"]
+
+
+@pytest.mark.parametrize("recorded", [{1: "new", 2: "new"}, {1: "new", 2: None}])
+def test_rights_are_granted_after_a_reset(
+    done: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, recorded: dict[int, str | None]
+) -> None:
+    """A snapshot doesn't have them."""
+    monkeypatch.setattr(Lab, "_recorded", lambda _, build=1: recorded[build])
+    Lab(tmp_path, Ports()).reset(2)
+    assert done[-1] == "rights"
+    assert done.count("rights") == 1
+    assert "_restore" in done
+
+
+def test_friday_gets_its_own_kubeconfig_and_the_lab_keeps_the_administrators(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("FRIDAY_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(inventory, "write", lambda _ports, kubeconfig: used.append(kubeconfig))
+    monkeypatch.setattr(lifecycle.ssh, "write_known_hosts", lambda _: None)
+    used: list[Path] = []
+    lab = Lab(tmp_path, Ports())
+    lab._write_access()
+    users = {path: json.loads(path.read_text())["users"][0]["name"] for path in (lab.kubeconfig, *used)}
+    assert users == {lab.kubeconfig: "admin", lab.friday_kubeconfig: "friday"}
 
 
 def test_a_node_gets_its_own_keys_and_no_others(pki: Pki) -> None:

@@ -13,6 +13,7 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ import yaml
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils import kube
 from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import Api, ApiError, KubeError
+from tests.support.pki import Authority
 
 
 def refusal(path: str, context: str = "") -> str:
@@ -104,6 +106,101 @@ def test_where_the_kubeconfig_is_looked_for(tmp_path: Path, monkeypatch: pytest.
 def test_the_client_is_imported_when_it_is_needed() -> None:
     code = f"import sys, {kube.__name__}; sys.exit('kubernetes' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": os.pathsep.join(sys.path)}).returncode == 0
+
+
+# Secrets of a kubeconfig: not in messages, not on stderr, not in files that stay.
+
+
+def plugin(folder: Path, script: str) -> list[dict[str, object]]:
+    """A user whose credentials come from a program with two secrets."""
+    program = folder / "plugin"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    spec = {
+        "apiVersion": "client.authentication.k8s.io/v1",
+        "command": str(program),
+        "args": ["login", "--key=argument-secret"],
+        "env": [{"name": "KEY", "value": "env-secret"}],
+    }
+    return [{"name": "u", "user": {"exec": spec}}]
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ('echo "$1 $2 with $KEY: refused" >&2; exit 3', "process returned 3. login --key=*** with ***: refused"),
+        ("echo '{}'", "missing key 'apiVersion'"),
+        ("exit 0", "failed to decode process output"),
+    ],
+)
+def test_a_program_for_credentials_that_fails_is_told(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], script: str, message: str
+) -> None:
+    line = refusal(write(tmp_path / "config", users=plugin(tmp_path, script)))
+    assert message in line
+    assert "secret" not in line
+    assert capfd.readouterr().err == ""
+
+
+def embedded(folder: Path) -> str:
+    """A kubeconfig with all its keys inside."""
+    authority = Authority(folder / "pki")
+    pair = authority.certificate("ann")
+    data = {
+        f"{name}-data": base64.b64encode(path.read_bytes()).decode()
+        for name, path in (("client-certificate", pair.certificate), ("client-key", pair.key))
+    }
+    ca = base64.b64encode(authority.ca.read_bytes()).decode()
+    cluster = {"server": "https://127.0.0.1:1", "certificate-authority-data": ca}
+    return write(folder / "config", users=[{"name": "u", "user": data}], clusters=[{"name": "c", "cluster": cluster}])
+
+
+@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="Linux alone keeps files in memory")
+def test_a_key_never_stays_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = embedded(tmp_path)
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    for _ in range(2):  # the library remembers where it has put them the first time
+        assert "can't connect: Connection refused" in refusal(path)
+        assert not list((tmp_path / "tmp").iterdir())
+
+
+def test_without_memory_files_a_key_goes_with_the_process(tmp_path: Path) -> None:
+    """A forked one too, such as the workers of Ansible are."""
+    path = embedded(tmp_path)
+    (tmp_path / "tmp").mkdir()
+    code = f"""
+import multiprocessing, os, pathlib, sys
+from {kube.__package__} import kube
+if hasattr(os, "memfd_create"):
+    del os.memfd_create
+def work():
+    try:
+        kube.connect({path!r})
+    except kube.KubeError as error:
+        assert "Connection refused" in str(error), error
+    assert list(pathlib.Path({str(tmp_path)!r}, "tmp").glob("*/*"))
+child = multiprocessing.get_context("fork").Process(target=work)
+child.start()
+child.join()
+sys.exit(child.exitcode)
+"""
+    environment = {"PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(tmp_path / "tmp")}
+    assert subprocess.run([sys.executable, "-c", code], env=environment).returncode == 0
+    assert not list((tmp_path / "tmp").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("https://ann:secret@host:6443/x", "https://***@host:6443/x"),
+        ("can't reach http://secret@proxy, or HTTP://a:b@c", "can't reach http://***@proxy, or HTTP://***@c"),
+        ("https://host/ann@example.com", "https://host/ann@example.com"),
+        ("mail ann@example.com about https://host", "mail ann@example.com about https://host"),
+    ],
+)
+def test_logins_in_urls_are_left_out(text: str, told: str) -> None:
+    assert kube.without_logins(text) == told
 
 
 # exec: web socket frames of the protocol v5.channel.k8s.io, the first byte of each being the channel.

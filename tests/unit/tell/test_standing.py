@@ -80,6 +80,10 @@ def test_lines_are_not_wider_than_asked_for(width: int) -> None:
             {"lock": replace(LOCK, renewed=NOW - 3600), "life": Life.ABANDONED},
             ["looks abandoned: renewed 1h00m ago, and expired at 2026-11-27 15:02:00 UTC", "playbooks/release.yml"],
         ),
+        (
+            {"lock": replace(LOCK, gone=True), "life": Life.ABANDONED},
+            ["has ended", "the next run takes it over at once"],
+        ),
         ({"lock": replace(LOCK, renewed=NOW + 60), "life": Life.UNCLEAR}, ["2026-11-27 16:01:00 UTC, which is in the"]),
         ({"lock": Lock("a stranger")}, ["held by run ? of a stranger"]),
         ({"run": None, "hosts": ()}, ["run none is recorded"]),
