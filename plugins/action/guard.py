@@ -77,8 +77,8 @@ class ActionModule(FridayAction):
         session.path(SESSION_FILE).write_text(json.dumps(session.data()))
         session.tell(EventKind.RUN_STARTED, holder=session.holder, version=version(), check=session.plan_only)
         if session.recorded:
+            prune(session)  # first: what never ended is kept beside the others, and it still is such a run
             self.show(close_dead(session))
-            prune(session)
         return {
             "changed": session.recorded,
             "session": session.data(),

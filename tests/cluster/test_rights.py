@@ -50,6 +50,7 @@ def work(api: Api, things: Things) -> set[tuple[str, str]]:
         lambda: record.write(api, things.namespace, RunRecord(run=RUN, seq=1)),
         lambda: record.read(api, things.namespace, RUN),
         lambda: record.read_all(api, things.namespace),
+        lambda: record.prune(api, things.namespace, [RUN]),
         lambda: read_snapshot(api, cni_nodes=[node]),
         lambda: cordon(api, node, RUN),
         lambda: uncordon(api, node, RUN),

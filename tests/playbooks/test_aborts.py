@@ -9,7 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from ansible_collections.friday.upgrade.plugins.plugin_utils.act import record
 from tests.fleet import aborts, kills
+from tests.fleet.machines import PACKAGES
 from tests.fleet.stage import Stage
 from tests.fleet.world import ZONES
 
@@ -55,3 +57,35 @@ def test_a_friday_that_is_killed_goes_on(stage: Stage) -> None:
         steps = kills.walk(world, controllers, points[3::8])
     assert [(step.point, step.wrong) for step in steps if step.wrong] == []
     assert sum(step.killed for step in steps) >= 5
+
+
+def test_a_dead_run_is_closed_by_the_next(stage: Stage) -> None:
+    """At once, without waiting for its lock; with its report; and what it had begun is brought to its end."""
+    with stage.fleet() as (world, controller):
+        assert aborts.play(world, controller, "SIGKILL", "canary", "upgrade") == []
+        dead = controller.runs()[-1]
+        code, output = controller.run("playbooks/status.yml")
+        assert code == 0, output
+        assert "upgrade was under way when the run died" in " ".join(output.split())
+        code, output = controller.run(friday_only=["n1"], friday_soak=0)
+        assert code == 0, output
+        assert f"run {dead.name} never said that it ended: closed, {dead}/report.html" in output
+        assert (dead / "report.html").exists()
+        closed = record.read(world.api, aborts.NAMESPACE, dead.name)
+        assert closed
+        assert closed.outcome == "inconclusive"
+        assert world.cordoned() == {}
+        machine = world.machines["n1"]
+        assert (machine.boots, machine.upgrades) == (1, PACKAGES)
+
+
+def test_a_resumed_host_is_compared_with_how_it_was_before_the_dead_run(stage: Stage) -> None:
+    """The new kernel's complaint is new, although it was there when the second run began."""
+    with stage.fleet() as (world, controller):
+        world.machines["n1"].oops()
+        assert aborts.play(world, controller, "SIGKILL", "canary", "verify") == []
+        code, output = controller.run(friday_only=["n1"], friday_soak=0)
+        assert code == 2, output
+        assert "new in the kernel's log of n1: BUG: unable to handle page fault" in " ".join(output.split())
+        assert world.machines["n1"].boots == 1
+        assert set(world.cordoned()) == {"n1"}

@@ -64,7 +64,7 @@ def recorded(world: World) -> Iterator[Callable[[str, int], str]]:
     """Makes a namespace with the record of the story so far; node2 is cordoned by it, as it says."""
 
     def make(namespace: str, count: int) -> str:
-        world.things.create("/api/v1/namespaces", {"metadata": {"name": namespace}})
+        world.home(namespace)
         record.write(world.api, namespace, fold(told(count)))
         cordon.cordon(world.api, "node2", RUN)
         return namespace
