@@ -4,28 +4,25 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from ansible_collections.friday.upgrade.plugins.plugin_utils.act import record
 from ansible_collections.friday.upgrade.plugins.plugin_utils.action import FridayAction
-from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.health import baseline
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.health import baseline, refusals
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.preflight import preflight
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.resume import changed, inventory_of, policy_of
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.survey import read_answer
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.targets import resolve_targets
-from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.waves import make_plan
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.waves import lineup, make_plan
 from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import KubeError
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import to_data
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import (
-    Finding,
-    Outcome,
-    Problem,
-    Severity,
-    Verdict,
-)
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import HostFacts
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import Plan, Target
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Observation
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind, RunRecord
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Observation, Snapshot
 from ansible_collections.friday.upgrade.plugins.plugin_utils.observe.cluster import read_snapshot
 from ansible_collections.friday.upgrade.plugins.plugin_utils.session import (
     BASELINE_FILE,
@@ -68,18 +65,28 @@ class ActionModule(FridayAction):
             problems += [problem for problem in found if problem.subject not in told]
             health = baseline(session.policy, observation, [target for target in targets if target.host in facts])
             session.save(health, BASELINE_VERDICT_FILE)
-            problems += _unhealthy(health)
+            problems += refusals(health)
+            problems += changed(session.policy, task_vars["groups"]["all"], _left(session, snapshot))
             if not problems:
                 plan = make_plan(session.policy, targets, snapshot, facts)
-        return self._told(session, plan, problems)
+        return self._told(session, plan, problems, task_vars["groups"]["all"])
 
-    def _told(self, session: Session, plan: Plan, problems: list[Problem]) -> dict[str, Any]:
+    def _told(
+        self, session: Session, plan: Plan, problems: list[Problem], inventory: Collection[str]
+    ) -> dict[str, Any]:
         session.save(Problems(tuple(problems)), PROBLEMS_FILE)
         session.save(plan, PLAN_FILE)
         session.save(plan.outline(), OUTLINE_FILE)
         if not problems:  # those are told by the verdict
             hosts = [planned.host for planned in plan.hosts()]
-            session.tell(EventKind.RUN_PLANNED, plan_digest=plan.digest, hosts=hosts, waves=len(plan.waves))
+            session.tell(
+                EventKind.RUN_PLANNED,
+                plan_digest=plan.digest,
+                hosts=hosts,
+                waves=len(plan.waves),
+                policy=policy_of(session.policy),
+                inventory=inventory_of(map(str, inventory)),
+            )
             self.show(console.chunks(console.plan_table(plan)))
         waves = () if session.plan_only or problems else plan.waves
         return {
@@ -87,7 +94,7 @@ class ActionModule(FridayAction):
             "problems": to_data(problems),
             "digest": plan.digest,
             "hosts": {planned.host: to_data(planned) for planned in plan.hosts()},
-            "lineup": _lineup(waves),
+            "lineup": lineup(waves),
             "serial": [len(wave.hosts) + 1 for wave in waves] or [1],
             "path": str(session.path(PLAN_FILE)),
         }
@@ -120,29 +127,10 @@ def _survey(
     return tuple(targets), facts, problems
 
 
-def _unhealthy(verdict: Verdict) -> list[Problem]:
-    """What keeps the cluster from being a baseline, a problem for each finding."""
-    if verdict.outcome is Outcome.PASS:
-        return []
-    found: dict[object, Finding] = {}
-    for finding in (verdict.cause, *verdict.consequences):
-        # What could not be read keeps many checks from being asked: the same reason is one problem.
-        if finding:
-            unknown = finding.severity is Severity.UNKNOWN
-            found.setdefault((finding.subject, finding.evidence) if unknown else finding, finding)
-    return [
-        Problem(
-            finding.subject, f"{finding.layer.label}: {finding.message}", "repair it first, a Friday starts from health"
-        )
-        for finding in found.values()
-    ]
-
-
-def _lineup(waves: Any) -> list[dict[str, Any]]:
-    """Hosts in the order of the play, each wave behind its marker; a lone marker when there is nothing to do."""
-    lineup = []
-    for wave in waves:
-        marker = f"friday-wave-{wave.number}"
-        for name in (marker, *(planned.host for planned in wave.hosts)):
-            lineup.append({"name": name, "wave": wave.number, "marker": marker})
-    return lineup or [{"name": "friday-no-wave", "wave": 0, "marker": "friday-no-wave"}]
+def _left(session: Session, snapshot: Snapshot) -> list[RunRecord]:
+    """Records of the runs that have left nodes cordoned, as far as they are there and can be read."""
+    found = []
+    for run in sorted({node.cordoned_by for node in snapshot.nodes if node.unschedulable and node.cordoned_by}):
+        with contextlib.suppress(KubeError, ValueError):
+            found.append(record.read(session.api(), session.namespace, run))
+    return [known for known in found if known]

@@ -68,8 +68,13 @@ def test_a_dead_run_is_closed_by_the_next(stage: Stage) -> None:
         assert code == 0, output
         assert "upgrade was under way when the run died" in " ".join(output.split())
         code, output = controller.run(friday_only=["n1"], friday_soak=0)
-        assert code == 0, output
+        assert code == 2, output
         assert f"run {dead.name} never said that it ended: closed, {dead}/report.html" in output
+        words = " ".join(output.split())
+        assert f"friday_replan: the policy is not that of run {dead.name}, which has left hosts in the middle" in words
+        assert "friday_only was empty, is n1; friday_soak was 1, is 0" in words
+        code, output = controller.run(friday_only=["n1"], friday_soak=0, friday_replan=True)
+        assert code == 0, output
         assert (dead / "report.html").exists()
         closed = record.read(world.api, aborts.NAMESPACE, dead.name)
         assert closed
@@ -84,7 +89,7 @@ def test_a_resumed_host_is_compared_with_how_it_was_before_the_dead_run(stage: S
     with stage.fleet() as (world, controller):
         world.machines["n1"].oops()
         assert aborts.play(world, controller, "SIGKILL", "canary", "verify") == []
-        code, output = controller.run(friday_only=["n1"], friday_soak=0)
+        code, output = controller.run(friday_only=["n1"], friday_soak=0, friday_replan=True)
         assert code == 2, output
         assert "new in the kernel's log of n1: BUG: unable to handle page fault" in " ".join(output.split())
         assert world.machines["n1"].boots == 1

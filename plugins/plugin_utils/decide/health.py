@@ -26,7 +26,14 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.workl
     watched,
 )
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.diagnose import diagnose
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Finding, Layer, Severity, Verdict
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import (
+    Finding,
+    Layer,
+    Outcome,
+    Problem,
+    Severity,
+    Verdict,
+)
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import HostFacts
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import Target
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
@@ -74,6 +81,24 @@ def baseline(policy: Policy, observation: Observation, targets: Sequence[Target]
     if peer is not None:
         findings.extend(_from_outside(observation, targets, peer))
     return diagnose(findings, asked)
+
+
+def refusals(verdict: Verdict) -> list[Problem]:
+    """What keeps the cluster from being a baseline, a problem for each finding; none for a pass."""
+    if verdict.outcome is Outcome.PASS:
+        return []
+    found: dict[object, Finding] = {}
+    for finding in (verdict.cause, *verdict.consequences):
+        # What could not be read keeps many checks from being asked: the same reason is one problem.
+        if finding:
+            unknown = finding.severity is Severity.UNKNOWN
+            found.setdefault((finding.subject, finding.evidence) if unknown else finding, finding)
+    return [
+        Problem(
+            finding.subject, f"{finding.layer.label}: {finding.message}", "repair it first, a Friday starts from health"
+        )
+        for finding in found.values()
+    ]
 
 
 def _from_outside(observation: Observation, targets: Sequence[Target], peer: str) -> Iterator[Finding]:

@@ -78,6 +78,7 @@ def parse_policy(variables: Mapping[str, Any]) -> tuple[Policy, tuple[Problem, .
         min_free_boot=reader.read("friday_min_free_boot_mib", _mebibytes(256), DEFAULTS.min_free_boot),
         cluster_domain=reader.read("friday_cluster_domain", _domain, DEFAULTS.cluster_domain),
         keep_runs=reader.read("friday_keep_runs", _number("runs", 1, MAX_RUNS, 20), DEFAULTS.keep_runs),
+        replan=reader.read("friday_replan", _boolean, DEFAULTS.replan),
         lease_ttl=reader.read("friday_lease_ttl", _number("seconds", MIN_LEASE, MAX_LEASE, 120), DEFAULTS.lease_ttl),
     )
     return policy, (*reader.problems, *_relations(policy))

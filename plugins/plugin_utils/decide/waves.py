@@ -381,3 +381,16 @@ def _estimate(policy: Policy, host: _Candidate) -> int:
 
 def _count(number: int, thing: str) -> str:
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
+def lineup(waves: Sequence[Wave]) -> list[dict[str, Any]]:
+    """Hosts in the order of the play, each wave behind its marker; a lone marker when there is nothing to do.
+
+    Each is a dict with ``name``, ``wave`` (its number) and ``marker`` (the name of its wave's).
+    """
+    line = []
+    for wave in waves:
+        marker = f"friday-wave-{wave.number}"
+        for name in (marker, *(planned.host for planned in wave.hosts)):
+            line.append({"name": name, "wave": wave.number, "marker": marker})
+    return line or [{"name": "friday-no-wave", "wave": 0, "marker": "friday-no-wave"}]

@@ -36,3 +36,4 @@ class Policy:
     cluster_domain: str = "cluster.local"
     lease_ttl: int = 120
     keep_runs: int = 20
+    replan: bool = False

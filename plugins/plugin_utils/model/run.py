@@ -36,7 +36,7 @@ class EventKind(str, enum.Enum):
     """Kinds of events. ``step`` and ``note`` tell; all others change the record."""
 
     RUN_STARTED = "run-started"  # data: holder, version, check
-    RUN_PLANNED = "run-planned"  # data: plan_digest, hosts (in order), waves
+    RUN_PLANNED = "run-planned"  # data: plan_digest, hosts (in order), waves, policy, inventory
     WAVE_STARTED = "wave-started"  # data: wave
     STEP = "step"  # a step on a host begins; data: step
     STATE = "state"  # a host has reached a state; data: state, kernel, boot_id
@@ -86,6 +86,8 @@ class RunRecord:
     finished: float = 0.0
     holder: str = ""
     plan_digest: str = ""
+    policy: dict[str, Any] = field(default_factory=dict)  # variables that were not the defaults
+    inventory: str = ""  # digest of its hosts, see decide/resume.py
     wave: int = 0
     stop: str = ""  # reason why later waves don't start; empty while all is well
     outcome: str = ""  # pass, fail, inconclusive, nothing-to-do; empty while it runs
@@ -117,7 +119,9 @@ def _apply(record: RunRecord, event: Event) -> RunRecord:
     if kind is EventKind.RUN_PLANNED:
         digest = str(data.get("plan_digest", ""))
         hosts = {str(host): HostRecord(HostState.PLANNED, event.time) for host in data.get("hosts", ())}
-        return dataclasses.replace(record, plan_digest=digest, hosts={**record.hosts, **hosts})
+        policy, inventory = dict(data.get("policy") or {}), str(data.get("inventory", ""))
+        hosts = {**record.hosts, **hosts}
+        return dataclasses.replace(record, plan_digest=digest, policy=policy, inventory=inventory, hosts=hosts)
     if kind is EventKind.WAVE_STARTED:
         return dataclasses.replace(record, wave=int(data["wave"]))
     if kind is EventKind.STOP:

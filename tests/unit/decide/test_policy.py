@@ -32,6 +32,7 @@ def test_every_field_of_the_policy_can_be_set():
             "friday_reboot_timeout": 3,
             "friday_verify_timeout": 4,
             "friday_lock_timeout": 5,
+            "friday_replan": "yes",
             "friday_look_timeout": 6,
             "friday_on_failure": "hold",
             "friday_ignore_workloads": ["ci/*"],
@@ -47,7 +48,8 @@ def test_every_field_of_the_policy_can_be_set():
     expected = Policy(
         canary="node2", only=("node2", "node3"), wave_sizes=("1", "25%"), packages="kernel", reboot="always", soak=30,
         soak_interval=10, drain_timeout=1, upgrade_timeout=2, reboot_timeout=3, verify_timeout=4,
-        lock_timeout=5, look_timeout=6, ignore_workloads=("ci/*",), delete_emptydir_data=True, evict_unmanaged=True,
+        replan=True, lock_timeout=5, look_timeout=6,
+        ignore_workloads=("ci/*",), delete_emptydir_data=True, evict_unmanaged=True,
         min_free_root=1024**2, min_free_boot=0, cluster_domain="k8s.example.org", lease_ttl=15,
         keep_runs=1,
     )  # fmt: skip

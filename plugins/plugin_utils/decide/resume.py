@@ -1,0 +1,86 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""May a run go on where another one has left hosts in the middle? Not under other rules, unless that is meant.
+
+A new plan is always made from what is there now, with a canary of its own for what no host has proven yet. What cannot
+be seen from the cluster is that somebody starts the second run with another inventory or policy than the first, mostly
+by mistake: another checkout, a forgotten ``--extra-vars``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import fields
+from typing import Any
+
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import RunRecord
+
+VARIABLE = "friday_replan"
+_LISTED = 5
+_MIB = {"min_free_root": 2**20, "min_free_boot": 2**20}
+_OWN = ("replan", "keep_runs")  # they say nothing about what is done to a host
+
+
+def policy_of(policy: Policy) -> dict[str, Any]:
+    """The policy as a record keeps it: variables whose values are not the defaults, as somebody would write them."""
+    return {
+        _variable(field.name): _written(field.name, getattr(policy, field.name))
+        for field in fields(Policy)
+        if field.name not in _OWN and getattr(policy, field.name) != field.default
+    }
+
+
+def inventory_of(hosts: Iterable[str]) -> str:
+    """A digest of the inventory's hosts: SHA-256 of their sorted names, 16 hexadecimal digits."""
+    return hashlib.sha256("\n".join(sorted(hosts)).encode()).hexdigest()[:16]
+
+
+def changed(policy: Policy, hosts: Collection[str], left: Iterable[RunRecord]) -> tuple[Problem, ...]:
+    """What is other than in the runs that have left hosts in the middle; empty when nothing is, or when it is meant.
+
+    Args:
+        hosts: all of the inventory.
+        left: records of those runs. One of an older version, which knows neither, is not compared.
+    """
+    if policy.replan:
+        return ()
+    known = [record for record in left if record.inventory]
+    return tuple(problem for record in known for problem in _changed(policy, hosts, record))
+
+
+def _changed(policy: Policy, hosts: Collection[str], record: RunRecord) -> Iterator[Problem]:
+    fix = f"write what it was, or set {VARIABLE}: true to go on under the new one"
+    where = f"run {record.run}, which has left hosts in the middle"
+    if differences := list(_differences(record.policy, policy_of(policy))):
+        yield Problem(VARIABLE, f"the policy is not that of {where}: {'; '.join(differences)}", fix)
+    if record.inventory != inventory_of(hosts):
+        gone = sorted(record.hosts.keys() - set(hosts))
+        listed = ", ".join(gone[:_LISTED]) + (f" and {len(gone) - _LISTED} more" if gone[_LISTED:] else "")
+        what = f"it lacks {listed}" if gone else "it has hosts that were not there"
+        yield Problem(VARIABLE, f"the inventory is not that of {where}: {what}", fix)
+
+
+def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    defaults = {_variable(field.name): _written(field.name, field.default) for field in fields(Policy)}
+    for name in sorted(then.keys() | now.keys()):
+        old, new = then.get(name, defaults.get(name)), now.get(name, defaults.get(name))
+        if old != new:
+            yield f"{name} was {_shown(old)}, is {_shown(new)}"
+
+
+def _variable(name: str) -> str:
+    return f"friday_{name}_mib" if name in _MIB else f"friday_{name}"
+
+
+def _written(name: str, value: Any) -> Any:
+    """As JSON has it: lists for tuples, MiB for bytes."""
+    if name in _MIB:
+        return value // _MIB[name]
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _shown(value: Any) -> str:
+    return ", ".join(map(str, value)) or "empty" if isinstance(value, list) else str(value) or "empty"
