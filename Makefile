@@ -57,9 +57,9 @@ bench: setup ## overhead per node of a Friday over a bare drain, upgrade and reb
 
 .PHONY: abort-matrix kill-points
 abort-matrix: setup ## every way for a Friday to die, everywhere, on every ansible-core (hours; goes on where it was)
-	@FRIDAY_ALL_CORES=1 python -m tests.fleet abort-matrix
+	@FRIDAY_ALL_CORES=1 PYTHONPATH=collections:. python -m tests.fleet abort-matrix
 kill-points: setup ## kill a Friday at each event, and go on; at the end all is done once (about half an hour)
-	@python -m tests.fleet kill-points
+	@PYTHONPATH=collections:. python -m tests.fleet kill-points
 
 .PHONY: format
 format: venv ## let ruff format the Python files and mend what it can

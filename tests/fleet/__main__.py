@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """``make abort-matrix`` and ``make kill-points``: all of what ``make test`` plays a spread of.
 
-``python -m tests.fleet abort-matrix [--core 2.16] [--what WORDS] [--jobs N]`` plays every cell on every ansible-core
-that runs here. What was played is kept in ``build/abort-matrix.jsonl``, so that it can be interrupted; ``--anew``
-forgets it. ``--write`` puts the table into docs/reference/abort-matrix.md.
+With ``PYTHONPATH=collections:.`` ``python -m tests.fleet abort-matrix [--core 2.16] [--what WORDS] [--jobs N]`` plays
+every cell on every ansible-core that runs here. What was played is kept in ``build/abort-matrix.jsonl``, so that it can
+be interrupted; ``--anew`` forgets it. ``--write`` puts the table into docs/reference/abort-matrix.md.
 
 ``python -m tests.fleet kill-points [--every N] [--hosts N]`` kills a Friday at each point.
 """
