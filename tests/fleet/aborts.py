@@ -144,10 +144,12 @@ def _rescue_fails(scene: Scene) -> None:
     scene.fail("failed")
 
 
-def _signal(number: int) -> Callable[[Scene], None]:
+def _signal(number: int, terminal: bool = False) -> Callable[[Scene], None]:
+    """``terminal``: to all that run in the foreground, as a terminal does on Ctrl-C; else to the run alone."""
+
     def bring(scene: Scene) -> None:
         with scene.within_the_step():
-            os.kill(scene.started.process.pid, number)
+            (os.killpg if terminal else os.kill)(scene.started.process.pid, number)
             end = time.monotonic() + 30
             while not (scene.controller.runs()[-1] / "halt").exists():
                 assert time.monotonic() < end, "the signal was not heeded"
@@ -188,7 +190,7 @@ WHATS: Mapping[str, What] = {
     "controller's disk full": What(_disk_full, silent=True, keeps=True, disk_kib=1024),
     "callback raises": What(_nothing, ("soak",), passes=True),
     "channel raises": What(_nothing, ("soak",), {"friday_webhook_url": "http://127.0.0.1:9/hook"}, passes=True),
-    "SIGINT": What(_signal(signal.SIGINT)),
+    "SIGINT": What(_signal(signal.SIGINT, terminal=True)),
     "SIGTERM": What(_signal(signal.SIGTERM)),
     "SIGKILL": What(_killed, killed=True, keeps=True),
 }
