@@ -191,7 +191,7 @@ def molecule_steps() -> Sequence[Step]:
 TIERS = (
     Tier("lint", estimate=60, limit=900, steps=lint_steps),
     Tier("unit", estimate=30, limit=600),
-    Tier("playbooks", estimate=240, limit=1800, builds="control-plane"),
+    Tier("playbooks", estimate=600, limit=1800, builds="control-plane"),
     Tier("cluster", estimate=90, limit=1800, builds="control-plane"),
     Tier("lab", estimate=1800, limit=3000, builds="all"),
     Tier("molecule", estimate=900, limit=2400, builds="all", steps=molecule_steps),
