@@ -11,7 +11,7 @@ from ansible.plugins.callback import CallbackBase
 from ansible_collections.friday.upgrade.plugins.plugin_utils import interrupts
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import from_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind
-from ansible_collections.friday.upgrade.plugins.plugin_utils.session import GUARD_RESULT, Session
+from ansible_collections.friday.upgrade.plugins.plugin_utils.session import Session
 
 DOCUMENTATION = r"""
 name: journal
@@ -26,6 +26,9 @@ author: [Friday contributors]
 requirements:
   - Listed in C(callbacks_enabled) of C(ansible.cfg).
 """
+
+
+GUARD = "friday.upgrade.guard"
 
 
 class CallbackModule(CallbackBase):
@@ -43,7 +46,8 @@ class CallbackModule(CallbackBase):
     def v2_runner_on_ok(self, result: Any) -> None:
         """Take up the session from the guard's result."""
         answer = _answer(result)
-        if _task(result).register == GUARD_RESULT and "session" in answer:
+        # Not by the name that it registers: from core 2.21 on that is a dictionary.
+        if str(_task(result).action) == GUARD and "session" in answer:
             self.session = from_data(Session, answer["session"])
             interrupts.soften(self.session.folder)
 

@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The versions of ansible-core that Friday works on, each in a virtual environment that stays in the cache.
 
-By default the lowest and the highest that this Python can run; with ``FRIDAY_ALL_CORES=1`` all of them, each on the
-oldest Python that fits, as far as one is found (this one, those on the PATH, those of pyenv).
+By default the lowest and the highest, with ``FRIDAY_ALL_CORES=1`` all of them, each on this Python or the oldest that
+fits, as far as one is found (this one, those on the PATH, those of pyenv).
 """
 
 from __future__ import annotations
@@ -88,10 +88,8 @@ CORES = (
 
 def chosen() -> tuple[Core, ...]:
     """The versions to run on."""
-    if _all():
-        return tuple(core for core in CORES if core.python())
-    fitting = [core for core in CORES if core.python() == sys.executable]
-    return (fitting[0], fitting[-1]) if len(fitting) > 1 else tuple(fitting)
+    able = tuple(core for core in CORES if core.python())
+    return able if _all() or len(able) < 2 else (able[0], able[-1])
 
 
 def _all() -> bool:

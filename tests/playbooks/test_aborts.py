@@ -14,6 +14,7 @@ from tests.fleet import aborts, kills
 from tests.fleet.machines import PACKAGES
 from tests.fleet.stage import Stage
 from tests.fleet.world import ZONES
+from tests.playbooks.cores import Environment
 
 CELLS = (
     ("task failed", "canary", "drain"),
@@ -26,7 +27,6 @@ CELLS = (
     ("API server gone", "canary", "drain"),
     ("lock lost", "canary", "upgrade"),
     ("controller's disk full", "canary", "verify"),
-    ("SIGINT", "canary", "drain"),
     ("SIGTERM", "canary", "upgrade"),
 )
 """Each way to die once, most on the canary, where they take the least time."""
@@ -43,6 +43,12 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 def test_an_abort_aborts(stage: Stage, what: str, where: str, step: str) -> None:
     with stage.fleet(disk_kib=aborts.WHATS[what].disk_kib) as (world, controller):
         assert aborts.play(world, controller, what, where, step) == []
+
+
+def test_a_signal_is_heeded(stage: Stage, core: Environment) -> None:
+    """By the callback, whose interface changes from core to core; and workers get signals in different ways."""
+    with stage.fleet(core=core.playbook) as (world, controller):
+        assert aborts.play(world, controller, "SIGINT", "canary", "drain") == []
 
 
 def test_a_friday_that_is_killed_goes_on(stage: Stage) -> None:
