@@ -28,7 +28,8 @@ class ActionModule(FridayAction):
         known = session.record().hosts.get(host) or HostRecord(HostState.PLANNED, now())
         state, remark = leave(session, host, known)
         message = _message(arguments) + remark
-        session.tell(EventKind.FAILURE, host, state=state, step=known.step, message=message)
+        halted = {"halted": True} if arguments["result"].get("halted") else {}
+        session.tell(EventKind.FAILURE, host, state=state, step=known.step, message=message, **halted)
         reason = session.halted() or f"{host} is {state.value} in step {known.step or 'start'}"
         session.tell(EventKind.STOP, reason=reason)
         return {"failed": True, "changed": False, "state": to_data(state), "msg": f"{host} is {state.value}: {message}"}

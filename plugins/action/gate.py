@@ -42,8 +42,8 @@ class ActionModule(FridayAction):
 
     def _closed(self, session: Session, wave: int, lost: list[str]) -> Problem | None:
         """The reason to keep the wave closed. A cluster that is still settling gets until the deadline."""
-        if lost := session.lock_lost():
-            return Problem("lock", f"is lost: {lost}", "see who holds the Lease, then run Friday again")
+        if lock := session.lock_lost():
+            return Problem("lock", f"is lost: {lock}", "see who holds the Lease, then run Friday again")
         if reason := session.halted():
             return Problem("run", f"was halted: {reason}", "the same command goes on")
         over = bool(lost or session.record().stop)

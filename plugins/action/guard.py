@@ -25,7 +25,6 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.policy impor
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import to_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind
-from ansible_collections.friday.upgrade.plugins.plugin_utils.pruning import prune
 from ansible_collections.friday.upgrade.plugins.plugin_utils.session import SESSION_FILE, Session, now, version
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import console, journal
 
@@ -77,7 +76,6 @@ class ActionModule(FridayAction):
         session.path(SESSION_FILE).write_text(json.dumps(session.data()))
         session.tell(EventKind.RUN_STARTED, holder=session.holder, version=version(), check=session.plan_only)
         if session.recorded:
-            prune(session)  # first: what never ended is kept beside the others, and it still is such a run
             self.show(close_dead(session))
         return {
             "changed": session.recorded,

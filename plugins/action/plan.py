@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -12,7 +11,13 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.act import record
 from ansible_collections.friday.upgrade.plugins.plugin_utils.action import FridayAction
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.health import baseline, refusals
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.preflight import preflight
-from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.resume import changed, inventory_of, policy_of
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.resume import (
+    changed,
+    inventory_of,
+    marks,
+    policy_of,
+    unrecorded,
+)
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.survey import read_answer
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.targets import resolve_targets
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.waves import lineup, make_plan
@@ -24,6 +29,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import P
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind, RunRecord
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Observation, Snapshot
 from ansible_collections.friday.upgrade.plugins.plugin_utils.observe.cluster import read_snapshot
+from ansible_collections.friday.upgrade.plugins.plugin_utils.pruning import prune
 from ansible_collections.friday.upgrade.plugins.plugin_utils.session import (
     BASELINE_FILE,
     BASELINE_VERDICT_FILE,
@@ -66,9 +72,12 @@ class ActionModule(FridayAction):
             health = baseline(session.policy, observation, [target for target in targets if target.host in facts])
             session.save(health, BASELINE_VERDICT_FILE)
             problems += refusals(health)
-            problems += changed(session.policy, task_vars["groups"]["all"], _left(session, snapshot))
+            left, lacking = _left(session, snapshot)
+            problems += [*changed(session.policy, task_vars["groups"]["all"], left), *lacking]
             if not problems:
                 plan = make_plan(session.policy, targets, snapshot, facts)
+                if session.recorded:
+                    prune(session, keep=marks(snapshot))
         return self._told(session, plan, problems, task_vars["groups"]["all"])
 
     def _told(
@@ -77,6 +86,9 @@ class ActionModule(FridayAction):
         session.save(Problems(tuple(problems)), PROBLEMS_FILE)
         session.save(plan, PLAN_FILE)
         session.save(plan.outline(), OUTLINE_FILE)
+        if session.halted():
+            problems = [*problems, Problem("run", f"was halted: {session.halted()}", "run the same command again")]
+            session.save(Problems(tuple(problems)), PROBLEMS_FILE)
         if not problems:  # those are told by the verdict
             hosts = [planned.host for planned in plan.hosts()]
             session.tell(
@@ -127,10 +139,15 @@ def _survey(
     return tuple(targets), facts, problems
 
 
-def _left(session: Session, snapshot: Snapshot) -> list[RunRecord]:
-    """Records of the runs that have left nodes cordoned, as far as they are there and can be read."""
-    found = []
-    for run in sorted({node.cordoned_by for node in snapshot.nodes if node.unschedulable and node.cordoned_by}):
-        with contextlib.suppress(KubeError, ValueError):
-            found.append(record.read(session.api(), session.namespace, run))
-    return [known for known in found if known]
+def _left(session: Session, snapshot: Snapshot) -> tuple[list[RunRecord], list[Problem]]:
+    """Records of the runs that have left nodes cordoned, and a problem for each that can't be had."""
+    found, problems = [], []
+    for run in marks(snapshot):
+        try:
+            known = record.read(session.api(), session.namespace, run)
+        except (KubeError, ValueError) as error:
+            problems += unrecorded(session.policy, run, str(error))
+        else:
+            found += [known] if known else []
+            problems += [] if known else unrecorded(session.policy, run, "there is none")
+    return found, problems

@@ -39,7 +39,8 @@ class ActionModule(FridayAction):
         held = lease.current(api, namespace)
         stored = record.read_stored(api, namespace)
         recorded = {each.run: each for each in stored.records}
-        run = wanted or decide.last_run({*recorded, *stored.unreadable})
+        last, notes = decide.last_run(stored.records, stored.unreadable)
+        run, notes = (wanted, ()) if wanted else (last, notes)
         seen = _journal(arguments["state_dir"], run)
         if wanted and run not in recorded and run not in stored.unreadable and not (seen and seen.record):
             raise LookupError(f"friday_run: there is no run {run}; {_known(recorded)}")
@@ -50,7 +51,7 @@ class ActionModule(FridayAction):
                 server=api.server,
                 namespace=namespace,
                 lock=held.lock() if held else None,
-                notes=(stored.unreadable[run],) if run in stored.unreadable else (),
+                notes=(*notes, *([stored.unreadable[run]] if run in stored.unreadable else ())),
                 earlier=decide.earlier(stored.records, stored.unreadable, run),
                 unread=unread,
             ),

@@ -49,7 +49,8 @@ class CallbackModule(CallbackBase):
         # Not by the name that it registers: from core 2.21 on that is a dictionary.
         if str(_task(result).action) == GUARD and "session" in answer:
             self.session = from_data(Session, answer["session"])
-            interrupts.soften(self.session.folder)
+            if not self.session.plan_only:  # that changes nothing: it may end anywhere
+                interrupts.soften(self.session.folder)
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
         """Note a host that did not answer, with the task that it was lost in."""

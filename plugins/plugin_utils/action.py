@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
@@ -37,6 +38,8 @@ class FridayAction(ActionBase):
             result.update(failed=True, msg=str(error), halted=True)
         except (JournalError, LookupError) as error:
             result.update(failed=True, msg=str(error))
+        except json.JSONDecodeError as error:
+            result.update(failed=True, msg=f"a file of the run is damaged: {error}")
         except OSError as error:  # of a file of the run: no room, no rights
             result.update(failed=True, msg=f"{error.filename or 'a file of the run'}: {error.strerror}")
         return result

@@ -12,8 +12,9 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils import ending
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act import record as cluster_record
 from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import KubeError
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import from_data
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind, RunRecord
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind, RunRecord, fold
 from ansible_collections.friday.upgrade.plugins.plugin_utils.session import SESSION_FILE, Session, now
+from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import journal
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.journal import FILE_NAME, JournalError
 
 OUTCOME = "inconclusive"
@@ -30,12 +31,15 @@ def close_dead(session: Session) -> Iterator[str]:
         yield f"runs before this one could not be looked at: {error}"
         return
     for record in records:
-        if record.run == session.run or record.finished or not record.started:
+        folder = Path(session.folder).parent / record.run
+        here = (folder / FILE_NAME).exists() and (folder / SESSION_FILE).exists()
+        if record.run == session.run or not record.started or (record.finished and not here):
             continue
         message = f"it ended without a word (killed, or lost); run {session.run} has closed it"
-        folder = Path(session.folder).parent / record.run
         try:
-            if (folder / FILE_NAME).exists() and (folder / SESSION_FILE).exists():
+            if here and fold(journal.read(folder), RunRecord(record.run)).finished:
+                continue
+            if here:
                 yield from _close_here(session, folder, message)
             else:
                 _close_record(session, record, message)
@@ -48,8 +52,7 @@ def _close_here(session: Session, folder: Path, message: str) -> Iterator[str]:
     """A run of this controller: its journal has all that is known, and its report is made from that."""
     dead = from_data(Session, session.stored(folder))
     dead = replace(dead, cache=session.cache)
-    if not dead.record().finished:
-        dead.tell(EventKind.RUN_FINISHED, outcome=OUTCOME, message=message)
+    dead.tell(EventKind.RUN_FINISHED, outcome=OUTCOME, message=message)
     cluster_record.write(session.api(), session.namespace, dead.record())  # all of it: the record may be behind
     written, unwritten = ending.write(dead, ending.report_data(dead))
     yield f"run {dead.run} never said that it ended: closed, {written.get('report') or unwritten[0]}"

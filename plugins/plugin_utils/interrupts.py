@@ -7,6 +7,7 @@ Ansible itself would end at the first one, in the middle of a step, without verd
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from typing import Any
@@ -30,16 +31,20 @@ def soften(folder: str) -> None:
     main = os.getpid()
     before = {number: signal.getsignal(number) for number in _NAMES}
 
+    asked: list[int] = []
+
     def handle(number: int, frame: Any) -> None:
         if os.getpid() != main:
             _in_worker(number)
             return
-        again = bool(halt.asked(folder))
-        name = _NAMES[signal.Signals(number)]
-        # Not by Ansible's display: it may be in the middle of a line, under a lock.
-        os.write(2, (_SECOND if again else _FIRST).format(name=name).encode())
-        if not again:
+        name, again = _NAMES[signal.Signals(number)], bool(asked)
+        asked.append(number)
+        # What is raised here would end the run in the middle: a full disk, or a pipe whose reader had its Ctrl-C too.
+        with contextlib.suppress(OSError):
             halt.ask(folder, f"it was interrupted ({name})")
+        with contextlib.suppress(OSError):  # not by Ansible's display: it may be in the middle of a line, under a lock
+            os.write(2, (_SECOND if again else _FIRST).format(name=name).encode())
+        if not again:
             return
         old = before[signal.Signals(number)]
         if not callable(old):

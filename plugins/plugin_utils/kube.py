@@ -397,14 +397,30 @@ def _take_into_memory(configuration: Configuration, folder: str) -> None:
     """
     if not hasattr(os, "memfd_create"):
         return
-    for name in ("cert_file", "key_file", "ssl_ca_cert"):
-        path = Path(getattr(configuration, name) or "/")
-        if str(path.parent) == folder:
-            descriptor = os.memfd_create(name)
-            weakref.finalize(configuration, os.close, descriptor)
-            os.write(descriptor, path.read_bytes())
-            setattr(configuration, name, f"/proc/self/fd/{descriptor}")
-    shutil.rmtree(folder, ignore_errors=True)
+    kept: dict[str, str] = {}
+    hook = configuration.refresh_api_key_hook
+
+    def take(current: Configuration) -> None:
+        for name in ("cert_file", "key_file", "ssl_ca_cert"):
+            path = Path(getattr(current, name) or "/")
+            if str(path.parent) != folder:
+                continue
+            if path.exists():
+                descriptor = os.memfd_create(name)
+                weakref.finalize(configuration, os.close, descriptor)
+                os.write(descriptor, path.read_bytes())
+                kept[name] = f"/proc/self/fd/{descriptor}"
+            setattr(current, name, kept[name])
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def refresh(current: Configuration) -> None:
+        hook(current)  # with a token it is called for each request; it names the files again, and itself as the hook
+        take(current)
+        current.refresh_api_key_hook = refresh
+
+    take(configuration)
+    if hook:
+        configuration.refresh_api_key_hook = refresh
 
 
 def _masked(text: str, paths: Iterable[Path]) -> str:

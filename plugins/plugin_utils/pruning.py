@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from ansible.utils.display import Display
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act import record
@@ -13,13 +15,17 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Ev
 from ansible_collections.friday.upgrade.plugins.plugin_utils.session import Session
 
 
-def prune(session: Session) -> None:
-    """Keep the last records (``friday_keep_runs``), this run's among them. No journal on a controller is deleted."""
+def prune(session: Session, keep: Collection[str]) -> None:
+    """Keep the last records (``friday_keep_runs``), this run's among them. No journal on a controller is deleted.
+
+    Args:
+        keep: runs whose records stay in any case: those that have left hosts in the middle.
+    """
+    kept = {session.run, *keep}
     try:
         stored = record.read_stored(session.api(), session.namespace)
-        old = [
-            run for run in surplus(stored.records, stored.unreadable, session.policy.keep_runs) if run != session.run
-        ]
+        surplus_runs = surplus(stored.records, stored.unreadable, session.policy.keep_runs)
+        old = [run for run in surplus_runs if run not in kept]
         gone = record.prune(session.api(), session.namespace, old)
     except KubeError as error:
         Display().warning(f"records of old runs could not be deleted: {error.problem.line()}")

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import journal
 
 
 def earlier_baseline(session: Session, host: str) -> Observation | None:
-    """How ``host`` was before an earlier run of this controller changed it, if that run died on the way.
+    """How ``host`` was before an earlier run of this controller changed it, if that run died on the way or was halted.
 
     None when there is no such run, or nothing of it here. After a failure there is none either: somebody has repaired
     the host since, and the comparison is with how they left it.
@@ -29,10 +30,11 @@ def earlier_baseline(session: Session, host: str) -> Observation | None:
         known = fold(journal.read(folder)).hosts.get(host)
     except (journal.JournalError, ValueError):
         return None
-    if known is None or known.state not in UNDER_WAY:
+    if known is None or not (known.state in UNDER_WAY or known.halted):
         return None
     for name in (EARLIER_FILE, BEFORE_FILE):  # the first of a chain of dead runs is the one that counts
         path = folder / "hosts" / host / name
         if path.exists():
-            return from_data(Observation, json.loads(path.read_text()))
+            with contextlib.suppress(ValueError):  # the power failed while it was written
+                return from_data(Observation, json.loads(path.read_text()))
     return None

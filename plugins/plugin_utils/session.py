@@ -141,7 +141,10 @@ class Session:
         """Write a model value as JSON, whole or not at all."""
         path = self.path(*names)
         draft = path.with_name(f".{path.name}.{os.getpid()}")
-        draft.write_text(json.dumps(to_data(value), indent=1, sort_keys=True) + "\n")
+        with draft.open("w", encoding="utf-8") as file:
+            file.write(json.dumps(to_data(value), indent=1, sort_keys=True) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
         draft.replace(path)
         return path
 

@@ -4,10 +4,13 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from pathlib import Path
 
 import pytest
+import yaml
+from kubernetes import client
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act import lease, record
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act.cordon import cordon, uncordon
@@ -182,3 +185,18 @@ def test_a_token_of_the_service_account_has_them(cluster: Cluster, tmp_path: Pat
     api = connect(str(kubeconfig(tmp_path / "config", cluster.server, cluster.authority.ca, token)))
     assert api.user == "system:serviceaccount:friday:friday"
     wait_until(lambda: check_rights(api, "friday") == ())
+
+
+def test_a_token_with_all_inside_serves_further_connections(cluster: Cluster, tmp_path: Path) -> None:
+    """As ``kubectl config view --flatten`` makes it. An exec into an agent opens a connection of its own, later."""
+    wanted = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 3600}}
+    path = "/api/v1/namespaces/friday/serviceaccounts/friday/token"
+    token = cluster.admin.request("POST", path, body=wanted)["status"]["token"]
+    config = yaml.safe_load(kubeconfig(tmp_path / "config", cluster.server, cluster.authority.ca, token).read_text())
+    inside = base64.b64encode(cluster.authority.ca.read_bytes()).decode()
+    config["clusters"][0]["cluster"] = {"server": cluster.server, "certificate-authority-data": inside}
+    (tmp_path / "config").write_text(yaml.safe_dump(config))
+    api = connect(str(tmp_path / "config"))
+    api.get("/api/v1/namespaces/friday")
+    again = client.CoreV1Api(client.ApiClient(api.client.configuration))
+    assert again.read_namespace("friday").metadata.name == "friday"

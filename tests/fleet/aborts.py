@@ -73,6 +73,7 @@ class What:
         killed: nobody is left to write anything; the next command does.
         silent: journal and record can't agree: one of them can't be written.
         keeps: the hosts' cordons can't be given back.
+        expires: the lock can't be given back, and dies by itself.
         disk_kib: size of the disk for the controller's state; 0: as large as there is.
     """
 
@@ -83,6 +84,7 @@ class What:
     killed: bool = False
     silent: bool = False
     keeps: bool = False
+    expires: bool = False
     disk_kib: int = 0
 
 
@@ -185,14 +187,14 @@ WHATS: Mapping[str, What] = {
     "module crashed": What(_machine("crashed"), _CONNECTED, _SHORT),
     "verify said fail": What(_oops, ("verify", "soak")),
     "verify said inconclusive": What(_no_evidence, ("verify", "soak"), _SHORT),
-    "API server gone": What(_api_gone, variables=_SHORT, silent=True, keeps=True),
+    "API server gone": What(_api_gone, variables=_SHORT, silent=True, keeps=True, expires=True),
     "lock lost": What(_lock_lost, keeps=True),
     "controller's disk full": What(_disk_full, silent=True, keeps=True, disk_kib=1024),
     "callback raises": What(_nothing, ("soak",), passes=True),
     "channel raises": What(_nothing, ("soak",), {"friday_webhook_url": "http://127.0.0.1:9/hook"}, passes=True),
     "SIGINT": What(_signal(signal.SIGINT, terminal=True)),
     "SIGTERM": What(_signal(signal.SIGTERM)),
-    "SIGKILL": What(_killed, killed=True, keeps=True),
+    "SIGKILL": What(_killed, killed=True, keeps=True, expires=True),
 }
 
 
@@ -246,7 +248,7 @@ def _of_record(scene: Scene, what: What, folder: Path) -> Iterator[str]:
         if stored and not what.killed and not stored.outcome:
             yield "the record has no outcome"
     holder = lease.current(world.api, NAMESPACE)
-    if holder and holder.run == folder.name and not what.killed and "keeper" in holder.identity:
+    if holder and holder.run == folder.name and not what.expires:
         yield f"the lock is still held: {holder.identity}"
 
 

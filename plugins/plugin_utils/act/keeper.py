@@ -5,7 +5,8 @@
 Ansible has no place for something that goes on between tasks, and a run outlives every single task of it. The keeper
 watches the process that it was started for (its id and its start time, so that a reused id is told apart). When that is
 gone, the keeper goes too and leaves the lease to die by itself: nobody has said in which state the hosts are, so the
-next run shall see who was here. Told to stop (SIGTERM), it releases the lease. When the lease is lost, it says so in
+next run shall see who was here. Told to (SIGUSR1), it releases the lease; SIGTERM, which a service manager sends to
+all that a session has started, is none of its business. When the lease is lost, it says so in
 the file ``lost`` of the run's folder, which the gate reads, and goes.
 """
 
@@ -35,6 +36,9 @@ LOG_FILE = "keeper.log"
 LOST_FILE = "lost"
 RELEASED_FILE = "released"
 
+RELEASE = signal.SIGUSR1
+"""What tells a keeper to release the lease and go."""
+
 _MODULE = "ansible_collections.friday.upgrade.plugins.plugin_utils.act.keeper"
 _LOOK_SECONDS = 1.0
 _START_SECONDS = 30.0
@@ -54,11 +58,15 @@ class Task:
 
 @dataclass(frozen=True)
 class Running:
-    """A keeper as its state file has it: its process, and when (seconds since the epoch) it last renewed the lease."""
+    """A keeper as its state file has it: its process, and when (seconds since the epoch) it last renewed the lease.
+
+    ``until``: how long that is good, in seconds on the clock that goes on while the machine sleeps; 0: not known.
+    """
 
     pid: int
     pid_started: str
     renewed: float
+    until: float = 0.0
 
 
 class KeeperError(KubeError):
@@ -117,7 +125,7 @@ def stop(folder: Path, pid: int, timeout: float = 30.0) -> str:
         return f"process {pid} is not the keeper of this run"
     if not alive(pid, running.pid_started):
         return lost(folder)
-    os.kill(pid, signal.SIGTERM)
+    os.kill(pid, RELEASE)
     end = time.monotonic() + timeout
     while alive(pid, running.pid_started):
         if time.monotonic() > end:
@@ -135,7 +143,14 @@ def lost(folder: Path) -> str:
     running = read_state(folder)
     if running and not alive(running.pid, running.pid_started):
         return f"the lease's keeper (process {running.pid}) is gone: {_tail(folder / LOG_FILE)}"
+    if running and 0 < running.until < _boottime():
+        return "the lease was not renewed in time: this machine slept, or the keeper hangs"
     return ""
+
+
+def _boottime() -> float:
+    """Seconds on a clock that is never set, and that goes on while the machine sleeps."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
 def read_state(folder: Path) -> Running | None:
@@ -152,7 +167,7 @@ def keep(
     stopped: threading.Event,
     *,
     clock: Callable[[], float] = time.time,
-    monotonic: Callable[[], float] = time.monotonic,
+    monotonic: Callable[[], float] | None = None,
     say: Callable[[str], None] = print,
 ) -> bool:
     """Renew the lease each third of its time to live; true when it was released, false when it is left or lost.
@@ -163,6 +178,7 @@ def keep(
     that worked: from then on another run may have the lease.
     """
     folder, lease = Path(task.folder), task.lease
+    monotonic = monotonic or _boottime
     last = monotonic()
     due = last
     while not stopped.is_set():
@@ -174,7 +190,7 @@ def keep(
             try:
                 lease = renew(api, lease, clock=clock)
                 last, due = began, began + lease.ttl / 3
-                _tell_state(folder, clock(), say)
+                _tell_state(folder, clock(), lease.ttl, say)
             except LeaseLost as error:
                 return _lose(folder, str(error), say)
             except KubeError as error:
@@ -195,10 +211,12 @@ def main(argument: str) -> int:
     """Run the keeper's process; ``argument`` is the JSON of a :class:`Task`."""
     task = from_data(Task, json.loads(argument))
     stopped = threading.Event()
-    signal.signal(signal.SIGTERM, lambda _number, _frame: stopped.set())
+    signal.signal(RELEASE, lambda _number, _frame: stopped.set())
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
     def say(text: str) -> None:
-        print(time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), text, flush=True)
+        with contextlib.suppress(OSError):  # its log may be on a full disk
+            print(time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), text, flush=True)
 
     try:
         # A request must not take longer than there is left to try again.
@@ -209,9 +227,9 @@ def main(argument: str) -> int:
         return 1
 
 
-def _tell_state(folder: Path, now: float, say: Callable[[str], None]) -> None:
+def _tell_state(folder: Path, now: float, ttl: int, say: Callable[[str], None]) -> None:
     """Say that this keeper lives. A full disk is no reason to give the lease up: the journal stops the run then."""
-    running = Running(os.getpid(), process_start(os.getpid()), now)
+    running = Running(os.getpid(), process_start(os.getpid()), now, _boottime() + ttl)
     try:
         _write_file(folder / STATE_FILE, json.dumps(dataclasses.asdict(running)))
     except OSError as error:

@@ -7,7 +7,8 @@ monotonic clock of whoever looks; ``renewTime``, which another machine's clock h
 where it says that the lease is plainly alive. So the holder may trust it until a time to live after the last renewal
 that it *began*, whatever the clocks say.
 
-A dead run whose process ran on this very machine is known to be dead without waiting: see ``act/process.py``.
+A dead run whose process ran on this very machine is known to be dead (``act/process.py``): there one renewal's time is
+watched in place of the whole time to live. The holder's clock goes on while its machine sleeps, see ``act/keeper.py``.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ TTL = 60
 
 _CLOCK_SKEW = 5.0
 _BREAKS = 5  # attempts to break a lease that its holder renews at the same time
+_SLACK = 2.0  # seconds that a renewal may be late
 _LOOKS = 10  # at a lease that may be dead, while its time to live goes by
 
 
@@ -241,16 +243,17 @@ def _watch(
 ) -> dict[str, Any]:
     """Return the lease as it is when it is dead or free; raise LeaseHeld when it lives."""
     owner, now = _holder(found), clock()
+    patience = float(owner.ttl)
     if owner.lock().gone:
-        if tell:
-            tell(f"the lease of {owner.line(now)} is taken over: that process has ended")
-        return found
+        # Not at once: machines that were resumed from one image of a memory can't be told apart by what is seen here.
+        patience = owner.ttl / 3 + _SLACK
     # A renewal in the future says that the clocks differ, and nothing of the holder.
-    if owner.renewed <= now + _CLOCK_SKEW and now < owner.renewed + owner.ttl:
+    elif owner.renewed <= now + _CLOCK_SKEW and now < owner.renewed + owner.ttl:
         raise LeaseHeld(owner, now)
     if tell:
-        tell(f"the lease of {owner.line(now)} looks abandoned: watching it for {owner.ttl} s")
-    version, end = found["metadata"]["resourceVersion"], monotonic() + owner.ttl
+        why = "was left behind by a process that has ended" if owner.lock().gone else "looks abandoned"
+        tell(f"the lease of {owner.line(now)} {why}: watching it for {patience:.0f} s")
+    version, end = found["metadata"]["resourceVersion"], monotonic() + patience
     while (left := end - monotonic()) > 0:
         sleep(min(left, max(owner.ttl / _LOOKS, 0.1)))
         seen = _get(api, namespace)

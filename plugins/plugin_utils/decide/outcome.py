@@ -102,6 +102,9 @@ def _after_failure(host: str, planned: PlannedHost | None, known: HostRecord, ve
     cause = verdict.cause if verdict and verdict.outcome is not Outcome.PASS else None
     if cause is None:
         step = f" in step {known.step}" if known.step else ""
+        if known.halted:
+            yield f"Nothing is wrong with {host} as far as is known, and nothing to repair{step}: {known.message}."
+            return
         yield f"See to what stopped {host}{step}: {known.message or 'see its log'}"
     else:
         yield from _by_layer(cause, host, planned, known)

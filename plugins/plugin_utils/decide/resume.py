@@ -17,6 +17,7 @@ from typing import Any
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import RunRecord
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Snapshot
 
 VARIABLE = "friday_replan"
 _LISTED = 5
@@ -51,6 +52,19 @@ def changed(policy: Policy, hosts: Collection[str], left: Iterable[RunRecord]) -
     return tuple(problem for record in known for problem in _changed(policy, hosts, record))
 
 
+def marks(snapshot: Snapshot) -> list[str]:
+    """The runs that have left nodes cordoned, by their marks."""
+    return sorted({node.cordoned_by for node in snapshot.nodes if node.unschedulable and node.cordoned_by})
+
+
+def unrecorded(policy: Policy, run: str, reason: str) -> list[Problem]:
+    """A run whose record can't be had can't be compared; a problem, unless it is meant to go on."""
+    if policy.replan:
+        return []
+    message = f"run {run} has left hosts in the middle, and its record can't be read: {reason}"
+    return [Problem(VARIABLE, message, f"set {VARIABLE}: true to go on under the present policy and inventory")]
+
+
 def _changed(policy: Policy, hosts: Collection[str], record: RunRecord) -> Iterator[Problem]:
     fix = f"write what it was, or set {VARIABLE}: true to go on under the new one"
     where = f"run {record.run}, which has left hosts in the middle"
@@ -59,7 +73,7 @@ def _changed(policy: Policy, hosts: Collection[str], record: RunRecord) -> Itera
     if record.inventory != inventory_of(hosts):
         gone = sorted(record.hosts.keys() - set(hosts))
         listed = ", ".join(gone[:_LISTED]) + (f" and {len(gone) - _LISTED} more" if gone[_LISTED:] else "")
-        what = f"it lacks {listed}" if gone else "it has hosts that were not there"
+        what = f"it lacks {listed}" if gone else "hosts were added or removed"
         yield Problem(VARIABLE, f"the inventory is not that of {where}: {what}", fix)
 
 

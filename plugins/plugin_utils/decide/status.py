@@ -8,6 +8,7 @@ import dataclasses
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.outcome import FAIL
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.targets import natural_key
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord, HostState, RunRecord
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Node
@@ -71,9 +72,21 @@ def life(lock: Lock | None, now: float) -> Life:
     return Life.ALIVE if now < lock.renewed + lock.ttl else Life.ABANDONED
 
 
-def last_run(runs: Collection[str]) -> str:
-    """The newest of these run ids, empty when there are none: an id begins with the time."""
-    return max(runs, default="")
+def last_run(records: Collection[RunRecord], unreadable: Collection[str]) -> tuple[str, tuple[str, ...]]:
+    """The run that says where the hosts are, and notes on those after it. Empty when there is none.
+
+    It is the newest (an id begins with the time), but for runs that were refused before they had any host: those tell
+    nothing of the hosts that an earlier one has left.
+    """
+    known = {record.run: record for record in records}
+    newest = sorted({*known, *unreadable}, reverse=True)
+    refused: list[str] = []
+    for run in newest:
+        record = known.get(run)
+        if record is None or record.hosts or not record.finished or record.outcome != FAIL:
+            return run, tuple(refused)
+        refused.append(f"run {run}, after this one, was not started: {record.message}")
+    return (newest[0] if newest else ""), ()
 
 
 def assess(
@@ -257,6 +270,8 @@ def _stands(host: str, known: HostRecord, step: str, boot: Boot, node: Node | No
     if state is HostState.DONE:
         return "done", ""
     if state is HostState.FAILED:
+        if known.halted:
+            return f"was halted in step {known.step or 'start'}: {message}", _AGAIN
         return f"failed in step {known.step or 'start'}: {message}", f"repair {host}, then {_AGAIN}"
     if state is HostState.HELD:
         held = f"held in step {known.step or 'start'}, {_UNCHANGED}: {message}"

@@ -40,7 +40,7 @@ class EventKind(str, enum.Enum):
     WAVE_STARTED = "wave-started"  # data: wave
     STEP = "step"  # a step on a host begins; data: step
     STATE = "state"  # a host has reached a state; data: state, kernel, boot_id
-    FAILURE = "failure"  # a host failed or is held; data: state, step, message, verdict
+    FAILURE = "failure"  # a host failed or is held; data: state, step, message, halted (the run was, not the host)
     STOP = "stop"  # later waves will not start; data: reason
     NOTE = "note"  # data: message
     RUN_FINISHED = "run-finished"  # data: outcome, message
@@ -75,6 +75,7 @@ class HostRecord:
     boot_id: str = ""
     message: str = ""
     step_since: float = 0.0
+    halted: bool = False  # failed or held because the run was halted: nothing is wrong with the host
 
 
 @dataclass(frozen=True)
@@ -154,4 +155,5 @@ def _apply_to_host(old: HostRecord, event: Event) -> HostRecord:
         boot_id=str(data.get("boot_id", "")) or old.boot_id,
         message=str(data.get("message", "")),
         step_since=old.step_since,
+        halted=bool(data.get("halted", False)),
     )

@@ -59,8 +59,8 @@ def still_alive(lock: Lock, life: Life, now: float) -> str:
     )
     return (
         f"{seems}: run {lock.run} of {lock.who}. Its keeper notices within {lock.ttl // 3} s that the lease is lost; "
-        "then no further wave of it starts, but a host that it is working on it goes on with. Start no other run "
-        "before that process has ended."
+        "then no further step of it begins, but the one that it is at comes to its end. Start no other run before that "
+        "process has ended."
     )
 
 
@@ -77,7 +77,7 @@ def _lock(lock: Lock | None, life: Life, now: float) -> list[str]:
     elif life is Life.ABANDONED:
         if lock.gone:
             lines.append(f"abandoned: renewed {renewed}, and its process, of this machine, has ended")
-            return [*lines, "the next run takes it over at once"]
+            return [*lines, f"the next run watches it for {lock.ttl // 3} s, then takes it over"]
         lines.append(f"looks abandoned: renewed {renewed}, and expired at {_when(lock.renewed + lock.ttl)}")
         lines.append(f"a new run watches it for {ttl}, then takes it over; playbooks/release.yml breaks it at once")
     else:

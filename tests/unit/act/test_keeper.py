@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
 import subprocess
 import sys
@@ -154,3 +156,25 @@ def test_the_keeper_finds_a_relative_kubeconfig_of_the_environment(
     with pytest.raises(OSError, match="not in this test"):
         keeper.start(tmp_path / "run", HELD, os.getpid())
     assert f'"kubeconfig": "{tmp_path}/config"' in started[0][-1]
+
+
+def test_a_keeper_that_was_not_heard_of_for_too_long_counts_as_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It hangs, or the machine slept: another run may have the lease by now."""
+    now = keeper._boottime()
+    running = keeper.Running(os.getpid(), keeper.process_start(os.getpid()), 1.0, now + 60)
+    (tmp_path / keeper.STATE_FILE).write_text(json.dumps(dataclasses.asdict(running)))
+    assert keeper.lost(tmp_path) == ""
+    monkeypatch.setattr(keeper, "_boottime", lambda: now + 61)
+    assert "was not renewed in time" in keeper.lost(tmp_path)
+
+
+def test_a_full_disk_does_not_end_the_keeper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_room(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(keeper, "_write_file", no_room)
+    said: list[str] = []
+    keeper._tell_state(tmp_path, 1.0, 60, said.append)
+    assert said == [f"can't write {keeper.STATE_FILE}: No space left on device"]

@@ -49,14 +49,14 @@ def deleted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_old_records_are_deleted_and_that_is_journaled(deleted: list[str]) -> None:
     session = FakeSession()
-    pruning.prune(session)  # type: ignore[arg-type]
+    pruning.prune(session, ())  # type: ignore[arg-type]
     assert deleted == [RUNS[2], RUNS[3]]
     message = f"old records deleted (friday_keep_runs): 2 runs, {RUNS[3]} to {RUNS[2]}"
     assert session.told == [(EventKind.NOTE, message)]
 
 
 def test_the_runs_own_record_stays_when_its_clock_is_behind(deleted: list[str]) -> None:
-    pruning.prune(FakeSession(RUNS[3]))  # type: ignore[arg-type]
+    pruning.prune(FakeSession(RUNS[3]), ())  # type: ignore[arg-type]
     assert deleted == [RUNS[2]]
 
 
@@ -70,6 +70,6 @@ def test_what_goes_wrong_is_a_warning(call: str, deleted: list[str], monkeypatch
     monkeypatch.setattr(pruning.record, call, refuse)
     monkeypatch.setattr(pruning.Display, "warning", lambda _self, text, *_more: warnings.append(text))
     session = FakeSession()
-    pruning.prune(session)  # type: ignore[arg-type]
+    pruning.prune(session, ())  # type: ignore[arg-type]
     assert session.told == []
     assert len(warnings) == 1 and "records of old runs could not be deleted: DELETE: configmaps is f" in warnings[0]

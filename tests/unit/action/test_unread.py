@@ -144,6 +144,23 @@ def test_a_gate_opens_once_the_api_server_is_back(monkeypatch: pytest.MonkeyPatc
     assert "no answer" not in result["reason"]
 
 
+def test_a_gate_knows_whom_ansible_has_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And waits for nothing then."""
+    session = FakeSession(verify_timeout=600)
+    asked: list[float] = []
+    settled = gate.watch.settled
+
+    def noting(session: Any, patience: float, hosts: Any) -> Any:
+        asked.append(patience)
+        return settled(session, patience, hosts)
+
+    monkeypatch.setattr(gate.watch, "settled", noting)
+    result = act(gate, session, monkeypatch, [HEALTHY], wave=1, lost=["node3"])
+    assert not result["open"]
+    assert result["reason"].startswith("node3: was lost on the way")
+    assert asked == [0]
+
+
 @pytest.mark.parametrize(
     ("answers", "state", "remark"),
     [

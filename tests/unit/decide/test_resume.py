@@ -9,7 +9,12 @@ from dataclasses import fields, replace
 import pytest
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.policy import parse_policy
-from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.resume import changed, inventory_of, policy_of
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.resume import (
+    changed,
+    inventory_of,
+    policy_of,
+    unrecorded,
+)
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord, HostState, RunRecord
 
@@ -37,7 +42,7 @@ def test_another_policy_is_refused_with_the_difference() -> None:
 
 @pytest.mark.parametrize(
     ("hosts", "what"),
-    [(("node1", "node2"), "it lacks node9"), ((*HOSTS, "node9"), "it has hosts that were not there")],
+    [(("node1", "node2"), "it lacks node9"), ((*HOSTS, "node9"), "hosts were added or removed")],
 )
 def test_another_inventory_is_refused(hosts: tuple[str, ...], what: str) -> None:
     (problem,) = changed(POLICY, hosts, [LEFT])
@@ -63,3 +68,10 @@ def test_a_recorded_policy_is_what_somebody_would_write() -> None:
     policy = Policy(**{**other, "keep_runs": Policy.keep_runs})
     again, problems = parse_policy(policy_of(policy))
     assert (again, problems) == (policy, ())
+
+
+def test_a_run_without_a_record_is_not_gone_on_with_in_silence() -> None:
+    (problem,) = unrecorded(Policy(), "run-1", "there is none")
+    assert problem.subject == "friday_replan"
+    assert "run run-1 has left hosts in the middle, and its record can't be read: there is none" in problem.message
+    assert unrecorded(Policy(replan=True), "run-1", "there is none") == []

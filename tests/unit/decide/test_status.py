@@ -262,4 +262,16 @@ def test_other_runs_are_listed_newest_first() -> None:
         ("20261116-000000-bbbb", 0, 0, "torn"),
         (OTHER, 1, 1, ""),
     ]
-    assert last_run([OTHER, RUN]) == RUN and last_run([]) == ""
+    old, new = RunRecord(OTHER, 1.0, 2.0, outcome="pass"), RunRecord(RUN, 1.0, 2.0, outcome="nothing-to-do")
+    assert last_run([old, new], ()) == (RUN, ())
+    assert last_run([old], [RUN]) == (RUN, ()), "one that can't be read is told, not passed over"
+    assert last_run([], ()) == ("", ())
+
+
+def test_a_run_that_was_refused_hides_no_hosts() -> None:
+    left = RunRecord(OTHER, 1.0, hosts={"node1": HostRecord(HostState.UPGRADED, 1.0)})
+    refused = RunRecord(RUN, 3.0, 4.0, outcome="fail", message="2 problems to solve first")
+    run, (note,) = last_run([left, refused], ())
+    assert run == OTHER
+    assert note == f"run {RUN}, after this one, was not started: 2 problems to solve first"
+    assert last_run([refused], ()) == (RUN, ())
