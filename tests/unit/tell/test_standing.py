@@ -82,7 +82,7 @@ def test_lines_are_not_wider_than_asked_for(width: int) -> None:
         ),
         (
             {"lock": replace(LOCK, gone=True), "life": Life.ABANDONED},
-            ["has ended", "the next run takes it over at once"],
+            ["has ended", "the next run watches it for"],
         ),
         ({"lock": replace(LOCK, renewed=NOW + 60), "life": Life.UNCLEAR}, ["2026-11-27 16:01:00 UTC, which is in the"]),
         ({"lock": Lock("a stranger")}, ["held by run ? of a stranger"]),
