@@ -15,8 +15,8 @@ DIED, OLD, LAST = "20261101-161500-3f2a", "20261102-161500-3f2a", "20261103-1615
 def test_old_records_go_when_a_run_begins(run: Runner, world: World, current: Hosts) -> None:
     namespace = "friday-retention"
     world.home(namespace)
-    hosts = {"node1": HostRecord(HostState.DRAINED, 1.0)}
-    for name, finished in ((DIED, 0.0), (OLD, 1.0), (LAST, 1.0)):
+    for name, finished, state in ((DIED, 0.0, "drained"), (OLD, 1.0, "done"), (LAST, 1.0, "done")):
+        hosts = {"node1": HostRecord(HostState(state), 1.0)}
         record.write(world.api, namespace, RunRecord(name, 1.0, finished, seq=3, hosts=hosts))
     variables = {"friday_namespace": namespace, "friday_keep_runs": 2, "friday_packages": "kernel"}
 

@@ -13,8 +13,8 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Ru
 def surplus(records: Sequence[RunRecord], unreadable: Collection[str], keep: int) -> tuple[str, ...]:
     """The runs whose records may be deleted, the newest first.
 
-    Kept are the last ``keep`` runs (an id begins with the time), and of runs that never said that they ended and have
-    left hosts under way the last ``keep`` too: only their records know in which state those hosts are.
+    Kept are the last ``keep`` runs (an id begins with the time), and of runs that died and have left hosts under way the
+    last ``keep`` too: only their records know in which state those hosts were left.
 
     Args:
         unreadable: runs whose records can't be read. They go when they are older than all that are kept: a prune that
@@ -22,8 +22,8 @@ def surplus(records: Sequence[RunRecord], unreadable: Collection[str], keep: int
         keep: at least 1.
     """
     newest = sorted(records, key=lambda record: record.run, reverse=True)
-    unfinished = [record for record in newest if not record.finished and lost_hosts(record)]
-    kept = {record.run for record in (*newest[:keep], *unfinished[:keep])}
+    died = [record for record in newest if lost_hosts(record)]
+    kept = {record.run for record in (*newest[:keep], *died[:keep])}
     surplus_ = [record.run for record in newest if record.run not in kept]
     if len(newest) >= keep:
         surplus_ += [run for run in unreadable if run < min(kept)]

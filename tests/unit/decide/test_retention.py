@@ -11,6 +11,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.hold import 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.retention import surplus
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord, HostState, RunRecord
 
+DONE = {"h": HostRecord(HostState.DONE, 1.0)}
 DRAINED = {"h": HostRecord(HostState.DRAINED, 1.0)}
 PLANNED = {"h": HostRecord(HostState.PLANNED, 1.0)}
 
@@ -20,11 +21,12 @@ def run(number: int) -> str:
 
 
 def ended(number: int) -> RunRecord:
-    return RunRecord(run(number), finished=1.0, hosts=DRAINED)
+    return RunRecord(run(number), finished=1.0, hosts=DONE)
 
 
 def died(number: int) -> RunRecord:
-    return RunRecord(run(number), hosts=DRAINED)
+    """One that a later run has closed, or not."""
+    return RunRecord(run(number), finished=float(number % 2), hosts=DRAINED)
 
 
 def test_the_last_ones_are_kept() -> None:
@@ -61,5 +63,5 @@ def test_what_always_holds(kinds: list[tuple[int, bool]], keep: int) -> None:
     assert min(keep, len(records)) <= len(left) <= 2 * keep
     newest = sorted((record.run for record in records), reverse=True)[:keep]
     assert not gone & set(newest)
-    dying = sorted((r.run for r in records if not r.finished and lost_hosts(r)), reverse=True)[:keep]
+    dying = sorted((r.run for r in records if lost_hosts(r)), reverse=True)[:keep]
     assert not gone & set(dying)
