@@ -13,8 +13,8 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Ru
 def surplus(records: Sequence[RunRecord], unreadable: Collection[str], keep: int) -> tuple[str, ...]:
     """The runs whose records may be deleted, the newest first.
 
-    Kept are the last ``keep`` runs (an id begins with the time), and of runs that died and have left hosts under way the
-    last ``keep`` too: only their records know in which state those hosts were left.
+    Kept are the last ``keep`` runs (an id begins with the time), and of runs that died and have left hosts under way
+    the last ``keep`` too: only their records know in which state those hosts were left.
 
     Args:
         unreadable: runs whose records can't be read. They go when they are older than all that are kept: a prune that
