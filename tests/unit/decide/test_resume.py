@@ -19,7 +19,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord, HostState, RunRecord
 
 HOSTS = ("node1", "node2", "node3")
-POLICY = Policy(soak=30, only=("node1", "node2"), min_free_boot=2**20)
+POLICY = Policy(soak=30, ignore_workloads=("ci/*", "x/y"), min_free_boot=2**20)
 HALF = {"node1": HostRecord(HostState.UPGRADED, 1.0), "node9": HostRecord(HostState.PLANNED, 1.0)}
 LEFT = RunRecord("run-1", policy=policy_of(POLICY), inventory=inventory_of(HOSTS), hosts=HALF)
 
@@ -29,12 +29,12 @@ def test_the_same_goes_on() -> None:
 
 
 def test_another_policy_is_refused_with_the_difference() -> None:
-    other = replace(POLICY, soak=900, only=(), min_free_boot=512 * 2**20, packages="kernel")
+    other = replace(POLICY, soak=900, ignore_workloads=(), min_free_boot=512 * 2**20, packages="kernel")
     (problem,) = changed(other, HOSTS, [LEFT])
     assert problem.subject == "friday_replan"
     assert problem.message.partition(": ")[2].split("; ") == [
+        "friday_ignore_workloads was ci/*, x/y, is empty",
         "friday_min_free_boot_mib was 1, is 512",
-        "friday_only was node1, node2, is empty",
         "friday_packages was all, is kernel",
         "friday_soak was 30, is 900",
     ]
@@ -54,7 +54,7 @@ def test_it_can_be_meant() -> None:
 
 
 def test_what_is_not_about_hosts_does_not_count() -> None:
-    assert changed(replace(POLICY, keep_runs=5), HOSTS, [LEFT]) == ()
+    assert changed(replace(POLICY, keep_runs=5, only=("node1",), canary="node1"), HOSTS, [LEFT]) == ()
 
 
 def test_a_record_that_knows_neither_is_not_compared() -> None:
@@ -64,8 +64,8 @@ def test_a_record_that_knows_neither_is_not_compared() -> None:
 def test_a_recorded_policy_is_what_somebody_would_write() -> None:
     """Each variable in it is one that exists, and gives the same policy again."""
     other = {field.name: field.default + 1 for field in fields(Policy) if type(field.default) is int}
-    other |= {"min_free_root": 3 * 2**20, "min_free_boot": 5 * 2**20, "ignore_workloads": ("ci/*",), "canary": "node1"}
-    policy = Policy(**{**other, "keep_runs": Policy.keep_runs})
+    other |= {"min_free_root": 3 * 2**20, "min_free_boot": 5 * 2**20, "ignore_workloads": ("ci/*",)}
+    policy = Policy(**{**other, "keep_runs": Policy.keep_runs, "lease_ttl": Policy.lease_ttl})
     again, problems = parse_policy(policy_of(policy))
     assert (again, problems) == (policy, ())
 
