@@ -79,7 +79,7 @@ def _changed(policy: Policy, hosts: Collection[str], record: RunRecord) -> Itera
 
 def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     defaults = {_variable(field.name): _written(field.name, field.default) for field in fields(Policy)}
-    for name in sorted(then.keys() | now.keys()):
+    for name in sorted((then.keys() | now.keys()) - {_variable(name) for name in _OWN}):
         old, new = then.get(name, defaults.get(name)), now.get(name, defaults.get(name))
         if old != new:
             yield f"{name} was {_shown(old)}, is {_shown(new)}"

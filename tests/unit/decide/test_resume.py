@@ -57,6 +57,11 @@ def test_what_is_not_about_hosts_does_not_count() -> None:
     assert changed(replace(POLICY, keep_runs=5, only=("node1",), canary="node1"), HOSTS, [LEFT]) == ()
 
 
+def test_nor_in_the_record_of_an_older_version() -> None:
+    older = replace(LEFT, policy={**LEFT.policy, "friday_only": ["node2"]})
+    assert changed(POLICY, HOSTS, [older]) == ()
+
+
 def test_a_record_that_knows_neither_is_not_compared() -> None:
     assert changed(Policy(), ("other",), [RunRecord("old", hosts=HALF)]) == ()
 
