@@ -74,6 +74,8 @@ class ActionModule(FridayAction):
             problems += refusals(health)
             left, lacking = _left(session, snapshot)
             problems += [*changed(session.policy, task_vars["groups"]["all"], left), *lacking]
+            if reason := session.halted():
+                problems.append(Problem("run", f"was halted: {reason}", "run the same command again"))
             if not problems:
                 plan = make_plan(session.policy, targets, snapshot, facts)
                 if session.recorded:
@@ -86,9 +88,6 @@ class ActionModule(FridayAction):
         session.save(Problems(tuple(problems)), PROBLEMS_FILE)
         session.save(plan, PLAN_FILE)
         session.save(plan.outline(), OUTLINE_FILE)
-        if session.halted():
-            problems = [*problems, Problem("run", f"was halted: {session.halted()}", "run the same command again")]
-            session.save(Problems(tuple(problems)), PROBLEMS_FILE)
         if not problems:  # those are told by the verdict
             hosts = [planned.host for planned in plan.hosts()]
             session.tell(

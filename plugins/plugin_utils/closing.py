@@ -51,7 +51,7 @@ def close_dead(session: Session) -> Iterator[str]:
 def _close_here(session: Session, folder: Path, message: str) -> Iterator[str]:
     """A run of this controller: its journal has all that is known, and its report is made from that."""
     dead = from_data(Session, session.stored(folder))
-    dead = replace(dead, cache=session.cache)
+    dead = replace(dead, cache={"api": session.api()})  # what else is kept there is of the run that lives
     dead.tell(EventKind.RUN_FINISHED, outcome=OUTCOME, message=message)
     cluster_record.write(session.api(), session.namespace, dead.record())  # all of it: the record may be behind
     written, unwritten = ending.write(dead, ending.report_data(dead))

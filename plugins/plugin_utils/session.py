@@ -165,7 +165,10 @@ class Session:
     def outline(self) -> Plan:
         """The plan without reasons, packages and evictions: what goes where, and into which kernel."""
         if OUTLINE_FILE not in self.cache:
-            self.cache[OUTLINE_FILE] = self.load(Plan, OUTLINE_FILE) or self.plan()
+            stored = self.load(Plan, OUTLINE_FILE)
+            if stored is None:  # not made yet: the callback's process lives on, and asks again
+                return self.plan()
+            self.cache[OUTLINE_FILE] = stored
         outline: Plan = self.cache[OUTLINE_FILE]
         return outline
 

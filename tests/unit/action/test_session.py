@@ -139,6 +139,7 @@ def test_a_rest_ends_with_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_the_outline_has_what_every_event_needs(tmp_path: Path) -> None:
     session = a_session(tmp_path)
+    assert session.outline().waves == (), "not made yet, which is not remembered"
     host = PlannedHost("n1", "node-1", "z", "because", "6.1", "6.12", True, evictions=("a/b",), seconds=60)
     plan = Plan((Wave(1, "canary", "z", "first", (host,)),), (SkippedHost("n2", "n2", "up to date"),), 60, "digest")
     session.save(plan.outline(), module.OUTLINE_FILE)
