@@ -154,11 +154,6 @@ class World:
         self.things.remove()
         wait_until(lambda: not self.there(NAMESPACE), 60)
 
-    def node(self, name: str) -> dict[str, Any]:
-        """A node, as it is now."""
-        found: dict[str, Any] = self.api.get(f"/api/v1/nodes/{name}")
-        return found
-
     def cordoned(self) -> dict[str, str]:
         """The nodes that are cordoned, with the run whose mark they bear."""
         mark = "friday.upgrade/cordoned-by"
