@@ -12,7 +12,7 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 import yaml
 from ansible.utils.display import Display
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils import kube
+from ansible_collections.friday.upgrade.plugins.plugin_utils import following, kube
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act import halt, keeper
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act import record as cluster_record
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import from_data, to_data
@@ -38,7 +38,6 @@ SESSION_FILE = "session.json"
 PLAN_FILE = "plan.json"
 OUTLINE_FILE = "outline.json"  # the plan without its details: it is read at every event
 CHECKPOINT_FILE = "checkpoint.json"
-BEHIND_FILE = "record-behind"  # there while the cluster's record lacks something that the journal has
 BASELINE_FILE = "baseline.json"
 BASELINE_VERDICT_FILE = "baseline-verdict.json"
 BEFORE_FILE = "before-seen.json"  # of a host, as a run has found it
@@ -277,22 +276,29 @@ class Session:
         except journal.JournalError:
             return
         event = Event(record.seq + 1, now(), self.run, kind, host, to_data(data))
-        self._write_record(fold([event], record), host)
+        with self._record_may_be_behind():
+            self._write_record(fold([event], record), [host] if host else None)
 
     def _record_in_cluster(self, event: Event) -> None:
-        self._write_record(self.record(), event.host)
+        with self._record_may_be_behind():
+            following.follow(self.folder, event.seq, self._recordable, self._write_record)
 
-    def _write_record(self, record: RunRecord, host: str) -> None:
-        """The journal is the truth; a record that is behind it is said, and the next event brings all of it up."""
-        behind = Path(self.folder, BEHIND_FILE)
-        late = behind.exists()
+    def _recordable(self) -> tuple[RunRecord, journal.Mark]:
+        folded = self._folded()
+        return folded.record, folded.mark
+
+    def _write_record(self, record: RunRecord, hosts: Collection[str] | None) -> None:
+        cluster_record.write(self.api(), self.namespace, record, hosts=hosts)
+
+    @staticmethod
+    @contextlib.contextmanager
+    def _record_may_be_behind() -> Iterator[None]:
+        """The journal is the truth; a record that is behind it is said, and the next event brings it up."""
         try:
-            cluster_record.write(self.api(), self.namespace, record, hosts=[host] if host and not late else None)
-            behind.unlink(missing_ok=True)
-        except kube.KubeError as error:
-            with contextlib.suppress(OSError):
-                behind.touch()
-            Display().warning(f"the run record in the cluster is behind the journal: {error.problem.line()}")
+            yield
+        except (kube.KubeError, OSError) as error:
+            reason = error.problem.line() if isinstance(error, kube.KubeError) else str(error)
+            Display().warning(f"the run record in the cluster is behind the journal: {reason}")
 
 
 def now() -> float:

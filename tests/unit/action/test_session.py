@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -86,9 +88,67 @@ def test_a_record_that_fell_behind_is_brought_up_whole(tmp_path: Path, written: 
     session.tell(EventKind.STATE, "n1", state=HostState.DRAINED)
     written.failing = False
     session.tell(EventKind.STATE, "n2", state=HostState.CORDONED)
-    assert written[-1][1] is None, "all hosts"
+    assert written[-1][1] == ["n1", "n2"]
     session.tell(EventKind.STATE, "n2", state=HostState.DRAINED)
     assert written[-1][1] == ["n2"]
+
+
+class Busy(Written):
+    """A cluster that takes the second write (and each later one) only when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.entered, self.open = threading.Event(), threading.Event()
+        self.calls = 0
+
+    def __call__(self, _api: object, _namespace: str, record: RunRecord, hosts: Any = None) -> None:
+        self.calls += 1
+        self.entered.set()
+        assert self.open.wait(30)
+        super().__call__(_api, _namespace, record, hosts)
+
+
+def all_at_once(session: Session, written: Busy, hosts: list[str], failing: bool) -> None:
+    """The first host's event is being written while all others journal theirs."""
+    written.open.clear()
+    written.entered.clear()
+    written.failing = failing
+    before = len(session.events())
+    tellers = [
+        threading.Thread(target=session.tell, args=(EventKind.STATE, host), kwargs={"state": HostState.CORDONED})
+        for host in hosts
+    ]
+    tellers[0].start()
+    assert written.entered.wait(30)
+    for teller in tellers[1:]:
+        teller.start()
+    while len(session.events()) < before + len(hosts):
+        time.sleep(0.01)
+    written.open.set()
+    for teller in tellers:
+        teller.join(30)
+
+
+def test_events_of_the_same_moment_are_one_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = Busy()
+    monkeypatch.setattr(module.cluster_record, "write", written)
+    monkeypatch.setattr(Session, "api", lambda _self: None)
+    hosts = [f"n{number:02}" for number in range(30)]
+    session = Session(RUN, str(tmp_path), Policy(), recorded=True)
+    written.open.set()
+    session.tell(EventKind.RUN_PLANNED, plan_digest="d", hosts=hosts, waves=1)
+    assert written.pop()[1] is None, "all hosts, in their order"
+    all_at_once(session, written, hosts, failing=False)
+    assert [len(hosts) for _, hosts in written] == [1, 29]
+    assert all(host.state is HostState.CORDONED for host in written[-1][0].hosts.values())
+
+    written.clear()
+    calls = written.calls
+    all_at_once(session, written, hosts, failing=True)
+    assert written.calls == calls + 2, "nor does a server that is away cost every process its patience"
+    written.failing = False
+    session.tell(EventKind.STOP, reason="enough")
+    assert [sorted(hosts) for _, hosts in written] == [hosts], "nothing that could not be written is forgotten"
 
 
 def test_what_the_journal_has_no_room_for_is_in_the_record(
