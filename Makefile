@@ -26,10 +26,10 @@ friday: setup ## the story on a cluster of VMs: a Friday that stops at the canar
 	@python -m lab friday
 
 .PHONY: test
-test: venv ## all tiers of tests, quick ones first: lint, unit, playbooks, cluster, lab, molecule
+test: venv ## all tiers of tests, quick ones first: lint, unit, playbooks, cluster, rehearsal, lab, molecule
 	@python -m tools.tiers
 
-.PHONY: lint unit playbooks cluster lab molecule
+.PHONY: lint unit playbooks cluster rehearsal lab molecule
 lint: venv ## style, types, import rules, documentation, ansible-lint
 	@python -m tools.tiers $@
 unit: venv ## pure tests (PYTEST_ADDOPTS is respected, in all pytest tiers)
@@ -37,6 +37,8 @@ unit: venv ## pure tests (PYTEST_ADDOPTS is respected, in all pytest tiers)
 playbooks: venv ## tests that run the real ansible-playbook, without machines
 	@python -m tools.tiers $@
 cluster: venv ## tests against the lab's real API server, with nodes that are only objects
+	@python -m tools.tiers $@
+rehearsal: venv ## tests that boot real kernels in small VMs and load BPF programs on them
 	@python -m tools.tiers $@
 lab: venv ## tests on the lab's VMs
 	@python -m tools.tiers $@
@@ -54,6 +56,10 @@ lab-status: venv ## what of the lab runs
 .PHONY: bench
 bench: setup ## overhead per node of a Friday over a bare drain, upgrade and reboot, and where the time goes
 	@python -m lab bench
+
+.PHONY: rehearsal-matrix
+rehearsal-matrix: setup ## kernels of Debian's archive by BPF objects: what a rehearsal says, and what is so (minutes)
+	@PYTHONPATH=collections:. python -m tests.rehearsal.matrix
 
 .PHONY: abort-matrix kill-points
 abort-matrix: setup ## every way for a Friday to die, everywhere, on every ansible-core (hours; goes on where it was)

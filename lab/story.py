@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """``make friday``: the Friday that this project exists for, played on the lab, with proof taken from outside of Friday.
 
-1. A Friday to kernel B with the first build of Cilium: the canary fails, the run stops, the other nodes are untouched.
-2. Cilium is updated, as the report advised, and the canary recovers.
-3. The same command again: the fleet goes to kernel B, wave by wave.
+1. A Friday to kernel B with the first build of Cilium: the rehearsal finds what kernel B refuses, no node is touched.
+2. The same with the rehearsal switched off: the canary fails, the run stops, the other nodes are untouched.
+3. Cilium is updated, as the report advised, and the canary recovers.
+4. The same command as at first: the rehearsal passes, the fleet goes to kernel B, wave by wave.
 
 Meanwhile a client asks the web deployment all the time, and a watcher follows how many of its replicas are available.
 What the story claims it reads from the nodes (ssh) and the API server (kubectl), not from what Friday says of itself.
@@ -94,7 +95,9 @@ def play(lab: Lab) -> list[Chapter]:
             Claim("all are Ready, none is cordoned", all(node.ready and not node.cordoned for node in before.values())),
         ]
     with Traffic(lab) as traffic:
-        with _chapter(chapters, "A Friday to kernel B: the canary fails, and the run stops") as chapter:
+        with _chapter(chapters, "A Friday to kernel B: the rehearsal stops it, nothing is touched") as chapter:
+            _rehearsed_friday(lab, chapter, before, pair.candidate.release)
+        with _chapter(chapters, "The rehearsal is switched off: the canary fails, and the run stops") as chapter:
             canary = _stopped_friday(lab, chapter, before, pair.candidate.release)
         with _chapter(chapters, "Cilium is updated: the canary recovers") as chapter:
             lab.set_cilium(2)
@@ -107,7 +110,7 @@ def play(lab: Lab) -> list[Chapter]:
                     _waits(look(lab), canary, pair.candidate.release),
                 ),
             ]
-        with _chapter(chapters, "The same command again: the fleet goes to kernel B") as chapter:
+        with _chapter(chapters, "The first command again: the rehearsal passes, the fleet goes to kernel B") as chapter:
             _good_friday(lab, chapter, pair.candidate.release, canary, look(lab))
     with _chapter(chapters, "What the users of the cluster saw meanwhile") as chapter:
         chapter.claims += traffic.claims()
@@ -134,9 +137,24 @@ def _waits(nodes: Mapping[str, Seen], canary: str, kernel: str) -> bool:
     return canary in nodes and nodes[canary].cordoned and nodes[canary].kernel == kernel
 
 
-def _stopped_friday(lab: Lab, chapter: Chapter, before: Mapping[str, Seen], kernel: str) -> str:
-    """The first Friday; returns the canary's name."""
+def _rehearsed_friday(lab: Lab, chapter: Chapter, before: Mapping[str, Seen], kernel: str) -> None:
+    """The first Friday: it ends before any node is touched."""
     code, report = friday(lab)
+    chapter.report = report.get("html", "")
+    problems = " ".join(problem["message"] for problem in report.get("problems", ()))
+    groups = (report.get("rehearsal") or {}).get("groups", ())
+    refused = sorted({each["program"] for group in groups for each in group["programs"] if each["word"] == "fail"})
+    chapter.claims += [
+        Claim("the run failed", code != 0 and report.get("summary", {}).get("outcome") == "fail", f"exit code {code}"),
+        Claim(f"the rehearsal says what {kernel} would refuse", bool(refused), ", ".join(refused)),
+        Claim("with the verifier's own line", "too large" in problems, problems[:200]),
+        Claim("every node is untouched: kernel, boot id, no cordon", look(lab) == before),
+    ]
+
+
+def _stopped_friday(lab: Lab, chapter: Chapter, before: Mapping[str, Seen], kernel: str) -> str:
+    """The Friday without a rehearsal; returns the canary's name."""
+    code, report = friday(lab, "-e", "friday_rehearsal=skip")
     chapter.report = report.get("html", "")
     summary = report.get("summary", {})
     cause = summary.get("cause") or {}
@@ -169,7 +187,9 @@ def _good_friday(lab: Lab, chapter: Chapter, kernel: str, canary: str, before: M
     chapter.report = report.get("html", "")
     after = look(lab)
     rebooted = sorted(name for name in after if after[name].boot_id != before[name].boot_id)
+    words = sorted({group["word"] for group in (report.get("rehearsal") or {}).get("groups", ())})
     chapter.claims += [
+        Claim("the rehearsal passed", bool(words) and set(words) <= {"pass", "warn"}, ", ".join(words)),
         Claim("the run passed", code == 0 and report.get("summary", {}).get("outcome") == "pass", f"exit code {code}"),
         Claim(f"every node runs {kernel}", set(_kernels(after.values())) == {kernel}),
         Claim("all are Ready, none is cordoned", all(node.ready and not node.cordoned for node in after.values())),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lab import paths, ssh
+from lab.artifacts import go
 from lab.topology import NODES, Node, Ports
 
 FOLDER = paths.SOURCE.parent / "inventories" / "lab"
@@ -27,7 +28,8 @@ POLICY = {
 def write(ports: Ports, kubeconfig: Path, folder: Path = FOLDER) -> None:
     """Write hosts.yml and group_vars/all.yml (JSON, which is YAML too)."""
     _write(folder / "hosts.yml", {"all": {"children": {"lab": group(ports)}}})
-    _write(folder / "group_vars" / "all.yml", {"friday_kubeconfig": str(kubeconfig), **POLICY})
+    own = {"friday_kubeconfig": str(kubeconfig), "friday_go": str(go.toolchain())}
+    _write(folder / "group_vars" / "all.yml", {**own, **POLICY})
 
 
 def group(ports: Ports) -> dict[str, Any]:

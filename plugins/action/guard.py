@@ -51,6 +51,11 @@ class ActionModule(FridayAction):
         problems += unknown_names(_names_in_use(task_vars), _known_names())
         own = {str(host): task_vars["hostvars"].raw_get(host) for host in task_vars["groups"]["all"]}
         problems += misplaced(_run_spec(), task_vars, own)
+        plan_only = arguments["plan_only"] or self._task.check_mode
+        if variables["friday_candidate_kernel"] and not plan_only:
+            problems.append(
+                Problem("friday_candidate_kernel", "is not what the upgrade would bring", "use playbooks/rehearse.yml")
+            )
         run = journal.new_run_id(now())
         session = Session(
             run=run,
@@ -59,7 +64,7 @@ class ActionModule(FridayAction):
             kubeconfig=variables["friday_kubeconfig"],
             context=variables["friday_context"],
             namespace=variables["friday_namespace"],
-            plan_only=arguments["plan_only"] or self._task.check_mode,
+            plan_only=plan_only,
             holder=f"{getpass.getuser()}@{socket.gethostname()}:{os.getppid()}",
         )
         problems += [*_folder_problems(session.folder), *_cluster_problems(session)]

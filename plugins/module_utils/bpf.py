@@ -27,27 +27,32 @@ def attachments(system: System) -> list[dict[str, str]]:
     Raises:
         Unreadable: there is no bpftool that works here.
     """
-    tool = _tool(system)
-    programs = {program["id"]: program for program in _ask(system, [tool, "-j", "prog", "show"])}
-    found = [*_net(_ask(system, [tool, "-j", "net", "show"]), programs)]
-    found += _cgroups(_ask(system, [tool, "-j", "cgroup", "tree"]), programs, _cgroup_mounts(system))
+    bpftool = tool(system)
+    programs = {program["id"]: program for program in ask(system, [bpftool, "-j", "prog", "show"])}
+    found = [*_net(ask(system, [bpftool, "-j", "net", "show"]), programs)]
+    found += _cgroups(ask(system, [bpftool, "-j", "cgroup", "tree"]), programs, _cgroup_mounts(system))
     return sorted(found, key=lambda one: tuple(one.values()))
 
 
-def _tool(system: System) -> str:
-    """A bpftool that runs. Ubuntu's is a script that wants the one of the running kernel's build; any will do."""
+def tool(system: System) -> str:
+    """A bpftool that runs. Ubuntu's is a script that wants the one of the running kernel's build; any will do.
+
+    Raises:
+        Unreadable: there is none.
+    """
     others = system.glob("/usr/lib/linux-tools*/bpftool") + system.glob("/usr/lib/linux-tools/*/bpftool")
     reason = "bpftool is not installed (package bpftool, or linux-tools-common and linux-tools-generic)"
-    for tool in [system.find("bpftool"), *reversed(others)]:
-        if tool:
-            result = system.run([tool, "version"])
+    for name in [system.find("bpftool"), *reversed(others)]:
+        if name:
+            result = system.run([name, "version"])
             if result.rc == 0:
-                return tool
+                return name
             reason = f"bpftool: {result.reason()}"
     raise Unreadable(reason)
 
 
-def _ask(system: System, argv: list[str]) -> Any:
+def ask(system: System, argv: list[str]) -> Any:
+    """What bpftool says in JSON. Raises Unreadable: it does not, or says that it can't."""
     text = system.read_from(argv)
     try:
         answer = json.loads(text or "[]")

@@ -80,6 +80,13 @@ class PackageManager(ABC):
         """Fetch what :meth:`upgrade` needs; changes nothing that is installed."""
 
     @abstractmethod
+    def fetch(self, packages: Sequence[tuple[str, str]], folder: str, limits: Limits) -> list[str]:
+        """Download these packages into ``folder``, verified; returns the files, in the order of their names.
+
+        Each is a name and a version; without one the newest is meant.
+        """
+
+    @abstractmethod
     def upgrade(self, packages: Sequence[str] | None, removals: bool, limits: Limits) -> Result:
         """Do what :meth:`pending` said. Without ``removals`` it fails, with nothing changed, rather than remove one.
 

@@ -95,13 +95,15 @@ class System:
                 return candidate
         return ""
 
-    def run(self, argv: list[str], timeout: float = 60.0, env: dict[str, str] | None = None) -> Result:
-        """Run a program that only reads, or that may be ended at any time.
+    def run(
+        self, argv: list[str], timeout: float = 60.0, env: dict[str, str] | None = None, folder: str | None = None
+    ) -> Result:
+        """Run a program that only reads, or that may be ended at any time, in ``folder``.
 
         Raises:
             Unreadable: the program is not there, or was ended after ``timeout`` seconds.
         """
-        with _start(argv, env, subprocess.PIPE, subprocess.PIPE) as process:
+        with _start(argv, env, subprocess.PIPE, subprocess.PIPE, folder) as process:
             try:
                 out, err = process.communicate(timeout=timeout)
             except subprocess.TimeoutExpired:
@@ -145,11 +147,13 @@ class System:
         return time.monotonic()
 
 
-def _start(argv: list[str], env: dict[str, str] | None, out: Any, err: int) -> subprocess.Popen[bytes]:
+def _start(
+    argv: list[str], env: dict[str, str] | None, out: Any, err: int, folder: str | None = None
+) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "PATH": SEARCH_PATH, "LC_ALL": "C.UTF-8", "LANGUAGE": "C", **(env or {})}
     try:
         return subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment, start_new_session=True
+            argv, cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment, start_new_session=True
         )
     except OSError as error:
         raise Unreadable(f"{argv[0]}: {error.strerror}") from error

@@ -15,8 +15,10 @@ from ansible import release
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks import CHECKS
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.outcome import advice
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Verdict
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.rehearsal import Rehearsal
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind, fold
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Observation
+from ansible_collections.friday.upgrade.plugins.plugin_utils.rehearsing import REHEARSAL_FILE
 from ansible_collections.friday.upgrade.plugins.plugin_utils.session import (
     BASELINE_FILE,
     BASELINE_VERDICT_FILE,
@@ -46,6 +48,7 @@ def report_data(session: Session, final: Verdict | None = None) -> ReportData:
         cluster=summarize(seen.snapshot) if seen else ClusterSummary(),
         verdict=final,
         problems=problems.problems if problems else session.problems,
+        rehearsal=session.load(Rehearsal, REHEARSAL_FILE),
         advice=advice(plan, record, known),
         check_layers={check.name: int(check.layer) for check in CHECKS},
         versions=_versions(),

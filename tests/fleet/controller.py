@@ -162,6 +162,18 @@ class Controller:
         started = self.start(playbook, *options, **variables)
         return started.wait(), started.output
 
+    def status(self) -> dict[str, Any]:
+        """What playbooks/status.yml says here, as data."""
+        answer, book = self.folder / "status.json", self.folder / "status.yml"
+        answer.unlink(missing_ok=True)
+        copy = {"ansible.builtin.copy": {"content": "{{ status_result | to_json }}", "dest": str(answer)}}
+        play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": [copy]}
+        book.write_text(json.dumps([{"import_playbook": str(ROOT / "playbooks/status.yml")}, play]))
+        code, output = self.run(str(book))
+        assert code == 0, output
+        said: dict[str, Any] = json.loads(answer.read_text())
+        return said
+
     def end(self) -> None:
         """Take its disk away, if it has one of its own."""
         if self.disk:

@@ -3,7 +3,8 @@
 """Kill points: SIGKILL right after an event was written, and right before the next one is, all through a Friday.
 
 Each kill is followed by a run that goes on from there, on this controller or on another one with an empty disk, and is
-killed at the next point; the last one comes to the end. So what is done twice, or not at all, shows in the sum.
+killed at the next point; the last one comes to the end. So what is done twice, or not at all, shows in the sum. Before
+it goes on, playbooks/status.yml is asked where that goes on: the other controller has nothing but the cluster's record.
 
 To be exact about "right before", the journal's own lock is taken: the run then waits in front of its write.
 """
@@ -13,9 +14,10 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act import lease
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act import record as cluster_record
@@ -77,6 +79,7 @@ def walk(
         killed = kill_at(controller, started, each)
         wrong = [] if killed else [f"it ended before: {started.output[-600:]}"]
         wrong += _told_wrong(world, controller)
+        wrong += _status_wrong(world, controllers[(number + 1) % len(controllers)].status())
         steps.append(Step(str(each), killed, time.monotonic() - began, tuple(wrong)))
         tell(steps[-1])
     began = time.monotonic()
@@ -104,6 +107,30 @@ def _told_wrong(world: World, controller: Controller) -> Iterator[str]:
             yield f"{name} was rebooted {machine.boots} times ({said})"
         if machine.upgrades > PACKAGES:
             yield f"{name} was upgraded more than once ({said})"
+
+
+def _status_wrong(world: World, status: Mapping[str, Any]) -> Iterator[str]:
+    """Where playbooks/status.yml does not say what is true of the machines, or nothing of what there is to do."""
+    if status["active"]:
+        yield "status: the run that was killed is said to be at work"
+    told, cordoned = {host["host"]: host for host in status["hosts"]}, world.cordoned()
+    for name, machine in world.machines.items():
+        said = told.get(name)
+        if said is None:  # the run died before its plan, or an earlier one is done with the host
+            if name in cordoned and name not in status["cordons"]:
+                yield f"status: nothing is said of {name}, which is cordoned by run {cordoned[name]}"
+            continue
+        words = f"{said['state']}: {said['means']}"
+        if said["seen"]["unschedulable"] != (name in cordoned):
+            yield f"status: {name} is {'' if name in cordoned else 'not '}cordoned, which it does not say ({words})"
+        if said["as_expected"] and name in cordoned:
+            yield f"status: {name} is cordoned, and all is said to be well ({words})"
+        if said["as_expected"] and machine.upgrades and not machine.boots:
+            yield f"status: {name} is upgraded and not rebooted, and all is said to be well ({words})"
+        if said["state"] == HostState.DONE.value and machine.boots != 1:
+            yield f"status: {name} is said to be done, and was rebooted {machine.boots} times"
+        if not said["as_expected"] and not said["todo"]:
+            yield f"status: nothing is said of what to do about {name} ({words})"
 
 
 def _sum(world: World, code: int, output: str) -> Iterator[str]:

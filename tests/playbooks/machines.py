@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Machines for the survey: this one, each time in a mount namespace of its own.
 
-Kernel release, boot id, ``/boot``, the kernel's log and the folders of apt and dpkg are the test's; apt, dpkg and the
-module ``node_facts`` are real and work on them. A machine is reached through its Python interpreter, a script that
-enters the namespace and **runs node_facts only**: whatever a play should come to, nothing can be installed by it.
+Kernel release, boot id, ``/boot``, the kernel's log, bpftool and the folders of apt and dpkg are the test's; apt, dpkg
+and the modules that read (``node_facts``, ``bpf_objects``) are real and work on them. A machine is reached through its
+Python interpreter, a script that enters the namespace and **runs these only**: whatever a play should come to, nothing
+can be installed by it.
 """
 
 from __future__ import annotations
@@ -95,6 +96,7 @@ class Machine:
         for name in ("dmesg", "journalctl"):
             _script(folder / "usr/local/sbin" / name, f"echo '{_LOG}'")
         _script(folder / "usr/local/sbin/grub-mkconfig", f"exit {_REFUSED}")
+        _script(folder / "usr/local/sbin/bpftool", "echo '[]'")  # no program is live
         return {
             "ansible_connection": "local",
             "ansible_become": False,  # its root is that of the namespace
@@ -130,9 +132,9 @@ def _interpreter(folder: Path) -> Path:
     inside = folder / "inside"
     _script(inside, f'{mounts}\nexec {sys.executable} "$@"')
     path = folder / "python3"
-    allowed = "AnsiballZ_node_facts.py"
-    refuse = f'*) echo "only node_facts may run here, not: $*" >&2; exit {_REFUSED} ;;'
-    _script(path, f'case "$1" in */{allowed}) ;; {refuse} esac\nexec {" ".join(entering())} \'{inside}\' "$@"')
+    allowed = "*/AnsiballZ_node_facts.py|*/AnsiballZ_bpf_objects.py"
+    refuse = f'*) echo "only what reads may run here, not: $*" >&2; exit {_REFUSED} ;;'
+    _script(path, f'case "$1" in {allowed}) ;; {refuse} esac\nexec {" ".join(entering())} \'{inside}\' "$@"')
     return path
 
 

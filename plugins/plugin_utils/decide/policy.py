@@ -79,6 +79,17 @@ def parse_policy(variables: Mapping[str, Any]) -> tuple[Policy, tuple[Problem, .
         cluster_domain=reader.read("friday_cluster_domain", _domain, DEFAULTS.cluster_domain),
         keep_runs=reader.read("friday_keep_runs", _number("runs", 1, MAX_RUNS, 20), DEFAULTS.keep_runs),
         replan=reader.read("friday_replan", _boolean, DEFAULTS.replan),
+        rehearsal=reader.read("friday_rehearsal", _choice("require", "accept", "skip"), DEFAULTS.rehearsal),
+        rehearsal_warn_share=reader.read(
+            "friday_rehearsal_warn_share", _number("percent", 1, 100, 70), DEFAULTS.rehearsal_warn_share
+        ),
+        rehearsal_warn_growth=reader.read(
+            "friday_rehearsal_warn_growth", _number("times", 2, 1000, 2), DEFAULTS.rehearsal_warn_growth
+        ),
+        rehearsal_timeout=reader.read("friday_rehearsal_timeout", _seconds(1, 180), DEFAULTS.rehearsal_timeout),
+        rehearsal_parallel=reader.read(
+            "friday_rehearsal_parallel", _number("guests", 0, 64, 2), DEFAULTS.rehearsal_parallel
+        ),
         lease_ttl=reader.read("friday_lease_ttl", _number("seconds", MIN_LEASE, MAX_LEASE, 120), DEFAULTS.lease_ttl),
     )
     return policy, (*reader.problems, *_relations(policy))

@@ -22,7 +22,11 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot impo
 VARIABLE = "friday_replan"
 _LISTED = 5
 _MIB = {"min_free_root": 2**20, "min_free_boot": 2**20}
-_OWN = ("replan", "keep_runs", "lease_ttl", "only", "canary")  # they say nothing about what is done to a host
+# They say nothing about what is done to a host.
+_OWN = (
+    *("replan", "keep_runs", "lease_ttl", "only", "canary"),
+    *(field.name for field in fields(Policy) if field.name.startswith("rehearsal")),
+)
 
 
 def policy_of(policy: Policy) -> dict[str, Any]:

@@ -37,3 +37,8 @@ class Policy:
     lease_ttl: int = 120
     keep_runs: int = 20
     replan: bool = False
+    rehearsal: str = "require"  # require | accept | skip
+    rehearsal_warn_share: int = 70  # percent of the verifier's limit
+    rehearsal_warn_growth: int = 2  # times the running kernel's count
+    rehearsal_timeout: int = 180
+    rehearsal_parallel: int = 0  # guests at a time; 0: one for each processor

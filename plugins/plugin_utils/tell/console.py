@@ -15,6 +15,7 @@ from datetime import tzinfo
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Finding, Problem, Severity
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import Plan, PlannedHost, Wave
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.rehearsal import Rehearsal, Word
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Event, EventKind
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import view
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.data import ReportData
@@ -168,6 +169,31 @@ def _plan_row(wave: Wave, host: PlannedHost, first: bool) -> tuple[str, ...]:
     evictions = str(len(host.evictions)) + (f"\n{len(host.blockers)} blocked" if host.blockers else "")
     name = f"{wave.number} {wave.name}" if first else ""
     return name, host.host, host.zone, kernel, str(len(host.packages)), evictions, estimate(host.seconds), host.reason
+
+
+def rehearsal_table(rehearsal: Rehearsal, width: int = WIDTH) -> str:
+    """What the candidates said to the nodes' programs: a line for each group of hosts, and the programs that matter."""
+    if rehearsal.skipped:
+        return f"Rehearsal: none, {one_line(rehearsal.skipped)}"
+    how = f"{plural(rehearsal.tried, 'kernel')} tried in {duration(rehearsal.seconds)}" if rehearsal.tried else ""
+    known = f"{rehearsal.cached} known from before" if rehearsal.cached else ""
+    accelerated = f"by {rehearsal.accelerator}" if rehearsal.accelerator else ""
+    lines = [
+        "Rehearsal: " + (", ".join(word for word in (how, accelerated, known) if word) or "nothing had to be tried")
+    ]
+    for group in rehearsal.groups:
+        live = sum(each.live for each in group.programs)
+        count = f"{live} live of {plural(len(group.programs), 'program')}" if group.programs else "no programs"
+        hosts = ", ".join(map(one_line, group.hosts))
+        kernels = f"{one_line(group.candidate)}, control {one_line(group.running)}"
+        lines += ["", *wrap(f"{group.word.value.upper():<13}{hosts}: {kernels}, {count}", width)]
+        rows = [view.program_row(each) for each in group.programs if each.live and each.word is not Word.PASS]
+        if rows:
+            lines += table(("program", "verdict", f"on {group.running}", f"on {group.candidate}", "why"), rows, width)
+        told = {each.message for each in group.programs}
+        lines += _items([reason for reason in group.reasons if reason not in told], width)
+        lines += _items([f"note: {note}" for note in group.notes], width)
+    return "\n".join(lines)
 
 
 def problems_list(problems: Sequence[Problem], width: int = WIDTH) -> str:

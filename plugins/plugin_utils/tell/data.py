@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem, Verdict
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import Plan
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.rehearsal import Rehearsal
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Event, RunRecord
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Snapshot
 
@@ -44,6 +45,7 @@ class ReportData:
         baseline: was the cluster healthy enough to start; ``cluster`` is what was seen then.
         verdict: the final comparison of the whole cluster; None when the run did not come that far.
         problems: reasons not to start, or not to go on.
+        rehearsal: what candidate kernels said to the nodes' BPF programs; None when the run did not come that far.
         advice: what to do next, one step each; `` `code` `` marks what is to be typed.
         check_layers: name of each known check -> its layer's number (``Layer``). A verdict only names the checks that
             ran; this says which layers they stand for.
@@ -62,6 +64,7 @@ class ReportData:
     cluster: ClusterSummary = field(default_factory=ClusterSummary)
     verdict: Verdict | None = None
     problems: tuple[Problem, ...] = ()
+    rehearsal: Rehearsal | None = None
     advice: tuple[str, ...] = ()
     check_layers: dict[str, int] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)

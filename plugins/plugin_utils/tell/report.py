@@ -156,6 +156,7 @@ def _context(data: ReportData) -> dict[str, Any]:
         "states": view.states(data),
         "kernels": view.kernels(data.plan),
         "packages": view.packages(data),
+        "programs": view.programs,
         "events": data.events[-_EVENTS_SHOWN:],
         "events_left_out": max(0, len(data.events) - _EVENTS_SHOWN),
         "meter": sorted((_METER.get(host.state, "open") for host in record.hosts.values()), key=_METER_ORDER.index),

@@ -22,6 +22,12 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding impor
 )
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import PackageChange
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import Plan, PlannedHost, Wave
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.rehearsal import (
+    GroupVerdict,
+    ProgramResult,
+    ProgramVerdict,
+    Word,
+)
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import (
     Event,
     EventKind,
@@ -366,6 +372,39 @@ def kernels(plan: Plan | None) -> tuple[tuple[str, str, int], ...]:
     for host in plan.hosts() if plan else ():
         counts[host.kernel, host.target_kernel] = counts.get((host.kernel, host.target_kernel), 0) + 1
     return tuple((old, new, n) for (old, new), n in sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def programs(group: GroupVerdict) -> tuple[tuple[str, tuple[tuple[str, ...], ...], bool], ...]:
+    """The tables of a rehearsal's group: title, rows, whether to show it at once."""
+    live = [each for each in group.programs if each.live]
+    bad = tuple(program_row(each) for each in live if each.word is not Word.PASS)
+    good = tuple(program_row(each) for each in live if each.word is Word.PASS)
+    others = tuple(program_row(each) for each in group.programs if not each.live)
+    return (
+        ("Live programs to look at", bad, True),
+        ("Live programs that load as before", good, False),
+        ("Programs that are not live, which do not count", others, False),
+    )
+
+
+def program_row(verdict: ProgramVerdict) -> tuple[str, ...]:
+    """A program of a rehearsal: name, verdict, what it took on either kernel, why."""
+    return (
+        one_line(verdict.program),
+        verdict.word.value,
+        _taken(verdict.running),
+        _taken(verdict.candidate),
+        one_line(verdict.message.removeprefix(f"{verdict.program}: ")),
+    )
+
+
+def _taken(result: ProgramResult | None) -> str:
+    if result is None:
+        return "not tried"
+    if not result.loaded:
+        return result.outcome
+    insns = result.stats.get("insns")
+    return "loaded" if insns is None else f"{insns:,} insns"
 
 
 def problem_rows(problems: Iterable[Problem]) -> tuple[Problem, ...]:

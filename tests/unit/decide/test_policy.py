@@ -43,6 +43,11 @@ def test_every_field_of_the_policy_can_be_set():
             "friday_cluster_domain": "k8s.example.org.",
             "friday_lease_ttl": "15",
             "friday_keep_runs": "1",
+            "friday_rehearsal": "accept",
+            "friday_rehearsal_warn_share": 80,
+            "friday_rehearsal_warn_growth": 3,
+            "friday_rehearsal_timeout": 60,
+            "friday_rehearsal_parallel": 4,
         }
     )
     expected = Policy(
@@ -51,7 +56,8 @@ def test_every_field_of_the_policy_can_be_set():
         replan=True, lock_timeout=5, look_timeout=6,
         ignore_workloads=("ci/*",), delete_emptydir_data=True, evict_unmanaged=True,
         min_free_root=1024**2, min_free_boot=0, cluster_domain="k8s.example.org", lease_ttl=15,
-        keep_runs=1,
+        keep_runs=1, rehearsal="accept", rehearsal_warn_share=80, rehearsal_warn_growth=3, rehearsal_timeout=60,
+        rehearsal_parallel=4,
     )  # fmt: skip
     assert (policy, problems) == (expected, ())
     same = {field.name for field in fields(Policy) if getattr(policy, field.name) == field.default}

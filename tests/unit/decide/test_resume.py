@@ -68,7 +68,8 @@ def test_a_record_that_knows_neither_is_not_compared() -> None:
 
 def test_a_recorded_policy_is_what_somebody_would_write() -> None:
     """Each variable in it is one that exists, and gives the same policy again."""
-    other = {field.name: field.default + 1 for field in fields(Policy) if type(field.default) is int}
+    counted = [field for field in fields(Policy) if type(field.default) is int]
+    other = {field.name: field.default + 1 for field in counted if not field.name.startswith("rehearsal")}
     other |= {"min_free_root": 3 * 2**20, "min_free_boot": 5 * 2**20, "ignore_workloads": ("ci/*",)}
     policy = Policy(**{**other, "keep_runs": Policy.keep_runs, "lease_ttl": Policy.lease_ttl})
     again, problems = parse_policy(policy_of(policy))

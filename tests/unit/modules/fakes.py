@@ -41,7 +41,9 @@ class FakeSystem(System):
     def find(self, program: str) -> str:
         return f"/usr/bin/{program}" if program in self.programs else ""
 
-    def run(self, argv: list[str], timeout: float = 60.0, env: dict[str, str] | None = None) -> Result:
+    def run(
+        self, argv: list[str], timeout: float = 60.0, env: dict[str, str] | None = None, folder: str | None = None
+    ) -> Result:
         line = " ".join(argv)
         self.calls.append(line)
         keys = [key for key in self.answers if key in line]
@@ -51,7 +53,7 @@ class FakeSystem(System):
         if isinstance(answer, list):
             answer = answer.pop(0) if len(answer) > 1 else answer[0]
         if callable(answer):
-            answer = answer(argv)
+            answer = answer(argv) if folder is None else answer(argv, folder)
         if isinstance(answer, Exception):
             raise answer
         return answer if isinstance(answer, Result) else Result(0, str(answer), "")

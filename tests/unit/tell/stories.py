@@ -18,6 +18,13 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding impor
 )
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import PackageChange
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import Plan, PlannedHost, SkippedHost, Wave
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.rehearsal import (
+    GroupVerdict,
+    ProgramResult,
+    ProgramVerdict,
+    Rehearsal,
+    Word,
+)
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Event, EventKind, fold
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.data import ClusterSummary, ReportData
 
@@ -377,4 +384,34 @@ def plan_only() -> ReportData:
     return Story(fleet_plan(), check=True).end("pass", "")
 
 
-STORIES = {f.__name__: f for f in (passed, incident, held, nothing, refused, plan_only)}
+def rehearsed() -> ReportData:
+    """The rehearsal has found what the candidate refuses: nothing was touched."""
+    story = Story(lab_plan())
+    limit = {"limit": 1_000_000}
+    before = ProgramResult("cil_from_netdev", "loaded", "SchedCLS", stats={"insns": 380, **limit})
+    log = ("BPF program is too large. Processed 1000001 insn", "processed 1000001 insns (limit 1000000)")
+    after = ProgramResult("cil_from_netdev", "refused", "SchedCLS", error="E2BIG", errno=7, log=log)
+    why = f"cil_from_netdev: loads on the running kernel, and the candidate refuses it: {log[0]} (errno 7)"
+    calm = ProgramResult("tail_handle_ipv4", "loaded", "SchedCLS", stats={"insns": 1200, **limit})
+    unused = ProgramResult("tail_nodeport_nat_ipv6", "refused", "SchedCLS", error="E2BIG")
+    host = "/run/cilium/state/12/bpf_host.o"
+    group = GroupVerdict(
+        ("node1", "node2", "node3"),
+        OLD,
+        NEW,
+        Word.FAIL,
+        (why,),
+        (
+            ProgramVerdict(host, "cil_from_netdev", Word.FAIL, why, True, before, after),
+            ProgramVerdict(host, "tail_handle_ipv4", Word.PASS, "", True, calm, calm),
+            ProgramVerdict(host, "tail_nodeport_nat_ipv6", Word.INCONCLUSIVE, "not loaded", False, unused, None),
+        ),
+        ("live, and in none of the objects, so not rehearsed: probe",),
+    )
+    problem = Problem("node1, node2, node3", f"would not survive {NEW} (rehearsed): {why}", "upgrade what loads them")
+    story.tell(EventKind.STOP, reason=f"rehearsal: {NEW} on node1, node2, node3: fail: {why}")
+    rehearsal = Rehearsal((group,), seconds=9.5, accelerator="tcg", cached=1, tried=3)
+    return story.end("fail", "1 problem to solve first; nothing was touched", problems=(problem,), rehearsal=rehearsal)
+
+
+STORIES = {f.__name__: f for f in (passed, incident, held, nothing, refused, rehearsed, plan_only)}

@@ -1,0 +1,66 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Find what has to be rehearsed: see the documentation of the module friday.upgrade.rehearsal_needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from ansible_collections.friday.upgrade.plugins.plugin_utils.action import FridayAction
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide import rehearsal as decide
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import from_data, to_data
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.rehearsal import BpfState, Group, KernelSource
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Observation
+from ansible_collections.friday.upgrade.plugins.plugin_utils.rehearsing import (
+    BPF_RESULT,
+    GROUPS_FILE,
+    Groups,
+    Store,
+)
+from ansible_collections.friday.upgrade.plugins.plugin_utils.session import BASELINE_FILE, Session
+
+
+class ActionModule(FridayAction):
+    """Group the planned hosts by what one rehearsal is good for, and name the kernels that are not here yet."""
+
+    ARGUMENTS: ClassVar[dict[str, Any]] = {
+        "cache": {"type": "path", "default": ""},
+        "kernel": {"type": "str", "default": ""},
+    }
+
+    def act(self, arguments: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
+        """Return ``kernels`` (each with the host to ask, and where that has it from) and ``trials`` (are there any)."""
+        session, store = self.session(task_vars), Store(arguments["cache"])
+        found = Groups(skipped=_skipped(session))
+        if not found.skipped:
+            found = Groups(self._groups(session, task_vars, arguments["kernel"]))
+            if not found.groups:
+                found = Groups(skipped="no host gets another kernel")
+        session.save(found, GROUPS_FILE)
+        wanted: dict[KernelSource, str] = {}
+        for group in found.groups:
+            if group.state.objects:
+                for source in (group.running, group.candidate):
+                    if decide.volatile(source) or store.image(source) is None:
+                        wanted.setdefault(source, group.host)
+        kernels = [{"host": host, "name": source.name, "source": to_data(source)} for source, host in wanted.items()]
+        return {"changed": False, "kernels": kernels, "trials": any(group.state.objects for group in found.groups)}
+
+    def _groups(self, session: Session, task_vars: Mapping[str, Any], kernel: str) -> tuple[Group, ...]:
+        seen = session.load(Observation, BASELINE_FILE)
+        states = {}
+        for planned in session.plan().hosts():
+            result = to_data(task_vars["hostvars"][planned.host].get(BPF_RESULT) or {})
+            if "objects" in result:
+                states[planned.host] = from_data(BpfState, result)
+            elif result:
+                reason = str(result.get("msg") or "no answer").strip().splitlines()[-1][:300]
+                states[planned.host] = BpfState(unknown={"objects": reason, "live": reason})
+        return decide.groups(session.plan().hosts(), seen.facts if seen else {}, states, kernel)
+
+
+def _skipped(session: Session) -> str:
+    if session.policy.rehearsal == "skip":
+        return "it was switched off (friday_rehearsal: skip)"
+    return "" if session.plan().waves else "nothing is planned"

@@ -1,0 +1,86 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Weigh the rehearsals: see the documentation of the module friday.upgrade.rehearsal_verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from ansible_collections.friday.upgrade.plugins.plugin_utils.action import FridayAction
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide import rehearsal as decide
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import to_data
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.rehearsal import (
+    GroupVerdict,
+    Rehearsal,
+    Trial,
+)
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind
+from ansible_collections.friday.upgrade.plugins.plugin_utils.rehearsing import (
+    GROUPS_FILE,
+    REHEARSAL_FILE,
+    Groups,
+    Store,
+)
+from ansible_collections.friday.upgrade.plugins.plugin_utils.session import PROBLEMS_FILE, Problems
+from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import console
+
+
+class ActionModule(FridayAction):
+    """Compare what the candidate said with what the running kernel said; what is refused stops the run."""
+
+    ARGUMENTS: ClassVar[dict[str, Any]] = {
+        "cache": {"type": "path", "default": ""},
+        "kernels": {"type": "list", "elements": "dict", "default": []},
+        "asked": {"type": "dict", "default": {}},
+    }
+
+    def act(self, arguments: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the rehearsal as data. The waves stay closed unless it lets them open."""
+        session, store, asked = self.session(task_vars), Store(arguments["cache"]), arguments["asked"]
+        found = session.load(Groups, GROUPS_FILE) or Groups()
+        kernels = [each for each in arguments["kernels"] if each.get("failed") or each.get("unreachable")]
+        reasons = {str(each["item"]["name"]): _reason(each) for each in kernels}
+        verdicts = []
+        for number, group in enumerate(found.groups):
+            keys = asked.get("answers", {}).get(str(number), {})
+            answers = {
+                each.name: (
+                    _answer(store, keys, f"running {each.name}", reasons.get(group.running.name) or _reason(asked)),
+                    _answer(store, keys, f"candidate {each.name}", reasons.get(group.candidate.name) or _reason(asked)),
+                )
+                for each in group.state.objects
+            }
+            verdicts.append(decide.weigh(group, answers, store.image(group.candidate), session.policy))
+        rehearsal = Rehearsal(
+            groups=tuple(verdicts),
+            skipped=found.skipped,
+            seconds=float(asked.get("seconds") or 0.0),
+            accelerator=str(asked.get("accelerator") or ""),
+            cached=int(asked.get("cached") or 0),
+            tried=int(asked.get("tried") or 0),
+        )
+        session.save(rehearsal, REHEARSAL_FILE)
+        self.show(console.chunks(console.rehearsal_table(rehearsal)))
+        problems = decide.problems(verdicts, session.policy)
+        if problems:
+            earlier = session.load(Problems, PROBLEMS_FILE) or Problems()
+            session.save(Problems((*earlier.problems, *problems)), PROBLEMS_FILE)
+            session.tell(EventKind.STOP, reason=f"rehearsal: {_told(verdicts)}")
+        return {"changed": False, "stopped": bool(problems), **to_data(rehearsal)}
+
+
+def _answer(store: Store, keys: Mapping[str, str], name: str, otherwise: str) -> Trial:
+    """What was answered, whether it came to its end or not; without any, why there is none."""
+    known = store.last_trial(keys[name]) if name in keys else None
+    return known or Trial(error=f"could not be done: {otherwise}")
+
+
+def _told(verdicts: list[GroupVerdict]) -> str:
+    worst = decide.worst(verdicts)
+    return f"{worst.candidate} on {', '.join(worst.hosts)}: {worst.word.value}: {'; '.join(worst.reasons[:1])}"
+
+
+def _reason(result: Mapping[str, Any]) -> str:
+    text = str(result.get("msg") or "it was not tried").strip()
+    return text.splitlines()[-1][:400]

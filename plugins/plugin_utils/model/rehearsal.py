@@ -1,0 +1,189 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A rehearsal: the nodes' own BPF programs, loaded on a kernel in a small VM before any node boots it."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class BpfObject:
+    """An object file of a node. ``contents``: map -> hexadecimal bytes that the agent puts in before it loads it."""
+
+    name: str
+    sha256: str
+    path: str = ""
+    size: int = 0
+    contents: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LiveProgram:
+    """A program that a node's kernel has loaded. Without BTF the kernel keeps 15 characters of the name."""
+
+    name: str
+    type: str = ""
+    tag: str = ""
+
+
+@dataclass(frozen=True)
+class BpfState:
+    """What the module ``bpf_objects`` reads of a node.
+
+    ``live`` is None when it could not be asked for; ``modules`` are the kernel's that are loaded, ``dkms`` those of
+    them that DKMS has built.
+    """
+
+    objects: tuple[BpfObject, ...] = ()
+    live: tuple[LiveProgram, ...] | None = None
+    sysctls: dict[str, str] = field(default_factory=dict)
+    modules: tuple[str, ...] = ()
+    dkms: tuple[str, ...] = ()
+    unknown: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class KernelSource:
+    """A kernel that is tried, and where its image is had from: an installed one, or packages (name, version).
+
+    ``build`` tells builds of one release apart: what ``uname -v`` says, or the package's version.
+    """
+
+    release: str
+    build: str
+    machine: str
+    packages: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def name(self) -> str:
+        return f"{self.release} ({self.build})"
+
+
+@dataclass(frozen=True)
+class Group:
+    """Hosts for which one rehearsal is enough: the same kernels, objects, configuration and sysctls.
+
+    ``host`` is the one that is asked for the kernels.
+    """
+
+    hosts: tuple[str, ...]
+    running: KernelSource
+    candidate: KernelSource
+    state: BpfState
+
+    @property
+    def host(self) -> str:
+        return self.hosts[0]
+
+
+@dataclass(frozen=True)
+class ProgramResult:
+    """What a kernel said to one program.
+
+    ``outcome`` is loaded, refused, map (a map that it needs can't be made), unsupported (can't be tried by itself) or
+    crash (the loader, or the kernel, did not survive it). ``stats`` are the verifier's counts by its own names: insns,
+    limit, total_states, peak_states, max_states_per_insn, stack, verification_usec.
+    """
+
+    program: str
+    outcome: str
+    type: str = ""
+    section: str = ""
+    error: str = ""
+    errno: int = 0
+    stats: dict[str, int] = field(default_factory=dict)
+    log: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def loaded(self) -> bool:
+        return self.outcome == "loaded"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a kernel has said to one object. Unless ``complete``, the guest ended before all of it was tried.
+
+    Attributes:
+        release, version: the kernel's, as ``uname -r`` and ``-v`` print them; empty when it did not come up.
+        btf: it has BTF of itself.
+        error: why there is no answer, or why the object can't be read.
+        expired: the guest was ended because it took too long.
+        splats: what the kernel complained of while it was given the object.
+        console: the guest's last lines, when it is not complete.
+    """
+
+    release: str = ""
+    version: str = ""
+    btf: bool = False
+    complete: bool = False
+    error: str = ""
+    expired: bool = False
+    programs: tuple[ProgramResult, ...] = ()
+    splats: tuple[str, ...] = ()
+    console: str = ""
+
+
+@dataclass(frozen=True)
+class Image:
+    """What is known of a kernel's image: its hash, and the modules that there are for it (None: not known)."""
+
+    release: str
+    sha256: str
+    modules: tuple[str, ...] | None = None
+
+
+class Word(str, enum.Enum):
+    """A rehearsal's verdict, the worst first."""
+
+    SPLAT = "splat"  # the kernel itself is broken by what it was given
+    FAIL = "fail"  # what is live, and loads on the running kernel, does not on the candidate
+    INCONCLUSIVE = "inconclusive"  # the control failed, or there is no answer: its word is worth nothing
+    WARN = "warn"
+    PASS = "pass"
+
+
+@dataclass(frozen=True)
+class ProgramVerdict:
+    """One program on both kernels. ``live``: it is loaded on the nodes now, so that it counts."""
+
+    object: str
+    program: str
+    word: Word
+    message: str
+    live: bool = True
+    running: ProgramResult | None = None
+    candidate: ProgramResult | None = None
+
+
+@dataclass(frozen=True)
+class GroupVerdict:
+    """The verdict on one group of hosts.
+
+    Attributes:
+        reasons: what has led to the word, a sentence each; empty for a pass without remarks.
+        programs: every program that was tried or should have been, the worst first.
+        notes: what was not rehearsed, by name, and other remarks.
+    """
+
+    hosts: tuple[str, ...]
+    running: str
+    candidate: str
+    word: Word
+    reasons: tuple[str, ...] = ()
+    programs: tuple[ProgramVerdict, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """All of a run's rehearsals. ``skipped`` says why there was none (it was switched off, nothing reboots)."""
+
+    groups: tuple[GroupVerdict, ...] = ()
+    skipped: str = ""
+    seconds: float = 0.0
+    accelerator: str = ""
+    cached: int = 0  # trials whose answer was known
+    tried: int = 0

@@ -1,0 +1,129 @@
+// Copyright: Friday contributors
+// GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
+	"github.com/cilium/ebpf/rlimit"
+)
+
+// Lines of the verifier's log that are passed on: the reason is in the last ones.
+const logLines = 30
+
+// runChild loads everything from a place on, and writes the report to standard output.
+func runChild(begin place) {
+	// Up to Linux 5.10 maps and programs count against the limit of locked memory.
+	if err := rlimit.RemoveMemlock(); err != nil {
+		fail(err)
+	}
+	read, err := readManifest()
+	if err != nil {
+		fail(err)
+	}
+	types := btf.NewCache()
+	for number := begin.Object; number < len(read.Objects); number++ {
+		first := 0
+		if number == begin.Object {
+			first = begin.Program
+		}
+		loadObject(read.Objects[number], place{number, first}, types)
+	}
+}
+
+// loadObject loads each program of an object by itself, so that one that is refused says nothing of the others.
+func loadObject(o object, at place, types *btf.Cache) {
+	read := line{Kind: kindObject, place: at, Object: o.Name}
+	write(os.Stdout, line{Kind: kindObject, place: at, Object: o.Name, Error: "reading"})
+	data, err := os.ReadFile(o.File)
+	var spec *ebpf.CollectionSpec
+	if err == nil {
+		spec, err = ebpf.LoadCollectionSpecFromReader(bytes.NewReader(data))
+	}
+	if err == nil {
+		err = configure(spec, o)
+	}
+	if err != nil {
+		read.Error = err.Error()
+		write(os.Stdout, read)
+		return
+	}
+	for name := range spec.Programs {
+		read.Programs = append(read.Programs, name)
+	}
+	slices.Sort(read.Programs)
+	write(os.Stdout, read)
+	for number := at.Program; number < len(read.Programs); number++ {
+		name := read.Programs[number]
+		here := place{at.Object, number}
+		write(os.Stdout, line{Kind: kindBegin, place: here, Object: o.Name, Program: name})
+		result := loadProgram(spec, name, types)
+		result.Kind, result.place, result.Object, result.Program = kindProgram, here, o.Name, name
+		write(os.Stdout, result)
+	}
+}
+
+// loadProgram loads one program with the maps that it refers to, and takes it away again.
+func loadProgram(spec *ebpf.CollectionSpec, name string, types *btf.Cache) line {
+	program := spec.Programs[name].Copy()
+	result := line{Type: program.Type.String(), Section: program.SectionName}
+	if reason := unsupported(program); reason != "" {
+		result.Outcome, result.Error = "unsupported", reason
+		return result
+	}
+	if program.Type == ebpf.UnspecifiedProgram {
+		// Cilium's tail calls up to 1.15 are in sections that say nothing of a type; its loader takes them for tc's.
+		program.Type = ebpf.SchedCLS
+	}
+	began := time.Now()
+	alone := &ebpf.CollectionSpec{
+		Programs:  map[string]*ebpf.ProgramSpec{name: program},
+		Maps:      mapsOf(spec, program),
+		Variables: map[string]*ebpf.VariableSpec{},
+		Types:     spec.Types,
+		ByteOrder: spec.ByteOrder,
+	}
+	loaded, err := ebpf.NewCollectionWithOptions(alone, ebpf.CollectionOptions{
+		Programs: ebpf.ProgramOptions{LogLevel: ebpf.LogLevelStats},
+		Cache:    types,
+	})
+	result.Seconds = time.Since(began).Seconds()
+	if err == nil {
+		log := loaded.Programs[name].VerifierLog
+		loaded.Close()
+		result.Outcome, result.Stats = "loaded", stats(log)
+		return result
+	}
+	result.Outcome, result.Error = "refused", err.Error()
+	var number syscall.Errno
+	if errors.As(err, &number) {
+		result.Errno = int(number)
+	}
+	var verdict *ebpf.VerifierError
+	if errors.As(err, &verdict) {
+		result.Stats = stats(strings.Join(verdict.Log, "\n"))
+		result.Log = verdict.Log[max(len(verdict.Log)-logLines, 0):]
+		result.Error = fmt.Sprintf("%v", err)
+	} else if refused := firstMapRefused(alone); refused != "" {
+		result.Outcome, result.Error = "map", refused
+	}
+	return result
+}
+
+// unsupported says why a program can't be loaded by itself; empty when it can.
+func unsupported(program *ebpf.ProgramSpec) string {
+	if program.Type == ebpf.Extension {
+		return "it replaces a function of another program (freplace), which has to be loaded first"
+	}
+	return ""
+}

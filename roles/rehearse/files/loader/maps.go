@@ -1,0 +1,68 @@
+// Copyright: Friday contributors
+// GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/cilium/ebpf"
+)
+
+// Entries of a map that is sized by need and not by meaning: the verifier never looks at how many there may be.
+const entries = 256
+
+// configure puts in what the agent would, and takes out what would reach beyond the guest.
+func configure(spec *ebpf.CollectionSpec, o object) error {
+	for name, each := range spec.Maps {
+		// The field's bytes behind those that libbpf knows: Cilium's own loader reads them, and the library insists.
+		if each.Extra != nil {
+			_, _ = io.Copy(io.Discard, each.Extra)
+		}
+		each.Pinning = ebpf.PinNone // Cilium has kinds of its own, and here is nothing to share with
+		switch each.Type {
+		case ebpf.Hash, ebpf.LRUHash, ebpf.PerCPUHash, ebpf.LRUCPUHash, ebpf.LPMTrie:
+			each.MaxEntries = min(each.MaxEntries, entries)
+		case ebpf.ProgramArray, ebpf.ArrayOfMaps, ebpf.HashOfMaps:
+			each.Contents = nil // programs and maps that this one does not need
+		}
+		if each.InnerMap != nil {
+			each.InnerMap.Pinning = ebpf.PinNone
+			if each.InnerMap.Extra != nil {
+				_, _ = io.Copy(io.Discard, each.InnerMap.Extra)
+			}
+		}
+		if content, given := o.Contents[name]; given {
+			if len(content) != int(each.ValueSize) {
+				return fmt.Errorf("the node's %s has %d bytes, the object's %d: they do not belong together", name, len(content), each.ValueSize)
+			}
+			each.Contents = []ebpf.MapKV{{Key: uint32(0), Value: content}}
+		}
+	}
+	return nil
+}
+
+// mapsOf returns those of an object's maps that a program refers to.
+func mapsOf(spec *ebpf.CollectionSpec, program *ebpf.ProgramSpec) map[string]*ebpf.MapSpec {
+	found := map[string]*ebpf.MapSpec{}
+	for _, instruction := range program.Instructions {
+		if name := instruction.Reference(); instruction.IsLoadFromMap() && name != "" && spec.Maps[name] != nil {
+			found[name] = spec.Maps[name].Copy()
+		}
+	}
+	return found
+}
+
+// firstMapRefused makes a program's maps one by one, to name the one that this kernel has none of; empty when all can
+// be made.
+func firstMapRefused(spec *ebpf.CollectionSpec) string {
+	for name, each := range spec.Maps {
+		made, err := ebpf.NewMap(each.Copy())
+		if err != nil {
+			return fmt.Sprintf("map %s (%s): %v", name, each.Type, err)
+		}
+		made.Close()
+	}
+	return ""
+}

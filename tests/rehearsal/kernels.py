@@ -1,0 +1,105 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Kernels of Debian's archive: the lab's two, and the oldest and the newest of each suite."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from ansible_collections.friday.upgrade.plugins.module_utils.kernel_image import packaged
+from ansible_collections.friday.upgrade.plugins.module_utils.package_manager import Limits
+from lab import progress
+from lab.artifact import build, remove
+from lab.artifacts import debian, kernels
+
+SUITES = (
+    ("bullseye", "bullseye-security"),
+    ("bookworm", "bookworm-security"),
+    ("bookworm-backports",),
+    ("trixie", "trixie-security"),
+    ("trixie-backports",),
+)
+_CLOUD = re.compile(r"^linux-(image|binary)-(?P<release>\d+\.\d+\.\d\S*-cloud-amd64)$")  # no metapackage
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A kernel, unpacked: its release, its package's version, its image."""
+
+    release: str
+    version: str
+    image: Path
+
+
+def pair() -> tuple[Kernel, Kernel]:
+    """The lab's two: kernel A, and kernel B that refuses the incident."""
+    both = kernels.pair()
+    return _unpacked(both.running), _unpacked(both.candidate)
+
+
+def _unpacked(kernel: kernels.Kernel) -> Kernel:
+    def make(target: Path) -> None:
+        target.write_bytes(packaged(_Downloaded(kernel.debs), kernel.release, [("lab", "")], Limits(0, 0)).data)
+
+    image = build(f"vmlinuz-{kernel.release}", [kernel.version], make, 3)
+    return Kernel(kernel.release, kernel.version, image)
+
+
+class _Downloaded:
+    """In the place of a package manager: the packages are here already."""
+
+    def __init__(self, debs: list[Path]) -> None:
+        self._debs = debs
+
+    def fetch(self, _packages: object, _folder: str, _limits: object) -> list[str]:
+        return [str(path) for path in self._debs]
+
+
+def every() -> list[Kernel]:
+    """The lab's two, the oldest and the newest of each of Debian's suites that this machine's mirror has."""
+    found = {kernel.release: kernel for kernel in pair()}
+    for suites in SUITES:
+        try:
+            for kernel in _of(suites):
+                found.setdefault(kernel.release, kernel)
+        except RuntimeError as error:
+            progress.say(f"{suites[0]}: not to be had here: {str(error).splitlines()[-1]}")
+    return sorted(found.values(), key=lambda each: [int(number) for number in re.findall(r"\d+", each.release)[:3]])
+
+
+def _of(suites: tuple[str, ...]) -> list[Kernel]:
+    folder = build(f"kernels-{suites[0]}", [*suites, "1"], lambda target: _download(suites, target), 20)
+    result = []
+    for path in sorted(folder.iterdir()):
+        release = path.name
+        version = (path / "version").read_text()
+        debs = sorted(path.glob("*.deb"))
+        result.append(_unpacked(kernels.Kernel(release, version, debs)))
+    return result
+
+
+def _download(suites: tuple[str, ...], target: Path) -> None:
+    """The oldest and the newest image of the suites; without the debug packages, and unsigned ones."""
+    with debian.apt(*suites) as client:
+        names = client.run("apt-cache", "pkgnames", "linux-").split()
+        releases: dict[str, str] = {}
+        for name in sorted(names):  # linux-binary-... holds the image where there is one, and sorts first
+            match = _CLOUD.match(name)
+            if match:
+                releases.setdefault(match["release"], name)
+        order = sorted(releases, key=lambda release: [int(number) for number in re.findall(r"\d+", release)[:4]])
+        if not order:
+            raise RuntimeError(f"{suites[0]} has no cloud kernel")
+        for release in dict.fromkeys((order[0], order[-1])):
+            folder = target / release
+            try:
+                client.download([releases[release]], folder)
+            except RuntimeError as error:  # in the list, and not in the archive any more
+                progress.say(f"{release}: {str(error).splitlines()[-1]}")
+                remove(folder)
+                continue
+            (folder / "version").write_text(client.show(releases[release])["Version"])
+        if not any(target.iterdir()):
+            raise RuntimeError(f"{suites[0]}: none of its kernels can be downloaded")

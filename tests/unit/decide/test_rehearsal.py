@@ -1,0 +1,229 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Which rehearsals there have to be, and what their answers mean: the control comes first, and nothing is left out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide import rehearsal as decide
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import HostFacts, PackageChange
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import PlannedHost
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.rehearsal import (
+    BpfObject,
+    BpfState,
+    Group,
+    GroupVerdict,
+    Image,
+    KernelSource,
+    LiveProgram,
+    ProgramResult,
+    Trial,
+    Word,
+)
+
+A, B = "6.1.0-56-cloud-amd64", "6.12.117+deb13-cloud-amd64"
+HOST, LXC = BpfObject("/state/bpf_host.o", "aa"), BpfObject("/state/bpf_lxc.o", "bb")
+LIVE = (LiveProgram("cil_from_netdev"), LiveProgram("tail_handle_ipv"))
+STATE = BpfState((HOST,), LIVE, {"net.core.bpf_jit_harden": "0"}, ("vxlan",))
+GROUP = Group(("n1", "n2"), KernelSource(A, "#1", "x86_64"), KernelSource(B, "6.12.117-1", "x86_64"), STATE)
+IMAGE = Image(B, "cc", ("vxlan",))
+TOO_LARGE = ("BPF program is too large. Processed 1000001 insn", "processed 1000001 insns (limit 1000000)")
+
+
+def loaded(program: str, insns: int = 100) -> ProgramResult:
+    return ProgramResult(program, "loaded", stats={"insns": insns, "limit": 1_000_000})
+
+
+def refused(program: str) -> ProgramResult:
+    return ProgramResult(program, "refused", error="load program: E2BIG", errno=7, log=TOO_LARGE)
+
+
+def trial(release: str, *programs: ProgramResult) -> Trial:
+    return Trial(release, "#1", btf=True, complete=True, programs=programs)
+
+
+def weigh(control: Trial, candidate: Trial, state: BpfState = STATE, image: Image | None = IMAGE) -> GroupVerdict:
+    return decide.weigh(replace(GROUP, state=state), {HOST.name: (control, candidate)}, image, Policy())
+
+
+GOOD = trial(A, loaded("cil_from_netdev", 380), loaded("tail_handle_ipv4"))
+
+
+def test_what_loads_on_both_passes() -> None:
+    verdict = weigh(GOOD, trial(B, loaded("cil_from_netdev", 390), loaded("tail_handle_ipv4")))
+    assert (verdict.word, verdict.reasons, verdict.notes) == (Word.PASS, (), ())
+    assert [each.live for each in verdict.programs] == [True, True], "15 characters are all that the kernel keeps"
+    assert decide.problems([verdict], Policy()) == ()
+
+
+def test_the_incident() -> None:
+    verdict = weigh(GOOD, trial(B, refused("cil_from_netdev"), loaded("tail_handle_ipv4")))
+    assert verdict.word is Word.FAIL
+    assert verdict.programs[0].program == "cil_from_netdev", "the worst first"
+    (problem,) = decide.problems([verdict], Policy(rehearsal="accept"))
+    assert problem.subject == "n1, n2"
+    assert f"would not survive {B}" in problem.message
+    assert "cil_from_netdev: loads on the running kernel, and the candidate refuses it" in problem.message
+    assert "BPF program is too large. Processed 1000001 insn (errno 7)" in problem.message
+
+
+def test_a_program_that_is_not_live_says_nothing() -> None:
+    """An agent prunes what it does not need; some of that loads nowhere."""
+    dead = (refused("tail_nodeport"), loaded("tail_icmp"))
+    gone = (refused("tail_nodeport"), refused("tail_icmp"))
+    verdict = weigh(replace(GOOD, programs=GOOD.programs + dead), trial(B, *GOOD.programs, *gone))
+    assert verdict.word is Word.PASS
+    assert {each.program: each.word for each in verdict.programs if not each.live} == {
+        "tail_nodeport": Word.INCONCLUSIVE,
+        "tail_icmp": Word.FAIL,
+    }
+
+
+def test_without_its_control_nothing_is_proven() -> None:
+    """It is live, so the running kernel has loaded it: a rehearsal that does not is wrong about the candidate too."""
+    control = trial(A, refused("cil_from_netdev"), loaded("tail_handle_ipv4"))
+    for candidate in (GOOD, control):
+        verdict = weigh(control, replace(candidate, release=B))
+        assert verdict.word is Word.INCONCLUSIVE
+        assert "cil_from_netdev: is not loaded by the rehearsal of the running kernel either" in verdict.reasons[0]
+    (problem,) = decide.problems([verdict], Policy())
+    assert "proves nothing" in problem.message
+    assert decide.problems([verdict], Policy(rehearsal="accept")) == ()
+
+
+def test_of_a_name_in_two_objects_the_one_that_loads_is_live() -> None:
+    state = replace(STATE, objects=(HOST, LXC))
+    first = trial(A, refused("cil_from_netdev"), loaded("tail_handle_ipv4"))
+    answers = {HOST.name: (first, replace(first, release=B)), LXC.name: (GOOD, replace(GOOD, release=B))}
+    assert decide.weigh(replace(GROUP, state=state), answers, IMAGE, Policy()).word is Word.PASS
+    answers[LXC.name] = (GOOD, trial(B, refused("cil_from_netdev"), loaded("tail_handle_ipv4")))
+    assert decide.weigh(replace(GROUP, state=state), answers, IMAGE, Policy()).word is Word.FAIL
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "word"),
+    [
+        (130, 698_840, Word.WARN),  # the incident with 16 checks: 70% by rounding only
+        (700_000, 700_000, Word.WARN),
+        (400_000, 699_999, Word.PASS),
+        (60_000, 120_000, Word.WARN),
+        (60_000, 119_999, Word.PASS),
+        (12, 200, Word.PASS),  # small programs double for nothing
+    ],
+)
+def test_headroom(was: int, now: int, word: Word) -> None:
+    control = trial(A, loaded("cil_from_netdev", was), loaded("tail_handle_ipv4"))
+    verdict = weigh(control, trial(B, loaded("cil_from_netdev", now), loaded("tail_handle_ipv4")))
+    assert verdict.word is word
+    assert decide.problems([verdict], Policy()) == ()
+
+
+def test_a_candidate_that_goes_down() -> None:
+    down = Trial(B, "#1", programs=GOOD.programs[:1], splats=("Kernel panic - not syncing: Fatal exception",))
+    verdict = weigh(GOOD, down)
+    assert verdict.word is Word.SPLAT
+    assert any("Kernel panic" in reason for reason in verdict.reasons)
+    assert decide.problems([verdict], Policy(rehearsal="accept"))
+
+
+def test_a_warning_of_the_kernel_that_the_control_has_too_is_none_of_the_candidates() -> None:
+    noise = ("WARNING: CPU: 0 at kernel/bpf/core.c",)
+    verdict = weigh(replace(GOOD, splats=noise), replace(GOOD, release=B, splats=noise))
+    assert verdict.word is Word.WARN
+    verdict = weigh(GOOD, replace(GOOD, release=B, splats=noise))
+    assert verdict.word is Word.SPLAT
+
+
+def test_a_guest_that_hangs_or_never_was() -> None:
+    late = Trial(B, "#1", expired=True, programs=GOOD.programs[:1])
+    verdict = weigh(GOOD, late)
+    assert verdict.word is Word.INCONCLUSIVE
+    assert "the rehearsal of the candidate took too long" in verdict.reasons
+    assert any(reason.startswith("tail_handle_ipv4: ") for reason in verdict.reasons)
+    none = Trial(error="could not be done: qemu-system-x86_64 is not installed")
+    verdict = weigh(none, none)
+    assert verdict.word is Word.INCONCLUSIVE
+    assert len(verdict.reasons) == 2
+    assert "qemu-system-x86_64 is not installed" in verdict.reasons[0]
+
+
+def test_what_was_not_rehearsed_is_named() -> None:
+    live = (*LIVE, LiveProgram("tetragon_probe"))
+    verdict = weigh(GOOD, replace(GOOD, release=B), replace(STATE, live=live))
+    assert verdict.word is Word.PASS
+    assert verdict.notes == ("live, and in none of the objects, so not rehearsed: tetragon_probe",)
+    freplace = ProgramResult("cil_from_netdev", "unsupported", error="it replaces a function of another program")
+    control = trial(A, freplace, loaded("tail_handle_ipv4"))
+    verdict = weigh(control, replace(control, release=B))
+    assert verdict.word is Word.INCONCLUSIVE
+    assert "was not rehearsed: it replaces a function" in verdict.reasons[0]
+
+
+def test_an_object_that_cannot_be_read_is_named() -> None:
+    torn = Trial(A, "#1", complete=True, error="unexpected EOF")
+    verdict = weigh(torn, replace(torn, release=B))
+    assert f"{HOST.name} can't be read: unexpected EOF" in verdict.notes
+
+
+def test_nothing_live_is_nothing_to_rehearse_and_not_knowing_is_not() -> None:
+    verdict = weigh(GOOD, GOOD, BpfState(live=()))
+    assert verdict.word is Word.PASS
+    assert "nothing to rehearse" in verdict.notes[0]
+    verdict = weigh(GOOD, GOOD, BpfState(live=None, unknown={"live": "bpftool is not installed"}))
+    assert verdict.word is Word.INCONCLUSIVE
+    assert "bpftool is not installed" in verdict.reasons[0]
+    verdict = weigh(GOOD, GOOD, BpfState(live=LIVE))
+    assert verdict.word is Word.INCONCLUSIVE
+    assert "friday_bpf_objects" in verdict.reasons[0]
+
+
+def test_modules_in_use_that_the_candidate_lacks() -> None:
+    candidate = replace(GOOD, release=B)
+    state = replace(STATE, modules=("vxlan", "zfs", "nfs"), dkms=("zfs",))
+    verdict = weigh(GOOD, candidate, state)
+    assert verdict.word is Word.WARN
+    assert verdict.reasons == (f"modules in use that {B} does not have: nfs",)
+    assert verdict.notes == ("modules in use that DKMS has to build for the candidate, so not rehearsed: zfs",)
+    assert weigh(GOOD, candidate, state, replace(IMAGE, modules=None)).word is Word.PASS
+
+
+def test_equal_hosts_share_one() -> None:
+    pending = (PackageChange(f"linux-image-{B}", "", "6.12.117-1"), PackageChange("vim", "1", "2"))
+    facts = HostFacts(
+        "",
+        kernel=A,
+        kernel_version="#1",
+        architecture="x86_64",
+        candidate_kernel=B,
+        candidate_package=f"linux-image-{B}",
+        pending=pending,
+    )
+    hosts = [PlannedHost(name, name, "z", "", A, B, True) for name in ("n1", "n2", "n3", "n4")]
+    hosts.append(PlannedHost("n5", "n5", "z", "", A, A, True))
+    states = {"n1": STATE, "n2": replace(STATE, objects=(LXC,)), "n3": STATE}
+    found = decide.groups(hosts, {host.host: facts for host in hosts}, states)
+    assert [group.hosts for group in found] == [("n1", "n3"), ("n2",), ("n4",)]
+    assert found[0].candidate == KernelSource(B, "6.12.117-1", "x86_64", ((f"linux-image-{B}", "6.12.117-1"),))
+    assert found[2].state.unknown == {"objects": "the host did not answer"}
+    (asked, *_) = decide.groups(hosts, {host.host: facts for host in hosts}, states, kernel="6.16.3+deb13-amd64")
+    assert asked.candidate.packages == (("linux-image-6.16.3+deb13-amd64", ""),)
+    assert decide.volatile(asked.candidate)
+    assert not decide.volatile(found[0].candidate)
+
+
+def test_the_same_question_has_the_same_key() -> None:
+    key = decide.trial_key(IMAGE, HOST, STATE.sysctls, "loader")
+    assert key == decide.trial_key(IMAGE, replace(HOST, name="/elsewhere"), STATE.sysctls, "loader")
+    others = {
+        decide.trial_key(replace(IMAGE, sha256="dd"), HOST, STATE.sysctls, "loader"),
+        decide.trial_key(IMAGE, LXC, STATE.sysctls, "loader"),
+        decide.trial_key(IMAGE, replace(HOST, contents={".rodata.config": "00"}), STATE.sysctls, "loader"),
+        decide.trial_key(IMAGE, HOST, {}, "loader"),
+        decide.trial_key(IMAGE, HOST, STATE.sysctls, "another loader"),
+    }
+    assert key not in others
+    assert len(others) == 5

@@ -1,0 +1,157 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a guest has said, whole and in pieces; and QEMUs that are none. Real guests are in tests/rehearsal."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.friday.upgrade.plugins.module_utils.rehearsal import guest, report
+
+BOOT = {"kind": "boot", "release": "6.12", "version": "#1", "machine": "x86_64", "btf": True, "seconds": 2.1}
+END = {"kind": "end", "seconds": 4.5}
+
+
+def lines(*given: dict[str, Any]) -> str:
+    return "".join(json.dumps({"object_number": 0, "program_number": 0, **line}) + "\n" for line in given)
+
+
+def read_object(name: str, *programs: str) -> list[dict[str, Any]]:
+    reading = {"kind": "object", "object": name, "error": "reading"}
+    return [reading, {"kind": "object", "object": name, "programs": list(programs)}]
+
+
+def tried(name: str, program: str, outcome: str = "loaded") -> list[dict[str, Any]]:
+    both = {"object": name, "program": program}
+    return [{"kind": "begin", **both}, {"kind": "program", **both, "outcome": outcome, "seconds": 0.1}]
+
+
+def test_a_whole_report() -> None:
+    said = lines(BOOT, *read_object("a.o", "one", "two"), *tried("a.o", "one"), *tried("a.o", "two", "refused"), END)
+    answer = report.read(said, "")
+    assert (answer["release"], answer["btf"], answer["complete"], answer["last"]) == ("6.12", True, True, "")
+    assert answer["guest_seconds"] == 4.5
+    found = answer["objects"]["a.o"]
+    assert (found["error"], found["complete"], found["splats"]) == ("", True, [])
+    assert [(each["program"], each["outcome"]) for each in found["programs"]] == [("one", "loaded"), ("two", "refused")]
+
+
+def test_a_kernel_that_goes_down_leaves_what_was_done_before() -> None:
+    """What is complete is an answer; the panic belongs to what was being loaded."""
+    said = lines(
+        BOOT, *read_object("a.o", "one"), *tried("a.o", "one"), *read_object("b.o", "x", "y"), *tried("b.o", "x")
+    )
+    console = "[    2.1] fine\n[    2.4] Kernel panic - not syncing: Fatal exception\n"
+    answer = report.read(said + '{"kind":"begin","obj', console)
+    assert (answer["complete"], answer["last"]) == (False, "b.o")
+    assert (answer["objects"]["a.o"]["complete"], answer["objects"]["a.o"]["splats"]) == (True, [])
+    assert answer["objects"]["b.o"]["complete"] is False
+    assert answer["objects"]["b.o"]["splats"] == ["Kernel panic - not syncing: Fatal exception"]
+
+
+def test_a_loader_that_falls_over_an_object_or_a_program() -> None:
+    crash = {"kind": "crash", "object": "a.o", "error": "the loader fell over it (exit status 2): panic: index"}
+    of_program = {"kind": "crash", "object": "b.o", "program": "x", "error": "not done within 90 s"}
+    reading = read_object("a.o")[0]
+    answer = report.read(lines(BOOT, reading, crash, *read_object("b.o", "x"), of_program, END), "")
+    assert answer["objects"]["a.o"]["error"].startswith("the loader fell over it")
+    assert answer["objects"]["b.o"]["programs"] == [
+        {"object": "b.o", "program": "x", "error": "not done within 90 s", "outcome": "crash"}
+    ]
+
+
+def test_what_the_kernel_complains_of_belongs_to_its_object() -> None:
+    splat = {"kind": "splat", "object": "b.o", "program": "x", "splats": ["[    3.1] WARNING: CPU: 0 at x.c"]}
+    answer = report.read(lines(BOOT, *read_object("a.o"), *read_object("b.o", "x"), *tried("b.o", "x"), splat, END), "")
+    assert answer["objects"]["a.o"]["splats"] == []
+    assert answer["objects"]["b.o"]["splats"] == ["WARNING: CPU: 0 at x.c"]
+
+
+def test_nothing_at_all() -> None:
+    answer = report.read("", "")
+    assert (answer["release"], answer["complete"], answer["objects"]) == ("", False, {})
+
+
+@pytest.fixture
+def emulator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Puts a script in QEMU's place. ``$said`` in it is the file that the guest's report goes to."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+
+    def put(script: str) -> None:
+        find = 'for word in "$@"; do case "$word" in file:*/report) said=${word#file:};; esac; done'
+        program = folder / "qemu-system-x86_64"
+        program.write_text(f"#!/bin/sh\n{find}\n{script}\n")
+        program.chmod(program.stat().st_mode | stat.S_IXUSR)
+
+    return put
+
+
+def a_trial(tmp_path: Path, *names: str, seconds: float = 30) -> guest.Trial:
+    for name in (*names, "kernel", "loader"):
+        (tmp_path / name).write_text(name)
+    return guest.Trial(tmp_path / "kernel", [guest.Object(n, tmp_path / n, {}) for n in names], {}, seconds=seconds)
+
+
+def test_a_guest_that_never_ends_is_ended(tmp_path: Path, emulator: Callable[[str], None]) -> None:
+    emulator(f"echo $$ > {tmp_path}/pid; sleep 600 & wait")
+    answer = guest.run(a_trial(tmp_path, "a.o", seconds=0.5), tmp_path / "loader", [])
+    assert (answer["expired"], answer["complete"]) == (True, False)
+    pid = int((tmp_path / "pid").read_text())
+    members = [stat for stat in Path("/proc").glob("[0-9]*/stat") if _group(stat) == pid and _alive(stat)]
+    assert members == [], "nothing of it lives on"
+    assert not list(tmp_path.glob("friday-rehearsal-*"))
+
+
+def _group(stat: Path) -> int:
+    try:
+        return int(stat.read_text().rpartition(")")[2].split()[2])
+    except (OSError, ValueError):
+        return 0
+
+
+def _alive(stat: Path) -> bool:
+    return stat.read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
+
+
+def test_an_emulator_that_refuses(tmp_path: Path, emulator: Callable[[str], None]) -> None:
+    emulator("echo 'Could not access KVM kernel module' >&2; exit 1")
+    with pytest.raises(guest.GuestError, match=r"qemu-system-x86_64 ended with 1: Could not access KVM"):
+        guest.run(a_trial(tmp_path, "a.o"), tmp_path / "loader", [])
+
+
+def test_behind_what_takes_the_kernel_down_it_goes_on(tmp_path: Path, emulator: Callable[[str], None]) -> None:
+    """The second of three objects panics: the first has its answer already, the third gets one in a new guest."""
+    names = ("a.o", "b.o", "c.o")
+    first = lines(BOOT, *read_object("a.o", "one"), *tried("a.o", "one"), *read_object("b.o", "two"))
+    second = lines(BOOT, *read_object("c.o", "three"), *tried("c.o", "three"), END)
+    (tmp_path / "first").write_text(first)
+    (tmp_path / "second").write_text(second)
+    script = "[ -e {0}/again ] && cat {0}/second > $said || cat {0}/first > $said; touch {0}/again"
+    emulator(script.format(tmp_path))
+    answer = guest.run_through(a_trial(tmp_path, *names), tmp_path / "loader", [])
+    assert {name: each["complete"] for name, each in answer["objects"].items()} == {
+        "a.o": True,
+        "b.o": False,
+        "c.o": True,
+    }
+
+
+def test_an_emulator_that_is_too_old_to_emulate(tmp_path: Path, emulator: Callable[[str], None]) -> None:
+    emulator('[ "$1" = --version ] && echo "QEMU emulator version 7.2.11 (Debian)" || exit 1')
+    with pytest.raises(guest.GuestError, match=r"QEMU 7.2 is too old .* friday_rehearsal_host"):
+        guest.processor(a_trial(tmp_path), tmp_path / "loader", tmp_path / "cache")
+
+
+def test_an_architecture_without_guests() -> None:
+    with pytest.raises(guest.GuestError, match="guests of aarch64 are not supported"):
+        guest.program("aarch64")
