@@ -44,7 +44,7 @@ class ActionModule(FridayAction):
         session, store = self.session(task_vars), Store(arguments["cache"])
         found = session.load(Groups, GROUPS_FILE) or Groups()
         try:
-            made = self._loader(found, store, arguments)
+            made = self._built(found, store, arguments)
         except loader.LoaderError as error:
             return {"failed": True, "msg": str(error)}
         sha256 = loader.digest(made)
@@ -63,7 +63,7 @@ class ActionModule(FridayAction):
             return {"changed": False, **told, "seconds": 0.0, "accelerator": ""}
         return {"changed": False, **told, **self._ask(session, store, made, new, task_vars)}
 
-    def _loader(self, found: Groups, store: Store, arguments: Mapping[str, Any]) -> Path:
+    def _built(self, found: Groups, store: Store, arguments: Mapping[str, Any]) -> Path:
         machine = found.groups[0].running.machine if found.groups else ""
         return loader.have(LOADER_SOURCE, machine, store.folder, arguments["loader"], arguments["go"])
 
