@@ -78,7 +78,8 @@ class ActionModule(FridayAction):
         place = _Place(self, store.folder)
         try:
             trials = _trials(questions, store, session, place)
-            count = f"{plural(len(trials), 'kernel')} for {plural(len(questions), 'object')}"
+            objects = {each.sha256 for _, _, _, each in questions.values()}
+            count = f"{plural(len(trials), 'kernel')} with {plural(len(objects), 'object')}"
             self.show([f"rehearsing {count}, about {_ESTIMATE * len(trials)} s"])
             result: dict[str, Any] = self._execute_module(
                 "friday.upgrade.rehearsal",
@@ -96,7 +97,7 @@ class ActionModule(FridayAction):
             return result
         for trial in trials:
             for each in trial["objects"]:
-                store.keep_trial(each["name"], _of_object(result["results"][trial["key"]], each["name"]))
+                store.keep_trial(each["name"], _of_object(result["answers"][trial["key"]], each["name"]))
         return {"seconds": result["seconds"], "accelerator": result["accelerator"], "guests": len(trials)}
 
 

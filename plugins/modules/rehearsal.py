@@ -88,8 +88,8 @@ seconds:
   description: For all trials.
   returned: success
   type: float
-results:
-  description: Key of the trial to what the guest said; with RV(results.*.error) where there could be none.
+answers:
+  description: Key of the trial to what the guest said; with RV(answers.*.error) where there could be none.
   returned: success
   type: dict
 """
