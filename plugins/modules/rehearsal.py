@@ -143,7 +143,7 @@ def main() -> None:
         module.fail_json(msg=str(error))
     seconds = round(time.monotonic() - began, 2)
     module.exit_json(
-        changed=False, results=results, accelerator="kvm" if "kvm" in processor else "tcg", seconds=seconds
+        changed=False, answers=results, accelerator="kvm" if "kvm" in processor else "tcg", seconds=seconds
     )
 
 
