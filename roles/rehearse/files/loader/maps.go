@@ -40,7 +40,7 @@ func configure(spec *ebpf.CollectionSpec, o object) error {
 			each.Contents = []ebpf.MapKV{{Key: uint32(0), Value: content}}
 		}
 	}
-	return nil
+	return inlineConfiguration(spec)
 }
 
 // mapsOf returns those of an object's maps that a program refers to.
