@@ -185,5 +185,5 @@ class Rehearsal:
     skipped: str = ""
     seconds: float = 0.0
     accelerator: str = ""
-    cached: int = 0  # trials whose answer was known
-    tried: int = 0
+    cached: int = 0  # answers (of one kernel to one object) that were known from before
+    tried: int = 0  # those that were not

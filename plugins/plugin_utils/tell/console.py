@@ -175,7 +175,7 @@ def rehearsal_table(rehearsal: Rehearsal, width: int = WIDTH) -> str:
     """What the candidates said to the nodes' programs: a line for each group of hosts, and the programs that matter."""
     if rehearsal.skipped:
         return f"Rehearsal: none, {one_line(rehearsal.skipped)}"
-    how = f"{plural(rehearsal.tried, 'kernel')} tried in {duration(rehearsal.seconds)}" if rehearsal.tried else ""
+    how = f"{plural(rehearsal.tried, 'answer')} in {duration(rehearsal.seconds)}" if rehearsal.tried else ""
     known = f"{rehearsal.cached} known from before" if rehearsal.cached else ""
     accelerated = f"by {rehearsal.accelerator}" if rehearsal.accelerator else ""
     lines = [
