@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.action import FridayAction
@@ -52,8 +52,9 @@ class ActionModule(FridayAction):
                 for each in group.state.objects
             }
             verdicts.append(decide.weigh(group, answers, store.image(group.candidate), session.policy))
+        merged = decide.merged(verdicts)
         rehearsal = Rehearsal(
-            groups=tuple(verdicts),
+            groups=merged,
             skipped=found.skipped,
             seconds=float(asked.get("seconds") or 0.0),
             accelerator=str(asked.get("accelerator") or ""),
@@ -62,11 +63,11 @@ class ActionModule(FridayAction):
         )
         session.save(rehearsal, REHEARSAL_FILE)
         self.show(console.chunks(console.rehearsal_table(rehearsal)))
-        problems = decide.problems(verdicts, session.policy)
+        problems = decide.problems(merged, session.policy)
         if problems:
             earlier = session.load(Problems, PROBLEMS_FILE) or Problems()
             session.save(Problems((*earlier.problems, *problems)), PROBLEMS_FILE)
-            session.tell(EventKind.STOP, reason=f"rehearsal: {_told(verdicts)}")
+            session.tell(EventKind.STOP, reason=f"rehearsal: {_told(merged)}")
         return {"changed": False, "stopped": bool(problems), **to_data(rehearsal)}
 
 
@@ -76,7 +77,7 @@ def _answer(store: Store, keys: Mapping[str, str], name: str, otherwise: str) ->
     return known or Trial(error=f"could not be done: {otherwise}")
 
 
-def _told(verdicts: list[GroupVerdict]) -> str:
+def _told(verdicts: Sequence[GroupVerdict]) -> str:
     worst = decide.worst(verdicts)
     return f"{worst.candidate} on {', '.join(worst.hosts)}: {worst.word.value}: {'; '.join(worst.reasons[:1])}"
 

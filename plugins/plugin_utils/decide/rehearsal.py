@@ -272,6 +272,21 @@ def _not_from_objects(state: BpfState, verdicts: Sequence[ProgramVerdict]) -> li
     return [f"live, and in none of the objects, so not rehearsed: {_listed(dict.fromkeys(names))}"] if names else []
 
 
+def merged(verdicts: Sequence[GroupVerdict]) -> tuple[GroupVerdict, ...]:
+    """Verdicts with the same words on the same programs as one.
+
+    Hosts whose objects differ (in the addresses that Cilium writes into them, say) are rehearsed each for itself, and
+    mostly with the same result, which nobody wants to read more than once.
+    """
+    found: dict[str, GroupVerdict] = {}
+    for each in verdicts:
+        told = sorted({(one.program, one.word, one.message, one.live) for one in each.programs})
+        key = _digest(each.running, each.candidate, each.word, each.reasons, each.notes, told)
+        known = found.get(key)
+        found[key] = replace(each, hosts=(*known.hosts, *each.hosts)) if known else each
+    return tuple(found.values())
+
+
 def problems(verdicts: Sequence[GroupVerdict], policy: Policy) -> tuple[Problem, ...]:
     """What keeps the Friday from starting: one problem for each group that is refused."""
     found = []

@@ -187,7 +187,7 @@ def rehearsal_table(rehearsal: Rehearsal, width: int = WIDTH) -> str:
         hosts = ", ".join(map(one_line, group.hosts))
         kernels = f"{one_line(group.candidate)}, control {one_line(group.running)}"
         lines += ["", *wrap(f"{group.word.value.upper():<13}{hosts}: {kernels}, {count}", width)]
-        rows = [view.program_row(each) for each in group.programs if each.live and each.word is not Word.PASS]
+        rows = view.program_rows([each for each in group.programs if each.live and each.word is not Word.PASS])
         if rows:
             lines += table(("program", "verdict", f"on {group.running}", f"on {group.candidate}", "why"), rows, width)
         told = {each.message for each in group.programs}

@@ -377,14 +377,19 @@ def kernels(plan: Plan | None) -> tuple[tuple[str, str, int], ...]:
 def programs(group: GroupVerdict) -> tuple[tuple[str, tuple[tuple[str, ...], ...], bool], ...]:
     """The tables of a rehearsal's group: title, rows, whether to show it at once."""
     live = [each for each in group.programs if each.live]
-    bad = tuple(program_row(each) for each in live if each.word is not Word.PASS)
-    good = tuple(program_row(each) for each in live if each.word is Word.PASS)
-    others = tuple(program_row(each) for each in group.programs if not each.live)
+    bad = program_rows([each for each in live if each.word is not Word.PASS])
+    good = program_rows([each for each in live if each.word is Word.PASS])
+    others = program_rows([each for each in group.programs if not each.live])
     return (
         ("Live programs to look at", bad, True),
         ("Live programs that load as before", good, False),
         ("Programs that are not live, which do not count", others, False),
     )
+
+
+def program_rows(verdicts: Iterable[ProgramVerdict]) -> tuple[tuple[str, ...], ...]:
+    """A row for each program; one that is in several objects, with the same result, has one row."""
+    return tuple(dict.fromkeys(map(program_row, verdicts)))
 
 
 def program_row(verdict: ProgramVerdict) -> tuple[str, ...]:

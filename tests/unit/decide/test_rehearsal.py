@@ -215,6 +215,17 @@ def test_equal_hosts_share_one() -> None:
     assert not decide.volatile(found[0].candidate)
 
 
+def test_hosts_with_the_same_result_are_told_once() -> None:
+    """Their objects differ in an address or so, so that each is rehearsed; a host with another result stays apart."""
+    bad = weigh(GOOD, trial(B, refused("cil_from_netdev"), loaded("tail_handle_ipv4")))
+    good = weigh(GOOD, replace(GOOD, release=B))
+    moved = tuple(replace(each, object="/elsewhere") for each in bad.programs)
+    found = decide.merged([bad, replace(good, hosts=("n3",)), replace(bad, hosts=("n4",), programs=moved)])
+    assert [(each.hosts, each.word) for each in found] == [(("n1", "n2", "n4"), Word.FAIL), (("n3",), Word.PASS)]
+    (problem,) = decide.problems(found, Policy())
+    assert problem.subject == "n1, n2, n4"
+
+
 def test_the_same_question_has_the_same_key() -> None:
     key = decide.trial_key(IMAGE, HOST, STATE.sysctls, "loader")
     assert key == decide.trial_key(IMAGE, replace(HOST, name="/elsewhere"), STATE.sysctls, "loader")
