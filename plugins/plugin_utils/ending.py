@@ -14,6 +14,7 @@ from ansible import release
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks import CHECKS
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.outcome import advice
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.rehearsal import advice as rehearsal_advice
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Verdict
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.rehearsal import Rehearsal
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind, fold
@@ -37,7 +38,7 @@ def report_data(session: Session, final: Verdict | None = None) -> ReportData:
     record, plan = fold(events), session.plan()
     seen = session.load(Observation, BASELINE_FILE)
     problems = session.load(Problems, PROBLEMS_FILE)
-    known = host_verdicts(session)
+    known, rehearsal = host_verdicts(session), session.load(Rehearsal, REHEARSAL_FILE)
     return ReportData(
         record=record,
         plan=plan,
@@ -48,8 +49,8 @@ def report_data(session: Session, final: Verdict | None = None) -> ReportData:
         cluster=summarize(seen.snapshot) if seen else ClusterSummary(),
         verdict=final,
         problems=problems.problems if problems else session.problems,
-        rehearsal=session.load(Rehearsal, REHEARSAL_FILE),
-        advice=advice(plan, record, known),
+        rehearsal=rehearsal,
+        advice=(*rehearsal_advice(rehearsal.groups if rehearsal else ()), *advice(plan, record, known)),
         check_layers={check.name: int(check.layer) for check in CHECKS},
         versions=_versions(),
         check=session.plan_only,

@@ -305,6 +305,22 @@ def problems(verdicts: Sequence[GroupVerdict], policy: Policy) -> tuple[Problem,
     return tuple(found)
 
 
+def advice(verdicts: Sequence[GroupVerdict]) -> tuple[str, ...]:
+    """What to do about candidates that are refused, one step each; `` `code` `` marks what is to be typed."""
+    steps = []
+    for verdict in verdicts:
+        if verdict.word in (Word.FAIL, Word.SPLAT):
+            bad = [each.program for each in verdict.programs if each.live and each.word in (Word.FAIL, Word.SPLAT)]
+            names = _listed(dict.fromkeys(bad)) or "the BPF programs"
+            hosts = ", ".join(sorted(verdict.hosts, key=natural_key))
+            steps += [
+                f"Update what has loaded {names} on {hosts} (the network agent, mostly) to a version that loads on "
+                f"kernel {verdict.candidate}.",
+                f"Or stay on kernel {verdict.running}: hold the kernel's metapackage there (`apt-mark hold`).",
+            ]
+    return tuple(dict.fromkeys(steps))
+
+
 def _listed(names: Iterable[str], most: int = 8) -> str:
     given = list(names)
     return ", ".join(given[:most]) + (f" and {len(given) - most} more" if given[most:] else "")

@@ -224,6 +224,9 @@ def test_hosts_with_the_same_result_are_told_once() -> None:
     assert [(each.hosts, each.word) for each in found] == [(("n1", "n2", "n4"), Word.FAIL), (("n3",), Word.PASS)]
     (problem,) = decide.problems(found, Policy())
     assert problem.subject == "n1, n2, n4"
+    update, stay = decide.advice(found)
+    assert update.startswith("Update what has loaded cil_from_netdev on n1, n2, n4 ")
+    assert A in stay
 
 
 def test_the_same_question_has_the_same_key() -> None:
