@@ -18,7 +18,7 @@ author:
   - Friday contributors (!UNKNOWN)
 requirements:
   - Python 3.9 or newer
-  - "QEMU for the kernels' architecture (Debian: package C(qemu-system-x86)), 8.0 or newer where KVM does not work"
+  - "QEMU for the kernels' architecture (Debian: package C(qemu-system-x86)), 10.0 or newer where KVM does not work"
 options:
   loader:
     description: The loader, a static program, on the host.

@@ -3,15 +3,16 @@
 """Machines for the survey: this one, each time in a mount namespace of its own.
 
 Kernel release, boot id, ``/boot``, the kernel's log, bpftool and the folders of apt and dpkg are the test's; apt, dpkg
-and the modules that read (``node_facts``, ``bpf_objects``) are real and work on them. A machine is reached through its
-Python interpreter, a script that enters the namespace and **runs these only**: whatever a play should come to, nothing
-can be installed by it.
+and the modules that read (``node_facts``, ``bpf_objects``, ``kernel_image``) are real and work on them. A machine is
+reached through its Python interpreter, a script that enters the namespace and **runs these only**: whatever a play
+should come to, nothing can be installed by it.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -75,6 +76,7 @@ class Machine:
     available: Sequence[Package] = NEW_KERNEL
     installed: Sequence[Package] = INSTALLED
     states: Mapping[str, str] = field(default_factory=dict)
+    live: str = ""  # a BPF program that is live on it
 
     @property
     def boot_id(self) -> str:
@@ -96,7 +98,8 @@ class Machine:
         for name in ("dmesg", "journalctl"):
             _script(folder / "usr/local/sbin" / name, f"echo '{_LOG}'")
         _script(folder / "usr/local/sbin/grub-mkconfig", f"exit {_REFUSED}")
-        _script(folder / "usr/local/sbin/bpftool", "echo '[]'")  # no program is live
+        programs = json.dumps([{"id": 1, "type": "xdp", "name": self.live, "tag": "aa"}] if self.live else [])
+        _script(folder / "usr/local/sbin/bpftool", f"case \"$*\" in *prog*) echo '{programs}' ;; *) echo '[]' ;; esac")
         return {
             "ansible_connection": "local",
             "ansible_become": False,  # its root is that of the namespace
@@ -132,7 +135,7 @@ def _interpreter(folder: Path) -> Path:
     inside = folder / "inside"
     _script(inside, f'{mounts}\nexec {sys.executable} "$@"')
     path = folder / "python3"
-    allowed = "*/AnsiballZ_node_facts.py|*/AnsiballZ_bpf_objects.py"
+    allowed = "|".join(f"*/AnsiballZ_{name}.py" for name in ("node_facts", "bpf_objects", "kernel_image"))
     refuse = f'*) echo "only what reads may run here, not: $*" >&2; exit {_REFUSED} ;;'
     _script(path, f'case "$1" in {allowed}) ;; {refuse} esac\nexec {" ".join(entering())} \'{inside}\' "$@"')
     return path

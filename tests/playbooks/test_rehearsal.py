@@ -1,0 +1,75 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The Rehearse play, as far as it goes without a guest: what proves nothing holds the run, unless that is accepted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.playbooks.machines import CANDIDATE, Machine
+from tests.playbooks.runs import Hosts, Runner
+from tests.playbooks.world import World
+
+NODES = ("node1", "node2", "node3")
+
+
+@pytest.fixture(scope="module")
+def probed(tmp_path_factory: pytest.TempPathFactory) -> Hosts:
+    """Machines on which a BPF program is live."""
+    return {name: Machine(name, live="probe").make(tmp_path_factory.mktemp(name)) for name in NODES}
+
+
+def test_live_programs_without_an_object_prove_nothing(run: Runner, world: World, probed: Hosts) -> None:
+    with world.untouched():
+        done = run("playbooks/rehearse.yml", hosts=probed)
+    assert done.code == 2, done.output
+    assert done.problems().keys() == {"node1, node2, node3"}, "equal hosts share one"
+    assert "BPF programs are live (probe), and no object file of them was found" in done.text
+    assert done.report()["rehearsal"]["groups"][0]["word"] == "inconclusive"
+
+
+def test_what_proves_nothing_can_be_accepted_and_is_told(run: Runner, world: World, probed: Hosts) -> None:
+    with world.untouched():
+        done = run("playbooks/rehearse.yml", hosts=probed, variables={"friday_rehearsal": "accept"})
+    assert done.code == 0, done.output
+    assert "INCONCLUSIVE node1, node2, node3" in done.text
+
+
+def test_no_wave_starts_behind_a_rehearsal_that_proves_nothing(run: Runner, world: World, probed: Hosts) -> None:
+    with world.untouched(own_records=True):
+        done = run("friday.yml", hosts=probed)
+    assert done.code == 2, done.output
+    assert [event.kind.value for event in done.events()] == ["run-started", "run-planned", "stop", "run-finished"]
+
+
+def test_it_can_be_switched_off(run: Runner, world: World, probed: Hosts) -> None:
+    with world.untouched():
+        done = run("playbooks/rehearse.yml", hosts=probed, variables={"friday_rehearsal": "skip"})
+    assert done.code == 0, done.output
+    assert "Rehearsal: none, it was switched off" in done.text
+
+
+def test_a_kernel_that_cannot_be_had_is_the_reason(run: Runner, world: World, probed: Hosts, tmp_path: Path) -> None:
+    """The repository names a package that it does not have; the program that loads is not even built."""
+    (tmp_path / "agent.o").write_bytes(b"\x7fELF")
+    variables = {
+        "friday_bpf_objects": [str(tmp_path / "agent.o")],
+        "friday_go": "/nonexistent/go",
+        "friday_cache_dir": str(tmp_path / "cache"),
+    }
+    with world.untouched():
+        done = run("playbooks/rehearse.yml", hosts=probed, variables=variables)
+    assert done.code == 2, done.output
+    assert f"linux-image-{CANDIDATE} can't be downloaded" in done.text
+    assert "the rehearsal of the running kernel could not be done: /nonexistent/go can't be asked" in done.text
+
+
+def test_another_kernel_is_for_the_rehearsal_alone(run: Runner, world: World, probed: Hosts) -> None:
+    variables = {"friday_candidate_kernel": "6.16.3+deb13-cloud-amd64"}
+    with world.untouched():
+        done = run("friday.yml", hosts=probed, variables=variables)
+    assert done.code == 2, done.output
+    assert done.problems().keys() == {"friday_candidate_kernel"}
+    assert "use playbooks/rehearse.yml" in done.text
