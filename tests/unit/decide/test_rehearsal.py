@@ -138,6 +138,21 @@ def test_a_warning_of_the_kernel_that_the_control_has_too_is_none_of_the_candida
     assert verdict.word is Word.SPLAT
 
 
+def test_a_load_that_does_not_end_is_a_failure_and_with_a_complaint_the_kernels_own() -> None:
+    """The loader had to be killed in it: nobody wants an agent that hangs there."""
+    late = ProgramResult("cil_from_netdev", "crash", error="not done within 90 s")
+    candidate = trial(B, late, loaded("tail_handle_ipv4"))
+    assert weigh(GOOD, candidate).word is Word.FAIL
+    stuck = replace(candidate, splats=("watchdog: BUG: soft lockup - CPU#0 stuck for 26s!",))
+    assert weigh(GOOD, stuck).programs[0].word is Word.SPLAT
+
+
+def test_a_candidate_without_btf() -> None:
+    verdict = weigh(GOOD, replace(GOOD, release=B, btf=False))
+    assert verdict.word is Word.WARN
+    assert "has no BTF" in verdict.reasons[0]
+
+
 def test_a_guest_that_hangs_or_never_was() -> None:
     late = Trial(B, "#1", expired=True, programs=GOOD.programs[:1])
     verdict = weigh(GOOD, late)
@@ -179,6 +194,8 @@ def test_nothing_live_is_nothing_to_rehearse_and_not_knowing_is_not() -> None:
     verdict = weigh(GOOD, GOOD, BpfState(live=LIVE))
     assert verdict.word is Word.INCONCLUSIVE
     assert "friday_bpf_objects" in verdict.reasons[0]
+    blind = replace(STATE, live=None, unknown={"live": "bpftool is not installed"})
+    assert weigh(GOOD, trial(B, refused("cil_from_netdev")), blind).word is Word.FAIL, "each is taken to be live"
 
 
 def test_modules_in_use_that_the_candidate_lacks() -> None:
@@ -204,9 +221,10 @@ def test_equal_hosts_share_one() -> None:
     )
     hosts = [PlannedHost(name, name, "z", "", A, B, True) for name in ("n1", "n2", "n3", "n4")]
     hosts.append(PlannedHost("n5", "n5", "z", "", A, A, True))
-    states = {"n1": STATE, "n2": replace(STATE, objects=(LXC,)), "n3": STATE}
+    states = {"n1": STATE, "n2": replace(STATE, objects=(LXC,)), "n3": STATE, "n6": replace(STATE, live=LIVE[:1])}
+    hosts.append(PlannedHost("n6", "n6", "z", "", A, B, True))
     found = decide.groups(hosts, {host.host: facts for host in hosts}, states)
-    assert [group.hosts for group in found] == [("n1", "n3"), ("n2",), ("n4",)]
+    assert [group.hosts for group in found] == [("n1", "n3"), ("n2",), ("n4",), ("n6",)]
     assert found[0].candidate == KernelSource(B, "6.12.117-1", "x86_64", ((f"linux-image-{B}", "6.12.117-1"),))
     assert found[2].state.unknown == {"objects": "the host did not answer"}
     (asked, *_) = decide.groups(hosts, {host.host: facts for host in hosts}, states, kernel="6.16.3+deb13-amd64")
