@@ -54,7 +54,8 @@ lab-status: venv ## what of the lab runs
 	@python -m lab status
 
 .PHONY: bench
-bench: setup ## overhead per node of a Friday over a bare drain, upgrade and reboot, and where the time goes
+bench: setup ## what a rehearsal takes; overhead per node of a Friday over a bare drain, upgrade and reboot
+	@PYTHONPATH=collections:. python -m tests.rehearsal.bench
 	@python -m lab bench
 
 .PHONY: rehearsal-matrix
