@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.action import FridayAction
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide import rehearsal as decide
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import from_data, to_data
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.rehearsal import BpfState, Group, KernelSource
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import PlannedHost
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.rehearsal import BpfState, KernelSource
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Observation
 from ansible_collections.friday.upgrade.plugins.plugin_utils.rehearsing import (
     BPF_RESULT,
@@ -18,7 +19,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.rehearsing import (
     Groups,
     Store,
 )
-from ansible_collections.friday.upgrade.plugins.plugin_utils.session import BASELINE_FILE, Session
+from ansible_collections.friday.upgrade.plugins.plugin_utils.session import BASELINE_FILE
 
 
 class ActionModule(FridayAction):
@@ -31,12 +32,15 @@ class ActionModule(FridayAction):
 
     def act(self, arguments: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
         """Return ``kernels`` (each with the host to ask, and where that has it from) and ``trials`` (are there any)."""
-        session, store = self.session(task_vars), Store(arguments["cache"])
-        found = Groups(skipped=_skipped(session))
-        if not found.skipped:
-            found = Groups(self._groups(session, task_vars, arguments["kernel"]))
-            if not found.groups:
-                found = Groups(skipped="no host gets another kernel")
+        session, store, kernel = self.session(task_vars), Store(arguments["cache"]), arguments["kernel"]
+        seen = session.load(Observation, BASELINE_FILE)
+        facts = seen.facts if seen else {}
+        hosts = decide.asked_for(facts, kernel) if kernel else session.plan().hosts()
+        found = Groups(skipped="it was switched off (friday_rehearsal: skip)")
+        if session.policy.rehearsal != "skip":
+            groups = decide.groups(hosts, facts, _states(hosts, task_vars))
+            why = "no host gets another kernel" if hosts else "nothing is planned"
+            found = Groups(groups, skipped="" if groups else why)
         session.save(found, GROUPS_FILE)
         wanted: dict[KernelSource, str] = {}
         for group in found.groups:
@@ -47,20 +51,15 @@ class ActionModule(FridayAction):
         kernels = [{"host": host, "name": source.name, "source": to_data(source)} for source, host in wanted.items()]
         return {"changed": False, "kernels": kernels, "trials": any(group.state.objects for group in found.groups)}
 
-    def _groups(self, session: Session, task_vars: Mapping[str, Any], kernel: str) -> tuple[Group, ...]:
-        seen = session.load(Observation, BASELINE_FILE)
-        states = {}
-        for planned in session.plan().hosts():
-            result = to_data(task_vars["hostvars"][planned.host].get(BPF_RESULT) or {})
-            if "objects" in result:
-                states[planned.host] = from_data(BpfState, result)
-            elif result:
-                reason = str(result.get("msg") or "no answer").strip().splitlines()[-1][:300]
-                states[planned.host] = BpfState(unknown={"objects": reason, "live": reason})
-        return decide.groups(session.plan().hosts(), seen.facts if seen else {}, states, kernel)
 
-
-def _skipped(session: Session) -> str:
-    if session.policy.rehearsal == "skip":
-        return "it was switched off (friday_rehearsal: skip)"
-    return "" if session.plan().waves else "nothing is planned"
+def _states(hosts: Sequence[PlannedHost], task_vars: Mapping[str, Any]) -> dict[str, BpfState]:
+    """What was captured on the hosts; of one that did not answer, why."""
+    states = {}
+    for planned in hosts:
+        result = to_data(task_vars["hostvars"][planned.host].get(BPF_RESULT) or {})
+        if "objects" in result:
+            states[planned.host] = from_data(BpfState, result)
+        elif result:
+            reason = str(result.get("msg") or "no answer").strip().splitlines()[-1][:300]
+            states[planned.host] = BpfState(unknown={"objects": reason, "live": reason})
+    return states

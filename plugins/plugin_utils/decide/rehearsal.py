@@ -46,11 +46,14 @@ Answers = tuple[Trial, Trial]
 """Of one object: what the running kernel has said, and the candidate."""
 
 
+def asked_for(facts: Mapping[str, HostFacts], kernel: str) -> tuple[PlannedHost, ...]:
+    """Every host as if it were to boot ``kernel``: a rehearsal can be asked for where nothing is planned."""
+    hosts = sorted(facts, key=natural_key)
+    return tuple(PlannedHost(host, host, "", "", facts[host].kernel, kernel, reboot=True) for host in hosts)
+
+
 def groups(
-    planned: Sequence[PlannedHost],
-    facts: Mapping[str, HostFacts],
-    states: Mapping[str, BpfState],
-    kernel: str = "",
+    planned: Sequence[PlannedHost], facts: Mapping[str, HostFacts], states: Mapping[str, BpfState]
 ) -> tuple[Group, ...]:
     """The hosts that get another kernel, by what has to be rehearsed for them.
 
@@ -58,11 +61,10 @@ def groups(
         planned: hosts of the plan, in order.
         facts: by host.
         states: by host; a host without one is in a group of its own, whose verdict will say so.
-        kernel: a release to rehearse instead of the one that is planned.
     """
     found: dict[str, Group] = {}
     for host in planned:
-        release = kernel or host.target_kernel
+        release = host.target_kernel
         if host.host not in facts or not release or release == host.kernel:
             continue
         running, candidate = kernels(facts[host.host], release)

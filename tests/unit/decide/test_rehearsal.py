@@ -227,7 +227,9 @@ def test_equal_hosts_share_one() -> None:
     assert [group.hosts for group in found] == [("n1", "n3"), ("n2",), ("n4",), ("n6",)]
     assert found[0].candidate == KernelSource(B, "6.12.117-1", "x86_64", ((f"linux-image-{B}", "6.12.117-1"),))
     assert found[2].state.unknown == {"objects": "the host did not answer"}
-    (asked, *_) = decide.groups(hosts, {host.host: facts for host in hosts}, states, kernel="6.16.3+deb13-amd64")
+    everywhere = decide.asked_for({"n5": replace(facts, candidate_kernel=A)}, "6.16.3+deb13-amd64")
+    (asked,) = decide.groups(everywhere, {"n5": facts}, {"n5": STATE})
+    assert asked.hosts == ("n5",), "although nothing is planned for it"
     assert asked.candidate.packages == (("linux-image-6.16.3+deb13-amd64", ""),)
     assert decide.volatile(asked.candidate)
     assert not decide.volatile(found[0].candidate)
