@@ -194,7 +194,7 @@ TIERS = (
     Tier("playbooks", estimate=600, limit=1800, builds="control-plane"),
     Tier("cluster", estimate=90, limit=1800, builds="control-plane"),
     Tier("rehearsal", estimate=150, limit=1200, builds="all"),
-    Tier("lab", estimate=1800, limit=3000, builds="all"),
+    Tier("lab", estimate=2000, limit=3300, builds="all"),
     Tier("molecule", estimate=900, limit=2400, builds="all", steps=molecule_steps),
 )
 
