@@ -37,7 +37,9 @@ class ActionModule(FridayAction):
         facts = seen.facts if seen else {}
         hosts = decide.asked_for(facts, kernel) if kernel else session.plan().hosts()
         found = Groups(skipped="it was switched off (friday_rehearsal: skip)")
-        if session.policy.rehearsal != "skip":
+        if session.problems:
+            found = Groups(skipped="the run's own problems come first")
+        elif session.policy.rehearsal != "skip":
             groups = decide.groups(hosts, facts, _states(hosts, task_vars))
             why = "no host gets another kernel" if hosts else "nothing is planned"
             found = Groups(groups, skipped="" if groups else why)
