@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """What a node's BPF programs were loaded from, and which of them are live: all that a rehearsal needs of the node.
 
-Cilium keeps the objects that it has loaded in its state folder, which is on a tmpfs: a reboot takes it away. Up to 1.16
+Cilium keeps the objects that it has loaded in its state folder, which is on a tmpfs: a reboot takes it away. In 1.15
 it writes one for each endpoint, with the endpoint's own values in it; a template without them would be refused for
 nothing. Later ones put their values into the map ``.rodata.config``, which is read from the kernel.
 """

@@ -1,4 +1,4 @@
-/* Configuration as Cilium up to 1.16 has it: the address of a constant stands where its loader puts the constant. Taken
+/* Configuration as Cilium 1.15 has it: the address of a constant stands where its loader puts the constant. Taken
  * for an address, 32 bits of it are no number for the verifier. */
 #include "bpf.h"
 

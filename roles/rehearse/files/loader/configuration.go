@@ -17,7 +17,7 @@ const configuration = ".rodata.config"
 // Instructions that are looked at behind the load of an address for what is done with it.
 const window = 32
 
-// inlineConfiguration does what Cilium's loader does up to 1.16: it takes the address of a constant, as the compiler
+// inlineConfiguration does what Cilium's loader does in 1.15: it takes the address of a constant, as the compiler
 // has left it, for a place where the constant itself belongs. Later versions read the constants from the map, as any
 // program reads its data; there the address is used as one, and nothing is done.
 func inlineConfiguration(spec *ebpf.CollectionSpec) error {
