@@ -154,15 +154,22 @@ def kill_points(given: argparse.Namespace) -> int:
         numbers = itertools.count(1)
 
         def tell(step: kills.Step) -> None:
-            good = "as it has to be" if not step.wrong else "WRONG: " + "; ".join(step.wrong)
+            good = "passed, as it was done before" if step.passed else "as it has to be"
+            good = good if not step.wrong else "WRONG: " + "; ".join(step.wrong)
             print(f"{next(numbers):>3} {step.point}: {good} ({duration(step.seconds)})", flush=True)
 
-        with stage.fleet(hosts) as (world, controller):
-            controllers = (controller, stage.another(world, controller, "other"))
-            steps = kills.walk(world, controllers, points, tell)
+        def walk(at: Sequence[kills.Point]) -> list[kills.Step]:
+            with stage.fleet(hosts) as (world, controller):
+                return kills.walk(world, (controller, stage.another(world, controller, "other")), at, tell)
+
+        steps = walk(points)
+        passed = {step.point for step in steps if step.passed}
+        if passed:
+            print(f"{len(passed)} were passed; each on a fleet of its own:", flush=True)
+        steps += [step for point in points if str(point) in passed for step in walk([point])]
     killed, wrong = sum(step.killed for step in steps), sum(bool(step.wrong) for step in steps)
     print(f"\n{len(points)} points, {killed} killed there and gone on with, {wrong} wrong")
-    return int(bool(wrong))
+    return int(wrong > 0 or killed != len(points))
 
 
 def main() -> int:

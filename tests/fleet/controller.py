@@ -36,11 +36,12 @@ POLICY: Mapping[str, object] = {
 
 @dataclass
 class Started:
-    """An ansible-playbook that runs, or ran."""
+    """An ansible-playbook that runs, or ran. ``earlier`` is how many runs there were before it."""
 
     process: subprocess.Popen[str]
     pen: subprocess.Popen[bytes]
     log: Path
+    earlier: int
 
     @property
     def output(self) -> str:
@@ -136,6 +137,7 @@ class Controller:
         path = self.folder / "inventory/group_vars/all.yml"
         path.write_text(json.dumps({**POLICY, **own, **variables}))
         self._runs += 1
+        earlier = len(self.runs())
         log = self.folder / f"run-{self._runs}.log"
         environment, within = self._environment(), self.disk.within() if self.disk else []
         if callbacks:
@@ -155,7 +157,7 @@ class Controller:
         )
         assert pen.stdin
         pen.stdin.close()
-        return Started(process, pen, log)
+        return Started(process, pen, log, earlier)
 
     def run(self, playbook: str = "friday.yml", *options: str, **variables: object) -> tuple[int, str]:
         """Run to the end; exit code and output."""
@@ -182,6 +184,10 @@ class Controller:
     def runs(self) -> list[Path]:
         """Folders of its runs, the oldest first."""
         return sorted(path for path in self.state.glob("*-*-*") if path.is_dir())
+
+    def written(self, started: Started) -> list[Event]:
+        """Events of a run that was started here, as far as it has come."""
+        return self._journal(started.earlier + 1)
 
     def events(self) -> list[Event]:
         """Journal of the last run; empty when there is none yet."""
