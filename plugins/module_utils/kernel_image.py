@@ -21,14 +21,16 @@ from .system import System, Unreadable
 
 LARGEST = 256 * 1024**2  # bytes of an image, unpacked or not
 _MODULE_ENDS = (".ko", ".ko.xz", ".ko.zst", ".ko.gz")
+_LARGEST_CONFIG = 2 * 1024**2
 _BLOCK = 1 << 20
 
 
 class Image(NamedTuple):
-    """An image, and the names of the modules that there are for it (None: not known)."""
+    """An image, the names of the modules that there are for it (None: not known), and the options it was built with."""
 
     data: bytes
     modules: frozenset[str] | None
+    config: bytes = b""
 
     @property
     def sha256(self) -> str:
@@ -44,14 +46,22 @@ def installed(system: System, release: str) -> Image | None:
         raise Unreadable(f"{path} has {system.size(path)} bytes; an image may have {LARGEST}")
     with open(system.path(path), "rb") as file:
         data = file.read()
+    config = _config(system, release)
     folder = f"/lib/modules/{release}"
     try:
         listed = (
             system.read(f"{folder}/modules.dep").splitlines() + system.read(f"{folder}/modules.builtin").splitlines()
         )
     except Unreadable:
-        return Image(data, None)
-    return Image(data, frozenset(module_name(line.partition(":")[0]) for line in listed if line))
+        return Image(data, None, config)
+    return Image(data, frozenset(module_name(line.partition(":")[0]) for line in listed if line), config)
+
+
+def _config(system: System, release: str) -> bytes:
+    for path in (f"/boot/config-{release}", f"/lib/modules/{release}/config"):
+        if system.exists(path) and system.size(path) <= _LARGEST_CONFIG:
+            return system.read(path).encode()
+    return b""
 
 
 def packaged(manager: PackageManager, release: str, packages: Sequence[tuple[str, str]], limits: Limits) -> Image:
@@ -60,7 +70,7 @@ def packaged(manager: PackageManager, release: str, packages: Sequence[tuple[str
     Raises:
         Unreadable: a package can't be had (its checksum is wrong, for one), or none of them holds the image.
     """
-    data = b""
+    data = config = b""
     modules: set[str] = set()
     builtin: set[str] = set()
     with tempfile.TemporaryDirectory(prefix="friday-kernel-") as folder:
@@ -70,6 +80,8 @@ def packaged(manager: PackageManager, release: str, packages: Sequence[tuple[str
                 # Debian from 7.0 on ships it among the modules, and copies it to /boot when it is installed.
                 if name == f"boot/vmlinuz-{release}" or name.endswith(f"lib/modules/{release}/vmlinuz"):
                     data = _whole(file, member.size)
+                elif name == f"boot/config-{release}" or name.endswith(f"lib/modules/{release}/config"):
+                    config = file.read(_LARGEST_CONFIG)
                 elif f"/modules/{release}/" in f"/{name}":
                     if name.endswith(_MODULE_ENDS):
                         modules.add(module_name(name))
@@ -78,7 +90,7 @@ def packaged(manager: PackageManager, release: str, packages: Sequence[tuple[str
     if not data:
         names = ", ".join(name for name, _ in packages)
         raise Unreadable(f"{names}: no image of {release} in it")
-    return Image(data, frozenset(modules | builtin) if modules else None)
+    return Image(data, frozenset(modules | builtin) if modules else None, config)
 
 
 def module_name(path: str) -> str:

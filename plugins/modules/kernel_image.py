@@ -12,7 +12,7 @@ version_added: 0.1.0
 description:
   - Takes the image from C(/boot) where the kernel is installed; otherwise the node's package manager downloads its
     packages from the node's own sources, verifies them, and they are unpacked into a folder that is thrown away.
-  - Says which modules there are for the kernel.
+  - Says which modules there are for the kernel, and with which options it was built.
 author:
   - Friday contributors (!UNKNOWN)
 requirements:
@@ -90,13 +90,23 @@ modules:
   returned: success
   type: list
   elements: str
+config:
+  description: SHA-256 of the file with the options that it was built with; empty when there is none.
+  returned: success
+  type: str
 data:
   description: The image, as base64.
+  returned: when O(content=true)
+  type: str
+config_data:
+  description: That file, as base64 of zlib's form.
   returned: when O(content=true)
   type: str
 """
 
 import base64
+import hashlib
+import zlib
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -132,8 +142,12 @@ def main() -> None:
     except OSError as error:
         module.fail_json(msg=f"{error.filename or release}: {error.strerror}", release=release)
     modules = None if image.modules is None else sorted(image.modules)
-    data = {"data": base64.b64encode(image.data).decode()} if module.params["content"] else {}
-    module.exit_json(changed=False, release=release, sha256=image.sha256, size=len(image.data), modules=modules, **data)
+    config = hashlib.sha256(image.config).hexdigest() if image.config else ""
+    told = {"release": release, "sha256": image.sha256, "size": len(image.data), "modules": modules, "config": config}
+    if module.params["content"]:
+        told["data"] = base64.b64encode(image.data).decode()
+        told["config_data"] = base64.b64encode(zlib.compress(image.config)).decode()
+    module.exit_json(changed=False, **told)
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ options:
     suboptions:
       key: {description: Name of the trial in the results., type: str, required: true, no_log: false}
       kernel: {description: The kernel's image on the host., type: path, required: true}
+      config: {description: The options that it was built with (C(/boot/config-*))., type: path, default: ""}
       machine: {description: "The kernel's architecture, as C(uname -m) prints it.", type: str, default: x86_64}
       sysctls: {description: To be set in the guest before anything is loaded., type: dict, default: {}}
       seconds: {description: After which the guest is ended., type: float, default: 180}
@@ -111,6 +112,7 @@ OBJECT = {
 TRIAL = {
     "key": {"type": "str", "required": True, "no_log": False},
     "kernel": {"type": "path", "required": True},
+    "config": {"type": "path", "default": ""},
     "machine": {"type": "str", "default": "x86_64"},
     "sysctls": {"type": "dict", "default": {}},
     "seconds": {"type": "float", "default": 180},
@@ -160,8 +162,15 @@ def _trial(given: dict[str, Any]) -> guest.Trial:
         contents = {name: bytes.fromhex(content) for name, content in each["contents"].items()}
         objects.append(guest.Object(each["name"], Path(each["file"]), contents))
     sysctls = {name: str(value) for name, value in given["sysctls"].items()}
-    kernel = Path(given["kernel"])
-    return guest.Trial(kernel, objects, sysctls, given["machine"], given["seconds"], given["program_seconds"])
+    return guest.Trial(
+        Path(given["kernel"]),
+        objects,
+        sysctls,
+        given["machine"],
+        Path(given["config"]) if given["config"] else None,
+        given["seconds"],
+        given["program_seconds"],
+    )
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ def main() -> int:
         many, _ = timed(lambda: list(pool.map(lambda kernel: stage.rehearse(kernel, samples), five)))
     empty, _ = timed(lambda: stage.rehearse(pair[1], []))
     known = cached(stage, answer)
-    hand, _ = timed(lambda: real.load(pair[1].image, samples, stage.processor))
+    hand, _ = timed(lambda: real.load(pair[1], samples, stage.processor))
     print(f"{len(samples)} objects, {programs} programs, {pair[1].release}, {' '.join(stage.processor[:2])}\n")
     rows: Sequence[tuple[str, float, str]] = (
         ("one kernel", one, ""),

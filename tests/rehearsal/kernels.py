@@ -26,11 +26,12 @@ _CLOUD = re.compile(r"^linux-(image|binary)-(?P<release>\d+\.\d+\.\d\S*-cloud-am
 
 @dataclass(frozen=True)
 class Kernel:
-    """A kernel, unpacked: its release, its package's version, its image."""
+    """A kernel, unpacked: its release, its package's version, its image, and the options that it was built with."""
 
     release: str
     version: str
     image: Path
+    config: Path
 
 
 def pair() -> tuple[Kernel, Kernel]:
@@ -41,10 +42,13 @@ def pair() -> tuple[Kernel, Kernel]:
 
 def _unpacked(kernel: kernels.Kernel) -> Kernel:
     def make(target: Path) -> None:
-        target.write_bytes(packaged(_Downloaded(kernel.debs), kernel.release, [("lab", "")], Limits(0, 0)).data)
+        image = packaged(_Downloaded(kernel.debs), kernel.release, [("lab", "")], Limits(0, 0))
+        target.mkdir()
+        (target / "vmlinuz").write_bytes(image.data)
+        (target / "config").write_bytes(image.config)
 
-    image = build(f"vmlinuz-{kernel.release}", [kernel.version], make, 3)
-    return Kernel(kernel.release, kernel.version, image)
+    folder = build(f"kernel-{kernel.release}", [kernel.version, "1"], make, 3)
+    return Kernel(kernel.release, kernel.version, folder / "vmlinuz", folder / "config")
 
 
 class _Downloaded:

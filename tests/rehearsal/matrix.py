@@ -62,14 +62,16 @@ class Stage:
         self.processor = guest.processor(probe, self.loader, folder)
 
     def rehearse(self, kernel: Kernel, samples: Sequence[corpus.Sample] | None = None) -> dict[str, Any]:
-        """The answer of a guest with this kernel."""
-        objects = [guest.Object(each.name, each.rehearsed, {}) for each in samples or self.samples]
-        return guest.run_through(guest.Trial(kernel.image, objects, {}, seconds=600), self.loader, self.processor)
+        """The answer of a guest with this kernel to these samples, or to all of them."""
+        given = self.samples if samples is None else samples
+        objects = [guest.Object(each.name, each.rehearsed, {}) for each in given]
+        trial = guest.Trial(kernel.image, objects, {}, config=kernel.config, seconds=600)
+        return guest.run_through(trial, self.loader, self.processor)
 
     def cells(self, kernel: Kernel) -> Iterator[Cell]:
         """Both verdicts for every object."""
         answer = self.rehearse(kernel)
-        seen = real.load(kernel.image, self.samples, self.processor)
+        seen = real.load(kernel, self.samples, self.processor)
         for sample in self.samples:
             said = answer["objects"].get(sample.name, {"programs": [], "error": "not tried"})
             loads, why = seen[sample.name]

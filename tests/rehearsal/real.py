@@ -17,14 +17,16 @@ from ansible_collections.friday.upgrade.plugins.module_utils.rehearsal import in
 from lab.artifact import build
 from lab.artifacts import debian, images
 from tests.rehearsal.corpus import Sample
+from tests.rehearsal.kernels import Kernel
 
 _SCRIPT = """#!/bin/busybox sh
 export PATH=/usr/bin:/bin
-busybox mkdir -p /proc /sys
+busybox mkdir -p /proc /sys /boot
 busybox mount -t proc proc /proc
 busybox mount -t sysfs sysfs /sys
 busybox mount -t devtmpfs devtmpfs /dev
 busybox mount -t bpf bpf /sys/fs/bpf
+busybox ln -s /config "/boot/config-$(busybox uname -r)"
 busybox stty raw -echo < /dev/ttyS1
 for object in /objects/*.o; do
   name=$(busybox basename "$object" .o)
@@ -40,7 +42,7 @@ busybox reboot -f
 
 
 def load(
-    kernel: Path, samples: Sequence[Sample], processor: Sequence[str], seconds: float = 600
+    kernel: Kernel, samples: Sequence[Sample], processor: Sequence[str], seconds: float = 600
 ) -> dict[str, tuple[bool, str]]:
     """Whether each sample's object loads, and the loader's last words, by its name.
 
@@ -50,19 +52,19 @@ def load(
     with tempfile.TemporaryDirectory(prefix="friday-real-") as name:
         folder = Path(name)
         with (folder / "initramfs").open("wb") as file:
-            initramfs.write(file, list(_files(samples)))
+            initramfs.write(file, [*_files(samples), initramfs.File("/config", kernel.config)])
         command = [
             *("qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
             *("-machine", "q35", *processor, "-m", "1024"),
             *("-serial", f"file:{folder}/console", "-serial", f"file:{folder}/said"),
-            *("-kernel", str(kernel), "-initrd", f"{folder}/initramfs"),
+            *("-kernel", str(kernel.image), "-initrd", f"{folder}/initramfs"),
             *("-append", "console=ttyS0 loglevel=4 rdinit=/init panic=-1"),
         ]
         subprocess.run(command, timeout=seconds, check=True, stdin=subprocess.DEVNULL)
         said = (folder / "said").read_text(errors="replace")
         if "DONE" not in said:
             raise RuntimeError(
-                f"{kernel.name}: it did not come to its end:\n{said[-500:]}\n{_tail(folder / 'console')}"
+                f"{kernel.release}: it did not come to its end:\n{said[-500:]}\n{_tail(folder / 'console')}"
             )
         return {
             name: (word == "loaded", " / ".join(re.findall(r"SAID (.*)", rest)) or "loads")

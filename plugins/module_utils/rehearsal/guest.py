@@ -43,12 +43,16 @@ class Object(NamedTuple):
 
 
 class Trial(NamedTuple):
-    """What is tried: the objects on a kernel (its image file), under the node's sysctls. Times are in seconds."""
+    """What is tried: the objects on a kernel, under the node's sysctls.
+
+    ``kernel`` is its image, ``config`` the options that it was built with, both files. Times are in seconds.
+    """
 
     kernel: Path
     objects: Sequence[Object]
     sysctls: Mapping[str, str]
     machine: str = "x86_64"
+    config: Path | None = None
     seconds: float = 180.0
     program_seconds: float = 90.0
 
@@ -113,6 +117,8 @@ def _files(trial: Trial, loader: Path) -> list[initramfs.File]:
         files.append(initramfs.File(path, each.file))
         contents = {name: base64.b64encode(content).decode() for name, content in each.contents.items()}
         objects.append({"name": each.name, "file": path, "contents": contents})
+    if trial.config:
+        files.append(initramfs.File("/rehearsal/config", trial.config))
     manifest = {"objects": objects, "sysctls": dict(trial.sysctls), "program_seconds": trial.program_seconds}
     files.append(initramfs.File("/rehearsal/manifest.json", json.dumps(manifest).encode()))
     return files
@@ -192,7 +198,7 @@ def _kvm_works(trial: Trial, loader: Path, cache: Path, number: tuple[int, int])
     host = f"{platform.release()} qemu {'.'.join(map(str, number))}"
     known = _known(memory)
     if known is None or known.get("host") != host:
-        empty = Trial(trial.kernel, (), {}, trial.machine, PROBE_SECONDS)
+        empty = Trial(trial.kernel, (), {}, trial.machine, seconds=PROBE_SECONDS)
         try:
             works = run(empty, loader, ["-accel", "kvm", "-cpu", "host"])["complete"]
         except GuestError:

@@ -19,6 +19,7 @@ typedef long long __s64;
 #define NOINLINE __attribute__((noinline))
 #define CORE __attribute__((preserve_access_index))
 #define KSYM __attribute__((section(".ksyms")))
+#define KCONFIG __attribute__((section(".kconfig")))
 
 /* Members of a map's definition. */
 #define NUMBER(name, value) int(*name)[value]
@@ -65,6 +66,7 @@ static __u64 (*get_current_task)(void) = (void *)35;
 static long (*probe_read_kernel)(void *to, __u32 size, const void *from) = (void *)113;
 static void *(*ringbuf_reserve)(void *map, __u64 size, __u64 flags) = (void *)131;
 static void (*ringbuf_submit)(void *data, __u64 flags) = (void *)132;
+static void (*ringbuf_discard)(void *data, __u64 flags) = (void *)133;
 static long (*seq_write)(void *seq, const void *data, __u32 size) = (void *)127;
 static long (*loop)(__u32 count, void *callback, void *ctx, __u64 flags) = (void *)181;
 static __u64 (*ktime_get_tai_ns)(void) = (void *)208;

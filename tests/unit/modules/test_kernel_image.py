@@ -56,12 +56,14 @@ def test_an_installed_one_with_its_modules(tmp_path: Path) -> None:
     system.write(f"/boot/vmlinuz-{RELEASE}", "the image")
     image = kernel_image.installed(system, RELEASE)
     assert image
-    assert (image.data, image.modules) == (b"the image", None)
+    assert (image.data, image.modules, image.config) == (b"the image", None, b"")
+    system.write(f"/boot/config-{RELEASE}", "CONFIG_BPF=y\n")
     system.write(f"/lib/modules/{RELEASE}/modules.dep", "kernel/net/xt-socket.ko.xz: kernel/a.ko\nkernel/a.ko:\n")
     system.write(f"/lib/modules/{RELEASE}/modules.builtin", "kernel/fs/ext4.ko\n")
     again = kernel_image.installed(system, RELEASE)
     assert again
     assert again.modules == {"xt_socket", "a", "ext4"}
+    assert again.config == b"CONFIG_BPF=y\n"
 
 
 def test_one_from_its_packages_wherever_the_modules_are(tmp_path: Path) -> None:
@@ -70,10 +72,11 @@ def test_one_from_its_packages_wherever_the_modules_are(tmp_path: Path) -> None:
     files = {
         f"usr/lib/modules/{RELEASE}/kernel/vxlan.ko.zst": "",
         f"usr/lib/modules/{RELEASE}/modules.builtin": "k/ext4.ko",
+        f"boot/config-{RELEASE}": "CONFIG_BPF=y",
     }
     manager = sources(system, image, package(tmp_path, "modules", files))
     found = kernel_image.packaged(manager, RELEASE, [("image", "1"), ("modules", "")], LIMITS)
-    assert (found.data, found.modules) == (b"new", {"vxlan", "ext4"})
+    assert (found.data, found.modules, found.config) == (b"new", {"vxlan", "ext4"}, b"CONFIG_BPF=y")
     call = system.calls[-1]
     assert call.endswith("image=1 modules"), "the very version, or the newest"
     assert "AllowUnauthenticated=false" in call

@@ -4,7 +4,6 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -37,25 +36,24 @@ func runChild(begin place) {
 		if number == begin.Object {
 			first = begin.Program
 		}
-		loadObject(read.Objects[number], place{number, first}, types)
+		loadObject(read.Objects, place{number, first}, types)
 	}
 }
 
 // loadObject loads each program of an object by itself, so that one that is refused says nothing of the others.
-func loadObject(o object, at place, types *btf.Cache) {
+func loadObject(objects []object, at place, types *btf.Cache) {
+	o := objects[at.Object]
 	read := line{Kind: kindObject, place: at, Object: o.Name}
 	write(os.Stdout, line{Kind: kindObject, place: at, Object: o.Name, Error: "reading"})
-	data, err := os.ReadFile(o.File)
-	var spec *ebpf.CollectionSpec
-	if err == nil {
-		spec, err = ebpf.LoadCollectionSpecFromReader(bytes.NewReader(data))
-	}
-	if err == nil {
-		err = configure(spec, o)
-	}
+	spec, err := readObject(o)
 	if err != nil {
 		read.Error = err.Error()
 		write(os.Stdout, read)
+		for number, name := range functionsOf(o) {
+			unread := line{Kind: kindProgram, place: place{at.Object, number}, Object: o.Name, Program: name}
+			unread.Outcome, unread.Error = "unsupported", "its object can't be read: "+read.Error
+			write(os.Stdout, unread)
+		}
 		return
 	}
 	for name := range spec.Programs {
@@ -67,41 +65,47 @@ func loadObject(o object, at place, types *btf.Cache) {
 		name := read.Programs[number]
 		here := place{at.Object, number}
 		write(os.Stdout, line{Kind: kindBegin, place: here, Object: o.Name, Program: name})
-		result := loadProgram(spec, name, types)
+		result := loadProgram(objects, spec, name, types)
 		result.Kind, result.place, result.Object, result.Program = kindProgram, here, o.Name, name
 		write(os.Stdout, result)
 	}
 }
 
-// loadProgram loads one program with the maps that it refers to, and takes it away again.
-func loadProgram(spec *ebpf.CollectionSpec, name string, types *btf.Cache) line {
+// loadProgram loads one program with the maps that it refers to, and takes it away again. objects are all there are: one
+// of them may have what this program is a part of.
+func loadProgram(objects []object, spec *ebpf.CollectionSpec, name string, types *btf.Cache) line {
 	program := spec.Programs[name].Copy()
 	result := line{Type: program.Type.String(), Section: program.SectionName}
-	if reason := unsupported(program); reason != "" {
-		result.Outcome, result.Error = "unsupported", reason
-		return result
+	if program.Type == ebpf.Extension {
+		holder, target, err := loadTarget(objects, program.AttachTo)
+		if err != nil {
+			result.Outcome, result.Error = "unsupported", err.Error()
+			return result
+		}
+		defer holder.Close()
+		program.AttachTarget = target
 	}
 	if program.Type == ebpf.UnspecifiedProgram {
 		// Cilium's tail calls up to 1.15 are in sections that say nothing of a type; its loader takes them for tc's.
 		program.Type = ebpf.SchedCLS
 	}
 	began := time.Now()
-	alone := &ebpf.CollectionSpec{
-		Programs:  map[string]*ebpf.ProgramSpec{name: program},
-		Maps:      mapsOf(spec, program),
-		Variables: map[string]*ebpf.VariableSpec{},
-		Types:     spec.Types,
-		ByteOrder: spec.ByteOrder,
-	}
+	alone := only(spec, name, program)
 	loaded, err := ebpf.NewCollectionWithOptions(alone, ebpf.CollectionOptions{
 		Programs: ebpf.ProgramOptions{LogLevel: ebpf.LogLevelStats},
 		Cache:    types,
 	})
 	result.Seconds = time.Since(began).Seconds()
 	if err == nil {
-		log := loaded.Programs[name].VerifierLog
+		made := loaded.Programs[name]
+		result.Outcome, result.Stats = "loaded", stats(made.VerifierLog)
+		if info, err := made.Info(); err == nil {
+			result.Tag = info.Tag
+		}
 		loaded.Close()
-		result.Outcome, result.Stats = "loaded", stats(log)
+		if refused := structRefused(spec, program); refused != "" {
+			result.Outcome, result.Error = "map", refused
+		}
 		return result
 	}
 	result.Outcome, result.Error = "refused", err.Error()
@@ -120,10 +124,13 @@ func loadProgram(spec *ebpf.CollectionSpec, name string, types *btf.Cache) line 
 	return result
 }
 
-// unsupported says why a program can't be loaded by itself; empty when it can.
-func unsupported(program *ebpf.ProgramSpec) string {
-	if program.Type == ebpf.Extension {
-		return "it replaces a function of another program (freplace), which has to be loaded first"
+// only returns the collection of one program and the maps that it refers to.
+func only(spec *ebpf.CollectionSpec, name string, program *ebpf.ProgramSpec) *ebpf.CollectionSpec {
+	return &ebpf.CollectionSpec{
+		Programs:  map[string]*ebpf.ProgramSpec{name: program},
+		Maps:      mapsOf(spec, program),
+		Variables: map[string]*ebpf.VariableSpec{},
+		Types:     spec.Types,
+		ByteOrder: spec.ByteOrder,
 	}
-	return ""
 }

@@ -15,6 +15,7 @@ import (
 
 const (
 	manifestPath = "/rehearsal/manifest.json"
+	configPath   = "/rehearsal/config"
 	childWord    = "child"
 )
 

@@ -6,6 +6,8 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
+	"strings"
 
 	"github.com/cilium/ebpf"
 )
@@ -21,10 +23,8 @@ func configure(spec *ebpf.CollectionSpec, o object) error {
 			_, _ = io.Copy(io.Discard, each.Extra)
 		}
 		each.Pinning = ebpf.PinNone // Cilium has kinds of its own, and here is nothing to share with
-		switch each.Type {
-		case ebpf.Hash, ebpf.LRUHash, ebpf.PerCPUHash, ebpf.LRUCPUHash, ebpf.LPMTrie:
-			each.MaxEntries = min(each.MaxEntries, entries)
-		case ebpf.ProgramArray, ebpf.ArrayOfMaps, ebpf.HashOfMaps:
+		resize(each)
+		if each.Type == ebpf.ProgramArray || each.Type == ebpf.ArrayOfMaps || each.Type == ebpf.HashOfMaps {
 			each.Contents = nil // programs and maps that this one does not need
 		}
 		if each.InnerMap != nil {
@@ -41,6 +41,20 @@ func configure(spec *ebpf.CollectionSpec, o object) error {
 		}
 	}
 	return inlineConfiguration(spec)
+}
+
+// resize gives a map no more room than it needs here, and some where its agent decides that only when it loads it.
+func resize(each *ebpf.MapSpec) {
+	switch each.Type {
+	case ebpf.Hash, ebpf.LRUHash, ebpf.PerCPUHash, ebpf.LRUCPUHash, ebpf.LPMTrie, ebpf.HashOfMaps, ebpf.SockHash,
+		ebpf.DevMapHash, ebpf.StackTrace, ebpf.Queue, ebpf.Stack:
+		each.MaxEntries = max(1, min(each.MaxEntries, entries))
+	case ebpf.RingBuf, ebpf.UserRingbuf:
+		each.MaxEntries = uint32(os.Getpagesize())
+	case ebpf.Array, ebpf.PerCPUArray, ebpf.ProgramArray, ebpf.ArrayOfMaps, ebpf.CGroupArray, ebpf.DevMap, ebpf.SockMap,
+		ebpf.CPUMap, ebpf.XSKMap, ebpf.ReusePortSockArray, ebpf.BloomFilter:
+		each.MaxEntries = max(1, each.MaxEntries) // what lies within an array is looked at: no less than there is
+	}
 }
 
 // mapsOf returns those of an object's maps that a program refers to.
@@ -65,4 +79,22 @@ func firstMapRefused(spec *ebpf.CollectionSpec) string {
 		made.Close()
 	}
 	return ""
+}
+
+// structRefused makes the struct of the kernel's that a program is a function of (struct_ops), empty; it says what this
+// kernel has against it, or nothing.
+func structRefused(spec *ebpf.CollectionSpec, program *ebpf.ProgramSpec) string {
+	kind, _, found := strings.Cut(program.AttachTo, ":")
+	if program.Type != ebpf.StructOps || !found {
+		return ""
+	}
+	alone := &ebpf.CollectionSpec{Maps: map[string]*ebpf.MapSpec{}, Types: spec.Types, ByteOrder: spec.ByteOrder}
+	for name, each := range spec.Maps {
+		if each.Type == ebpf.StructOpsMap && each.Value.TypeName() == kind {
+			made := each.Copy()
+			made.Contents = nil
+			alone.Maps[name] = made
+		}
+	}
+	return firstMapRefused(alone)
 }

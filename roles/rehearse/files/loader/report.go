@@ -51,6 +51,8 @@ type line struct {
 	// made) or unsupported (it can't be loaded by itself: Error says why).
 	Outcome string `json:"outcome,omitempty"`
 	Errno   int    `json:"errno,omitempty"`
+	// Tag is the kernel's hash of what it was given, relocated and without the maps' numbers: the same tag is the same code.
+	Tag string `json:"tag,omitempty"`
 	// Counts of the verifier, by their names in its log; see stats.go.
 	Stats map[string]int64 `json:"stats,omitempty"`
 	Log   []string         `json:"log,omitempty"`
