@@ -5,16 +5,24 @@
 Cilium keeps the objects that it has loaded in its state folder, which is on a tmpfs: a reboot takes it away. In 1.15
 it writes one for each endpoint, with the endpoint's own values in it; a template without them would be refused for
 nothing. Later ones put their values into the map ``.rodata.config``, which is read from the kernel.
+
+Most other agents carry their objects in their own program; there they are looked for in every process that holds a BPF
+program.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import itertools
+import mmap
 import os
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from . import bpf
+from . import elf
+from .bpf_live import Live
 from .kernel_image import module_name
 from .system import System, Unreadable
 
@@ -32,10 +40,7 @@ SYSCTLS = (
 """Those that a program is loaded under."""
 
 _TEMPLATES = "templates"
-_CONFIGURATION = ".rodata.config"
-# systemd attaches these to its units by itself, and the kernel has them from no file.
-_NOBODYS = ("sd_",)
-_UNNAMED_TYPES = ("cgroup_device",)  # device rules of container runtimes, made on the spot
+_WITHIN = "#"  # behind a program's path: the number of the object in it
 
 
 def read(system: System, given: Sequence[str]) -> dict[str, Any]:
@@ -46,22 +51,23 @@ def read(system: System, given: Sequence[str]) -> dict[str, Any]:
     are loaded; ``dkms``: of them, those that DKMS has built.
     """
     unknown: dict[str, str] = {}
-    objects = []
-    for path in _paths(system, given, unknown):
-        found = _object(system, path, unknown)
-        if found:
-            objects.append(found)
-    live: Any = None
+    live: Live | None = None
     try:
-        live, configurations = _live(system)
-        for each in objects:
-            each["contents"] = _contents(system, each["path"], configurations)
+        live = Live(system)
     except Unreadable as error:
         unknown["live"] = str(error)
+    paths = [*_paths(system, given, unknown), *_carried(system, live.holders() if live else ())]
+    if len(paths) > MOST:
+        unknown["objects"] = f"there are {len(paths)}; the first {MOST} are taken"
+    objects: dict[str, dict[str, Any]] = {}
+    for path in paths[:MOST]:
+        found = _object(system, path, live, unknown)
+        if found:  # several processes may run one program
+            objects.setdefault(found["sha256"], found)
     modules, dkms = _modules(system)
     return {
-        "objects": objects,
-        "live": live,
+        "objects": list(objects.values()),
+        "live": live.programs() if live else None,
         "sysctls": _sysctls(system),
         "modules": modules,
         "dkms": dkms,
@@ -70,7 +76,7 @@ def read(system: System, given: Sequence[str]) -> dict[str, Any]:
 
 
 def _paths(system: System, given: Iterable[str], unknown: dict[str, str]) -> list[str]:
-    """All object files: Cilium's, and those that were named as files, folders or patterns."""
+    """All objects: Cilium's, and those that were named as files, folders or patterns, or are in files so named."""
     found = list(_cilium(system))
     for pattern in given:
         names = system.glob(pattern)
@@ -78,11 +84,42 @@ def _paths(system: System, given: Iterable[str], unknown: dict[str, str]) -> lis
             unknown[pattern] = "there is no such file or folder"
         for name in names:
             inside = [*system.glob(f"{name}/*.o"), *system.glob(f"{name}/*.elf")]
-            found += inside if os.path.isdir(system.path(name)) else [name]
-    distinct = list(dict.fromkeys(found))
-    if len(distinct) > MOST:
-        unknown["objects"] = f"there are {len(distinct)}; the first {MOST} are taken"
-    return distinct[:MOST]
+            found += inside if os.path.isdir(system.path(name)) else _within(system, name) or [name]
+    return list(dict.fromkeys(found))
+
+
+def _carried(system: System, processes: Iterable[int]) -> list[str]:
+    """The objects within the programs that these processes run; through /proc, as they may be in containers."""
+    programs = {}
+    for process in processes:
+        path = f"/proc/{process}/exe"
+        try:
+            status = os.stat(system.path(path))
+        except OSError:
+            continue  # it has ended
+        programs.setdefault((status.st_dev, status.st_ino), path)
+    return [name for path in programs.values() for name in _within(system, path)]
+
+
+def _within(system: System, path: str) -> list[str]:
+    """The objects that a program carries, by their numbers; none when it is an object itself, or can't be read."""
+    try:
+        with _mapped(system, path) as data:
+            carried = () if elf.bpf_object(data) else tuple(elf.embedded(data))
+    except OSError:
+        return []
+    return [f"{path}{_WITHIN}{number}" for number, _ in enumerate(carried, 1)]
+
+
+@contextlib.contextmanager
+def _mapped(system: System, path: str) -> Iterator[bytes]:
+    """A file's bytes; one of a hundred megabytes is not read as a whole."""
+    with open(system.path(path), "rb") as file:
+        if not os.fstat(file.fileno()).st_size:
+            yield b""
+            return
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            yield data  # type: ignore[misc]  # it is searched and cut as bytes are
 
 
 def _cilium(system: System) -> Iterator[str]:
@@ -117,62 +154,69 @@ def _template(system: System, folder: str) -> str:
     return folder
 
 
-def _object(system: System, path: str, unknown: dict[str, str]) -> dict[str, Any] | None:
-    size = system.size(path)
-    if size > LARGEST:
-        unknown[path] = f"has {size} bytes; an object may have {LARGEST}"
-        return None
+def _object(system: System, path: str, live: Live | None, unknown: dict[str, str]) -> dict[str, Any] | None:
     try:
         data = content(system, path)
     except Unreadable as error:
         unknown[path] = str(error)
         return None
-    return {"name": path, "path": path, "sha256": hashlib.sha256(data).hexdigest(), "size": len(data), "contents": {}}
+    contents: dict[str, str] = {}
+    read = elf.bpf_object(data)
+    if live and read:
+        try:
+            contents = _contents(live, path, data, read.sections, unknown)
+        except Unreadable as error:
+            unknown[f"{path} (read-only data)"] = str(error)
+    sha256 = hashlib.sha256(data).hexdigest()
+    return {"name": _name(system, path), "path": path, "sha256": sha256, "size": len(data), "contents": contents}
+
+
+def _name(system: System, path: str) -> str:
+    """What an object is called in a report."""
+    process = re.match(r"/proc/(\d+)/exe#(\d+)$", path)
+    if not process:
+        return path
+    file, _, number = path.rpartition(_WITHIN)
+    try:
+        file = os.readlink(system.path(file))
+    except OSError:
+        pass
+    return f"{file} (process {process[1]}) {_WITHIN}{number}"
 
 
 def content(system: System, path: str) -> bytes:
     """The bytes of an object. Raises Unreadable."""
+    file, _, number = path.rpartition(_WITHIN)
+    if not number.isdigit() or system.exists(path):
+        file, number = path, ""
     try:
-        with open(system.path(path), "rb") as file:
-            return file.read(LARGEST + 1)
+        with _mapped(system, file) as data:
+            begin, end = 0, len(data)
+            if number:
+                begin, end, _ = next(itertools.islice(elf.embedded(data), int(number) - 1, None))
+            if end - begin > LARGEST:
+                raise Unreadable(f"has {end - begin} bytes; an object may have {LARGEST}")
+            return bytes(data[begin:end])
     except OSError as error:
         raise Unreadable(f"{path}: {error.strerror}") from error
+    except (StopIteration, ValueError):
+        raise Unreadable(f"{path}: there is no such object in it any more") from None
 
 
-def _live(system: System) -> tuple[list[dict[str, str]], dict[str, dict[str, str]]]:
-    """Every loaded program that somebody had from a file, and by program's name what its configuration map holds."""
-    tool = bpf.tool(system)
-    live, maps = [], {}
-    for program in bpf.ask(system, [tool, "-j", "prog", "show"]):
-        name, kind = program.get("name", ""), program.get("type", "")
-        if name.startswith(_NOBODYS) or kind in _UNNAMED_TYPES or not name:
-            continue
-        live.append({"name": name, "type": kind, "tag": program.get("tag", "")})
-        maps[name] = program.get("map_ids", [])
-    configured = {
-        each["id"]: each for each in bpf.ask(system, [tool, "-j", "map", "show"]) if each.get("name") == _CONFIGURATION
-    }
-    configurations = {}
-    for name, numbers in maps.items():
-        for number in numbers:
-            if number in configured:
-                dump = bpf.ask(system, [tool, "-j", "map", "dump", "id", str(number)])
-                configurations[name] = {_CONFIGURATION: "".join(byte[2:].zfill(2) for byte in dump[0]["value"])}
-    distinct = {tuple(sorted(each.items())): each for each in live}
-    return sorted(distinct.values(), key=lambda each: (each["name"], each["type"], each["tag"])), configurations
-
-
-def _contents(system: System, path: str, configurations: dict[str, dict[str, str]]) -> dict[str, str]:
-    """The configuration of the first live program whose name is in the object, and which has one."""
-    if not configurations:
-        return {}
-    data = content(system, path)
-    if _CONFIGURATION.encode() not in data:
-        return {}
-    for name, contents in configurations.items():
-        if b"\0" + name.encode() in data:
-            return contents
-    return {}
+def _contents(
+    live: Live, path: str, data: bytes, sections: Mapping[str, int], unknown: dict[str, str]
+) -> dict[str, str]:
+    """What the agent has put into the object's read-only data before it loaded it."""
+    contents = {}
+    for section, size in sections.items():
+        if section.startswith(".rodata") and size:
+            found = live.contents(section, size, data)
+            if found:
+                contents[section] = found[0]
+            # Cilium's is each endpoint's own, and what differs is addresses and numbers.
+            if found[1:] and section != ".rodata.config":
+                unknown[f"{path} ({section})"] = f"is live with {len(found)} contents; one of them is rehearsed"
+    return contents
 
 
 def _modules(system: System) -> tuple[list[str], list[str]]:

@@ -11,6 +11,7 @@ import pytest
 
 from ansible_collections.friday.upgrade.plugins.module_utils import bpf_objects
 from ansible_collections.friday.upgrade.plugins.module_utils.system import Unreadable
+from tests.support.elf import X86_64, elf
 from tests.unit.modules.fakes import FakeSystem, recorded
 
 STATE = "/run/cilium/state"
@@ -57,21 +58,97 @@ def test_templates_are_all_there_is_in_newer_ones(system: FakeSystem) -> None:
     assert paths(system) == [f"{STATE}/templates/aa/bpf_lxc.o", f"{STATE}/templates/bb/bpf_host.o"]
 
 
-def test_the_configuration_of_the_live_program_goes_with_its_object(system: FakeSystem) -> None:
-    system.write(f"{STATE}/templates/aa/bpf_lxc.o", "\0cil_from_container\0.rodata.config\0")
-    system.write(f"{STATE}/templates/bb/bpf_host.o", "\0cil_from_netdev\0")
-    programs = json.loads(recorded("bpftool-prog.json"))
-    for program in programs:
-        program["map_ids"] = [7, 8]
-    system.answers |= {
-        "-j prog show": json.dumps(programs),
-        "-j map show": json.dumps([{"id": 7, "name": "secrets"}, {"id": 8, "name": ".rodata.config"}]),
-        "map dump id 8": json.dumps([{"key": ["0x00"], "value": ["0x0a", "0x0", "0xff"]}]),
+def put(system: FakeSystem, name: str, data: bytes) -> None:
+    system.write(name)
+    Path(system.path(name)).write_bytes(data)
+
+
+def live(system: FakeSystem, maps: dict[str, list[tuple[str, bytes]]], **more: object) -> None:
+    """Let programs be live, each with its maps (name and content), all of them frozen."""
+    programs, shown = [], []
+    for program, given in maps.items():
+        numbers = []
+        for name, content in given:
+            number = len(shown) + 1
+            numbers.append(number)
+            shown.append({"id": number, "name": name, "bytes_value": len(content), "frozen": 1})
+            entry = {"key": ["0x00"], "value": [f"0x{byte:x}" for byte in content]}
+            system.answers[f"map dump id {number}"] = json.dumps([entry])
+        programs.append({"id": 1, "type": "xdp", "name": program, "tag": "aa", "map_ids": numbers, **more})
+    system.answers |= {"-j prog show": json.dumps(programs), "-j map show": json.dumps(shown)}
+
+
+def contents(system: FakeSystem, path: str) -> dict[str, str]:
+    (found,) = bpf_objects.read(system, [path])["objects"]
+    return dict(found["contents"])
+
+
+def test_what_the_agent_has_written_into_read_only_data_goes_with_its_object(system: FakeSystem) -> None:
+    sections = {".rodata.config": b"\0\0\0", ".rodata": b"\0\0", ".rodata.str1.1": b"text", "names": b"\0prog\0"}
+    put(system, "/opt/agent.o", elf(sections))
+    given = [
+        (".rodata.config", b"\x0a\0\xff"),
+        ("agent.rodata", b"\x01\x02"),
+        (".rodata", b"another"),
+        ("secret", b"12"),
+    ]
+    live(system, {"prog": given, "other": [(".rodata.config", b"123")]})
+    assert contents(system, "/opt/agent.o") == {".rodata.config": "0a00ff", ".rodata": "0102"}
+    dumped = {call.rpartition(" ")[2] for call in system.calls if "map dump" in call}
+    assert dumped == {"1", "2"}, "of the maps nothing else is read"
+
+
+def test_read_only_data_of_a_program_that_is_not_of_the_object_is_not_taken(system: FakeSystem) -> None:
+    put(system, "/opt/agent.o", elf({".rodata": b"12", "names": b"\0prog\0"}))
+    live(system, {"another": [(".rodata", b"34")]})
+    assert contents(system, "/opt/agent.o") == {}
+
+
+def test_an_object_that_is_live_with_several_configurations_is_said_to_be(system: FakeSystem) -> None:
+    put(system, "/opt/agent.o", elf({".rodata": b"12", "names": b"\0prog\0program\0"}))
+    live(system, {"prog": [(".rodata", b"34")], "program": [(".rodata", b"56")]})
+    read = bpf_objects.read(system, ["/opt/agent.o"])
+    assert read["objects"][0]["contents"] == {".rodata": "3334"}
+    assert read["unknown"] == {"/opt/agent.o (.rodata)": "is live with 2 contents; one of them is rehearsed"}
+
+
+def test_read_only_data_that_cannot_be_read_is_said(system: FakeSystem) -> None:
+    put(system, "/opt/agent.o", elf({".rodata": b"12", "names": b"\0prog\0"}))
+    live(system, {"prog": [(".rodata", b"34")]})
+    system.answers["map dump id 1"] = Unreadable("bpftool: no permission")
+    assert bpf_objects.read(system, ["/opt/agent.o"])["unknown"] == {
+        "/opt/agent.o (read-only data)": "bpftool: no permission"
     }
-    host, container = sorted(bpf_objects.read(system, ())["objects"], key=lambda each: each["path"], reverse=True)
-    assert container["contents"] == {".rodata.config": "0a00ff"}
-    assert host["contents"] == {}
-    assert not [call for call in system.calls if "dump id 7" in call], "nothing else of the maps is read"
+
+
+def test_objects_within_the_programs_of_those_who_hold_them(system: FakeSystem) -> None:
+    """Two processes of one program are one; what is in no BPF object is passed over."""
+    one, two = elf({"names": b"one"}), elf({"names": b"two"})
+    put(
+        system,
+        "/usr/bin/agent",
+        b"\x7fELF\x02\x01\x01 code" + one + b"\x7fELF\x02\x01\x01" + elf({}, X86_64) + two + two[:90],
+    )
+    for process in (7, 8):
+        put(system, f"/proc/{process}/comm", b"agent")
+        Path(system.path(f"/proc/{process}/exe")).symlink_to(system.path("/usr/bin/agent"))
+    live(
+        system,
+        {"prog": []},
+        pids=[{"pid": 7, "comm": "agent"}, {"pid": 8, "comm": "agent"}, {"pid": 9, "comm": "gone"}],
+    )
+    found = bpf_objects.read(system, ())["objects"]
+    assert [each["path"] for each in found] == ["/proc/7/exe#1", "/proc/7/exe#2"]
+    assert [bpf_objects.content(system, each["path"]) for each in found] == [one, two]
+    assert found[0]["name"].endswith("/usr/bin/agent (process 7) #1")
+    with pytest.raises(Unreadable, match="no such object in it any more"):
+        bpf_objects.content(system, "/proc/7/exe#3")
+
+
+def test_a_program_that_is_named_gives_what_it_carries(system: FakeSystem) -> None:
+    put(system, "/usr/bin/agent", b"\x7fELF\x02\x01\x01 code" + elf({"names": b"one"}))
+    put(system, "/opt/a#1", elf({"names": b"two"}))
+    assert paths(system, "/usr/bin/agent", "/opt/a#1") == ["/usr/bin/agent#1", "/opt/a#1"]
 
 
 def test_files_folders_and_patterns_of_ones_own(system: FakeSystem) -> None:
