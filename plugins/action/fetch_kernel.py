@@ -5,10 +5,13 @@
 from __future__ import annotations
 
 import base64
+import zlib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.action import FridayAction
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide import candidate
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import from_data, to_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.rehearsal import Image, KernelSource
 from ansible_collections.friday.upgrade.plugins.plugin_utils.rehearsing import Store
@@ -41,10 +44,14 @@ class ActionModule(FridayAction):
         )
         if result.get("failed"):
             return result
-        image = from_data(Image, {key: result[key] for key in ("release", "sha256", "modules")})
+        image = from_data(Image, {key: result[key] for key in ("release", "sha256", "modules", "config")})
         try:
             store.keep(store.kernel(image), base64.b64decode(result.pop("data")), image.sha256)
-        except ValueError as error:
+            if config := store.config(image):
+                data = zlib.decompress(base64.b64decode(result.pop("config_data")))
+                store.keep(config, data, image.config)
+                image = replace(image, options=candidate.options(data.decode(errors="replace")))
+        except (ValueError, zlib.error) as error:
             return {"failed": True, "msg": str(error)}
         store.keep_image(source, image)
         return {"changed": False, "release": image.release, "sha256": image.sha256, "size": result["size"]}

@@ -40,18 +40,24 @@ class ActionModule(FridayAction):
         if session.problems:
             found = Groups(skipped="the run's own problems come first")
         elif session.policy.rehearsal != "skip":
-            groups = decide.groups(hosts, facts, _states(hosts, task_vars))
+            groups = decide.groups(hosts, facts, _states(hosts, task_vars), _agents(seen))
             why = "no host gets another kernel" if hosts else "nothing is planned"
             found = Groups(groups, skipped="" if groups else why)
         session.save(found, GROUPS_FILE)
         wanted: dict[KernelSource, str] = {}
         for group in found.groups:
-            if group.state.objects:
-                for source in (group.running, group.candidate):
-                    if decide.volatile(source) or store.image(source) is None:
-                        wanted.setdefault(source, group.host)
+            # Without anything to rehearse there are still the candidate's modules and options.
+            for source in (group.running, group.candidate) if group.state.objects else (group.candidate,):
+                if decide.volatile(source) or store.image(source) is None:
+                    wanted.setdefault(source, group.host)
         kernels = [{"host": host, "name": source.name, "source": to_data(source)} for source, host in wanted.items()]
         return {"changed": False, "kernels": kernels, "trials": any(group.state.objects for group in found.groups)}
+
+
+def _agents(seen: Observation | None) -> dict[str, str]:
+    """The network's agent with its version, by node."""
+    snapshot = seen.snapshot if seen else None
+    return {each.node: f"{snapshot.cni} {each.version}" for each in snapshot.agents if each.version} if snapshot else {}
 
 
 def _states(hosts: Sequence[PlannedHost], task_vars: Mapping[str, Any]) -> dict[str, BpfState]:

@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.action import FridayAction
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide import rehearsal as decide
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import to_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.rehearsal import (
+    Group,
     GroupVerdict,
     Rehearsal,
     Trial,
@@ -43,6 +45,9 @@ class ActionModule(FridayAction):
         reasons = {str(each["item"]["name"]): _reason(each) for each in kernels}
         verdicts = []
         for number, group in enumerate(found.groups):
+            if not group.state.objects and (why := reasons.get(group.candidate.name)):
+                group = _with_unknown(group, f"kernel {group.candidate.release}", why)
+            images = (store.image(group.running), store.image(group.candidate))
             keys = asked.get("answers", {}).get(str(number), {})
             answers = {
                 each.name: (
@@ -51,7 +56,7 @@ class ActionModule(FridayAction):
                 )
                 for each in group.state.objects
             }
-            verdicts.append(decide.weigh(group, answers, store.image(group.candidate), session.policy))
+            verdicts.append(decide.weigh(group, answers, *images, session.policy))
         merged = decide.merged(verdicts)
         rehearsal = Rehearsal(
             groups=merged,
@@ -69,6 +74,10 @@ class ActionModule(FridayAction):
             session.save(Problems((*earlier.problems, *problems)), PROBLEMS_FILE)
             session.tell(EventKind.STOP, reason=f"rehearsal: {_told(merged)}")
         return {"changed": False, "stopped": bool(problems), **to_data(rehearsal)}
+
+
+def _with_unknown(group: Group, what: str, why: str) -> Group:
+    return replace(group, state=replace(group.state, unknown={**group.state.unknown, what: why}))
 
 
 def _answer(store: Store, keys: Mapping[str, str], name: str, otherwise: str) -> Trial:

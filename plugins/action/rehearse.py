@@ -50,14 +50,23 @@ class ActionModule(FridayAction):
         sha256 = loader.digest(made)
         questions: dict[str, Question] = {}
         answers: dict[str, dict[str, str]] = {}
+        new: dict[str, Question] = {}
         for number, group in enumerate(found.groups):
+            whole = digest(sorted(each.sha256 for each in group.state.objects))
             for name, source in (("running", group.running), ("candidate", group.candidate)):
                 image = store.image(source)
+                asked: dict[str, Question] = {}
+                parts = set()
                 for each in group.state.objects if image else ():
-                    key = trial_key(image, each, group.state.sysctls, sha256)
+                    part = store.is_part(each)
+                    key = trial_key(image, each, group.state.sysctls, sha256, whole if part else "")
                     answers.setdefault(str(number), {})[f"{name} {each.name}"] = key
-                    questions[key] = (image, source.machine, group.state.sysctls, each)
-        new = {key: question for key, question in questions.items() if store.trial(key) is None}
+                    asked[key] = (image, source.machine, group.state.sysctls, each)
+                    parts |= {key} if part else set()
+                questions |= asked
+                unknown = {key for key in asked if store.trial(key) is None}
+                # A part of another object's program can be tried in its company only.
+                new |= asked if unknown & parts else {key: asked[key] for key in unknown}
         told = {"answers": answers, "tried": len(new), "cached": len(questions) - len(new)}
         if not new:
             return {"changed": False, **told, "seconds": 0.0, "accelerator": ""}
@@ -109,6 +118,7 @@ def _trials(questions: Mapping[str, Question], store: Store, session: Session, p
         empty = {
             "key": guest,
             "kernel": place.of(store.kernel(image)),
+            "config": place.of(config) if (config := store.config(image)) else "",
             "machine": machine,
             "sysctls": sysctls,
             "seconds": session.policy.rehearsal_timeout,

@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import digest, from_data, to_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.rehearsal import (
+    BpfObject,
     Group,
     Image,
     KernelSource,
@@ -49,9 +50,17 @@ class Store:
         """Where the content of an object is, or would be."""
         return self.folder / "objects" / sha256
 
+    def is_part(self, each: BpfObject) -> bool:
+        """Whether an object replaces a function of a program in another one."""
+        return b"freplace/" in self.object(each.sha256).read_bytes()
+
     def kernel(self, image: Image) -> Path:
         """Where an image is, or would be."""
         return self.folder / "kernels" / image.sha256
+
+    def config(self, image: Image) -> Path | None:
+        """Where the options are that an image was built with, or would be; None when they are not known."""
+        return self.folder / "configs" / image.config if image.config else None
 
     def keep(self, path: Path, data: bytes, sha256: str) -> None:
         """Keep a content, whole or not at all.
@@ -66,7 +75,10 @@ class Store:
     def image(self, source: KernelSource) -> Image | None:
         """What is known of a kernel, if its image is here; None when it has to be fetched."""
         image = _load(Image, self._image(source))
-        return image if image and self.kernel(image).exists() else None
+        if image is None or not self.kernel(image).exists():
+            return None
+        config = self.config(image)
+        return image if config is None or config.exists() else None
 
     def keep_image(self, source: KernelSource, image: Image) -> None:
         """Remember which image a kernel has. An installed one is asked for each time: a build may replace another."""

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide import known_bad
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.rounds import LOOKS
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
@@ -90,6 +91,7 @@ def parse_policy(variables: Mapping[str, Any]) -> tuple[Policy, tuple[Problem, .
         rehearsal_parallel=reader.read(
             "friday_rehearsal_parallel", _number("guests", 0, 64, 2), DEFAULTS.rehearsal_parallel
         ),
+        known_bad_accept=reader.read("friday_known_bad_accept", _references, DEFAULTS.known_bad_accept),
         lease_ttl=reader.read("friday_lease_ttl", _number("seconds", MIN_LEASE, MAX_LEASE, 120), DEFAULTS.lease_ttl),
     )
     return policy, (*reader.problems, *_relations(policy))
@@ -260,6 +262,13 @@ def _names(value: Any) -> tuple[str, ...]:
     if names is None:
         raise _Wrong("has to be a list of names of hosts of the inventory", "[node1, node2]")
     return tuple(dict.fromkeys(names))
+
+
+def _references(value: Any) -> tuple[str, ...]:
+    given, known = _texts(value), {row.reference for row in known_bad.ROWS}
+    if given is None or not known.issuperset(given):
+        raise _Wrong("has to be a list of references of known-bad combinations", f'["{min(known)}"]')
+    return tuple(dict.fromkeys(given))
 
 
 def _workloads(value: Any) -> tuple[str, ...]:

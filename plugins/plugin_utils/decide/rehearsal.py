@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide import candidate as beside
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.targets import natural_key
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import HostFacts
@@ -53,7 +54,10 @@ def asked_for(facts: Mapping[str, HostFacts], kernel: str) -> tuple[PlannedHost,
 
 
 def groups(
-    planned: Sequence[PlannedHost], facts: Mapping[str, HostFacts], states: Mapping[str, BpfState]
+    planned: Sequence[PlannedHost],
+    facts: Mapping[str, HostFacts],
+    states: Mapping[str, BpfState],
+    agents: Mapping[str, str],
 ) -> tuple[Group, ...]:
     """The hosts that get another kernel, by what has to be rehearsed for them.
 
@@ -61,6 +65,7 @@ def groups(
         planned: hosts of the plan, in order.
         facts: by host.
         states: by host; a host without one is in a group of its own, whose verdict will say so.
+        agents: the network's agent with its version, by node.
     """
     found: dict[str, Group] = {}
     for host in planned:
@@ -69,8 +74,9 @@ def groups(
             continue
         running, candidate = kernels(facts[host.host], release)
         state = states.get(host.host, BpfState(unknown={"objects": "the host did not answer"}))
-        key = _digest(running, candidate, _state_key(state))
-        known = found.get(key, Group((), running, candidate, state))
+        agent, distribution = agents.get(host.node, ""), facts[host.host].distribution
+        key = _digest(running, candidate, agent, distribution, _state_key(state))
+        known = found.get(key, Group((), running, candidate, state, agent, distribution))
         found[key] = replace(known, hosts=(*known.hosts, host.host))
     return tuple(found.values())
 
@@ -101,15 +107,19 @@ def _modules_of(package: str, release: str) -> bool:
     return package in (f"linux-modules-{release}", f"linux-modules-extra-{release}")
 
 
-def trial_key(image: Image, each: BpfObject, sysctls: Mapping[str, str], loader: str) -> str:
-    """What an answer is kept under: the same question has the same answer. ``loader`` is the loader's hash."""
-    return _digest(image.sha256, each.sha256, sorted(each.contents.items()), sorted(sysctls.items()), loader)
+def trial_key(image: Image, each: BpfObject, sysctls: Mapping[str, str], loader: str, company: str = "") -> str:
+    """What an answer is kept under: the same question has the same answer.
+
+    ``loader`` is the loader's hash, ``company`` that of all objects where the answer depends on the others.
+    """
+    configuration = (sorted(each.contents.items()), sorted(sysctls.items()))
+    return _digest(image.sha256, image.config, each.sha256, configuration, loader, company)
 
 
 def _state_key(state: BpfState) -> str:
     """The same for states for which one rehearsal is enough, wherever their objects lie."""
     objects = sorted((each.sha256, sorted(each.contents.items())) for each in state.objects)
-    live = None if state.live is None else sorted({(each.name, each.type) for each in state.live})
+    live = None if state.live is None else sorted({(each.name, each.type, each.tag) for each in state.live})
     return _digest(objects, live, sorted(state.sysctls.items()), state.modules, sorted(state.unknown.items()))
 
 
@@ -117,31 +127,30 @@ def _digest(*parts: object) -> str:
     return hashlib.sha256(json.dumps(parts, default=repr, sort_keys=True).encode()).hexdigest()
 
 
-def weigh(group: Group, answers: Mapping[str, Answers], image: Image | None, policy: Policy) -> GroupVerdict:
+def weigh(
+    group: Group, answers: Mapping[str, Answers], running: Image | None, candidate: Image | None, policy: Policy
+) -> GroupVerdict:
     """The verdict on a group of hosts.
 
     Args:
         answers: by object's name; one that there could not be has the reason in its ``error``.
-        image: what is known of the candidate's.
+        running, candidate: what is known of the kernels' images.
         policy: from which share of the limit, and from which growth on, a program is worth a warning.
     """
     state = group.state
-    missing, notes = _modules(state, image)
-    notes = [f"{what}: {why}" for what, why in state.unknown.items() if what != "live"] + notes
+    notes = [f"{what}: {why}" for what, why in state.unknown.items() if what != "live"]
+    notes += beside.notes(group, running, candidate)
     verdicts: list[ProgramVerdict] = []
-    reasons: list[tuple[Word, str]] = []
+    reasons: list[tuple[Word, str]] = list(beside.reasons(group, running, candidate, policy.known_bad_accept))
     if not state.objects and state.live == ():
         notes.append("no BPF program is live on the nodes: there was nothing to rehearse")
     elif not state.objects:
         reasons.append((Word.INCONCLUSIVE, _without_objects(state)))
     else:
         verdicts = list(_programs(state, answers, policy))
-        notes += _unread(answers) + _not_from_objects(state, verdicts)
+        notes += _unread(answers) + _not_from_objects(state, verdicts) + _other_code(state, answers)
         reasons += [(each.word, each.message) for each in verdicts if each.live and each.word is not Word.PASS]
         reasons += _of_kernels(answers)
-    if missing:
-        names = ", ".join(missing)
-        reasons.append((Word.WARN, f"modules in use that {group.candidate.release} does not have: {names}"))
     reasons.sort(key=lambda reason: _WORST.index(reason[0]))
     return GroupVerdict(
         hosts=group.hosts,
@@ -158,18 +167,6 @@ def _order(verdict: ProgramVerdict) -> tuple[int, bool, int, str, str]:
     last = verdict.candidate or verdict.running
     count = last.stats.get("insns", 0) if last else 0
     return _WORST.index(verdict.word), not verdict.live, -count, verdict.program, verdict.object
-
-
-def _modules(state: BpfState, image: Image | None) -> tuple[list[str], list[str]]:
-    """Modules in use that the candidate does not have, and remarks."""
-    if image is None:
-        return [], []
-    if image.modules is None:
-        return [], ["which modules the candidate has is not known: they are in packages of their own"]
-    lacking = [name for name in state.modules if name not in image.modules]
-    dkms = ", ".join(name for name in lacking if name in state.dkms)
-    notes = [f"modules in use that DKMS has to build for the candidate, so not rehearsed: {dkms}"] if dkms else []
-    return [name for name in lacking if name not in state.dkms], notes
 
 
 def _without_objects(state: BpfState) -> str:
@@ -197,19 +194,44 @@ def _of_kernels(answers: Mapping[str, Answers]) -> Iterator[tuple[Word, str]]:
 
 def _programs(state: BpfState, answers: Mapping[str, Answers], policy: Policy) -> Iterator[ProgramVerdict]:
     """A verdict on each program of the objects."""
-    loading = {each.program for control, _ in answers.values() for each in control.programs if each.loaded}
+    controls = [each for control, _ in answers.values() for each in control.programs if each.loaded]
+    loading, same = {each.program for each in controls}, _same_code(controls, state.live)
     for name, (control, trial) in answers.items():
         before = {each.program: each for each in control.programs}
         after = {each.program: each for each in trial.programs}
         if not control.release or not trial.release:
             continue  # there was no guest, which is said once
         for program in dict.fromkeys([*before, *after]):
-            # Of a name that is in several objects, the one that loads is the one that is live.
-            elsewhere = program in loading and not (program in before and before[program].loaded)
+            # Of a name that is in several objects, the one with the live one's code is it; or else one that loads.
+            known = before.get(program)
+            elsewhere = program in loading and not (known and known.loaded)
+            if program in same:
+                elsewhere = not known or known.tag not in same[program]
             live = is_live(program, state.live) and not elsewhere
             word, message = _program(before.get(program), after.get(program), trial, policy)
             message = f"{program}: {message}" if message else ""
             yield ProgramVerdict(name, program, word, message, live, before.get(program), after.get(program))
+
+
+def _same_code(controls: Iterable[ProgramResult], live: Sequence[LiveProgram] | None) -> dict[str, set[str]]:
+    """Programs by name whose code is live just as the control has loaded it, with the tags that say so."""
+    found: dict[str, set[str]] = {}
+    for each in controls:
+        if each.tag and any(each.tag == one.tag and is_live(each.program, (one,)) for one in live or ()):
+            found.setdefault(each.program, set()).add(each.tag)
+    return found
+
+
+def _other_code(state: BpfState, answers: Mapping[str, Answers]) -> list[str]:
+    """Live programs that no control has loaded with the same code: the verdict is on their objects."""
+    controls = [each for control, _ in answers.values() for each in control.programs if each.loaded and each.tag]
+    same = _same_code(controls, state.live)
+    live = [each for each in state.live or () if each.tag]
+    names = [each.program for each in controls if each.program not in same and is_live(each.program, live)]
+    text = (
+        "rehearsed as the object has them, which is not quite what is live (an agent may change them as it loads them)"
+    )
+    return [f"{text}: {_listed(dict.fromkeys(names))}"] if names else []
 
 
 def is_live(program: str, live: Sequence[LiveProgram] | None) -> bool:

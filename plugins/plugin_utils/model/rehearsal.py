@@ -65,13 +65,16 @@ class KernelSource:
 class Group:
     """Hosts for which one rehearsal is enough: the same kernels, objects, configuration and sysctls.
 
-    ``host`` is the one that is asked for the kernels.
+    ``host`` is the one that is asked for the kernels; ``agent`` is the network's, with its version (``cilium 1.15.19``,
+    or empty); ``distribution`` the ID of os-release.
     """
 
     hosts: tuple[str, ...]
     running: KernelSource
     candidate: KernelSource
     state: BpfState
+    agent: str = ""
+    distribution: str = ""
 
     @property
     def host(self) -> str:
@@ -84,7 +87,8 @@ class ProgramResult:
 
     ``outcome`` is loaded, refused, map (a map that it needs can't be made), unsupported (can't be tried by itself) or
     crash (the loader, or the kernel, did not survive it). ``stats`` are the verifier's counts by its own names: insns,
-    limit, total_states, peak_states, max_states_per_insn, stack, verification_usec.
+    limit, total_states, peak_states, max_states_per_insn, stack, verification_usec. ``tag`` is the kernel's hash of the
+    code that it was given.
     """
 
     program: str
@@ -93,6 +97,7 @@ class ProgramResult:
     section: str = ""
     error: str = ""
     errno: int = 0
+    tag: str = ""
     stats: dict[str, int] = field(default_factory=dict)
     log: tuple[str, ...] = ()
     seconds: float = 0.0
@@ -128,11 +133,20 @@ class Trial:
 
 @dataclass(frozen=True)
 class Image:
-    """What is known of a kernel's image: its hash, and the modules that there are for it (None: not known)."""
+    """What is known of a kernel's image.
+
+    Attributes:
+        sha256: of the image.
+        modules: names of those that there are for it; None: not known.
+        config: hash of the file of options that it was built with; empty: not known.
+        options: those of them that are looked at (see decide/candidate.py), ``y`` or ``m``.
+    """
 
     release: str
     sha256: str
     modules: tuple[str, ...] | None = None
+    config: str = ""
+    options: dict[str, str] = field(default_factory=dict)
 
 
 class Word(str, enum.Enum):

@@ -48,6 +48,7 @@ def test_every_field_of_the_policy_can_be_set():
             "friday_rehearsal_warn_growth": 3,
             "friday_rehearsal_timeout": 60,
             "friday_rehearsal_parallel": 4,
+            "friday_known_bad_accept": "cilium/cilium#44216",
         }
     )
     expected = Policy(
@@ -57,7 +58,7 @@ def test_every_field_of_the_policy_can_be_set():
         ignore_workloads=("ci/*",), delete_emptydir_data=True, evict_unmanaged=True,
         min_free_root=1024**2, min_free_boot=0, cluster_domain="k8s.example.org", lease_ttl=15,
         keep_runs=1, rehearsal="accept", rehearsal_warn_share=80, rehearsal_warn_growth=3, rehearsal_timeout=60,
-        rehearsal_parallel=4,
+        rehearsal_parallel=4, known_bad_accept=("cilium/cilium#44216",),
     )  # fmt: skip
     assert (policy, problems) == (expected, ())
     same = {field.name for field in fields(Policy) if getattr(policy, field.name) == field.default}

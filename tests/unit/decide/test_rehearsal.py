@@ -30,7 +30,9 @@ HOST, LXC = BpfObject("/state/bpf_host.o", "aa"), BpfObject("/state/bpf_lxc.o", 
 LIVE = (LiveProgram("cil_from_netdev"), LiveProgram("tail_handle_ipv"))
 STATE = BpfState((HOST,), LIVE, {"net.core.bpf_jit_harden": "0"}, ("vxlan",))
 GROUP = Group(("n1", "n2"), KernelSource(A, "#1", "x86_64"), KernelSource(B, "6.12.117-1", "x86_64"), STATE)
-IMAGE = Image(B, "cc", ("vxlan",))
+OPTIONS = {"BPF": "y", "VXLAN": "m"}
+RUNNING = Image(A, "bb", ("vxlan",), "b0", OPTIONS)
+IMAGE = Image(B, "cc", ("vxlan",), "c0", OPTIONS)
 TOO_LARGE = ("BPF program is too large. Processed 1000001 insn", "processed 1000001 insns (limit 1000000)")
 
 
@@ -47,7 +49,7 @@ def trial(release: str, *programs: ProgramResult) -> Trial:
 
 
 def weigh(control: Trial, candidate: Trial, state: BpfState = STATE, image: Image | None = IMAGE) -> GroupVerdict:
-    return decide.weigh(replace(GROUP, state=state), {HOST.name: (control, candidate)}, image, Policy())
+    return decide.weigh(replace(GROUP, state=state), {HOST.name: (control, candidate)}, RUNNING, image, Policy())
 
 
 GOOD = trial(A, loaded("cil_from_netdev", 380), loaded("tail_handle_ipv4"))
@@ -99,9 +101,39 @@ def test_of_a_name_in_two_objects_the_one_that_loads_is_live() -> None:
     state = replace(STATE, objects=(HOST, LXC))
     first = trial(A, refused("cil_from_netdev"), loaded("tail_handle_ipv4"))
     answers = {HOST.name: (first, replace(first, release=B)), LXC.name: (GOOD, replace(GOOD, release=B))}
-    assert decide.weigh(replace(GROUP, state=state), answers, IMAGE, Policy()).word is Word.PASS
+    assert decide.weigh(replace(GROUP, state=state), answers, RUNNING, IMAGE, Policy()).word is Word.PASS
     answers[LXC.name] = (GOOD, trial(B, refused("cil_from_netdev"), loaded("tail_handle_ipv4")))
-    assert decide.weigh(replace(GROUP, state=state), answers, IMAGE, Policy()).word is Word.FAIL
+    assert decide.weigh(replace(GROUP, state=state), answers, RUNNING, IMAGE, Policy()).word is Word.FAIL
+
+
+def coded(trial: Trial, **tags: str) -> Trial:
+    """The same with the tags of some programs' code."""
+    programs = tuple(replace(each, tag=tags.get(each.program, each.tag)) for each in trial.programs)
+    return replace(trial, programs=programs)
+
+
+def test_of_a_name_in_two_objects_that_load_the_one_with_the_live_code_counts() -> None:
+    """Some agents have an object for each range of kernels, with the same names in all of them."""
+    state = replace(STATE, objects=(HOST, LXC), live=(LiveProgram("cil_from_netdev", "", "22"),))
+    bad = trial(B, refused("cil_from_netdev"), refused("tail_handle_ipv4"))
+    answers = {
+        HOST.name: (coded(GOOD, cil_from_netdev="11"), bad),
+        LXC.name: (coded(GOOD, cil_from_netdev="22"), replace(GOOD, release=B)),
+    }
+    verdict = decide.weigh(replace(GROUP, state=state), answers, RUNNING, IMAGE, Policy())
+    assert (verdict.word, verdict.notes) == (Word.PASS, ())
+    answers[LXC.name] = (coded(GOOD, cil_from_netdev="22"), bad)
+    assert decide.weigh(replace(GROUP, state=state), answers, RUNNING, IMAGE, Policy()).word is Word.FAIL
+
+
+def test_code_that_is_not_quite_what_is_live_counts_and_is_said() -> None:
+    state = replace(STATE, live=(LiveProgram("cil_from_netdev", "", "22"), LiveProgram("tail_handle_ipv", "", "33")))
+    control = coded(GOOD, cil_from_netdev="11", tail_handle_ipv4="33")
+    verdict = weigh(control, trial(B, refused("cil_from_netdev"), loaded("tail_handle_ipv4")), state)
+    assert verdict.word is Word.FAIL
+    (note,) = verdict.notes
+    assert note.endswith(": cil_from_netdev")
+    assert "not quite what is live" in note
 
 
 @pytest.mark.parametrize(
@@ -198,16 +230,6 @@ def test_nothing_live_is_nothing_to_rehearse_and_not_knowing_is_not() -> None:
     assert weigh(GOOD, trial(B, refused("cil_from_netdev")), blind).word is Word.FAIL, "each is taken to be live"
 
 
-def test_modules_in_use_that_the_candidate_lacks() -> None:
-    candidate = replace(GOOD, release=B)
-    state = replace(STATE, modules=("vxlan", "zfs", "nfs"), dkms=("zfs",))
-    verdict = weigh(GOOD, candidate, state)
-    assert verdict.word is Word.WARN
-    assert verdict.reasons == (f"modules in use that {B} does not have: nfs",)
-    assert verdict.notes == ("modules in use that DKMS has to build for the candidate, so not rehearsed: zfs",)
-    assert weigh(GOOD, candidate, state, replace(IMAGE, modules=None)).word is Word.PASS
-
-
 def test_equal_hosts_share_one() -> None:
     pending = (PackageChange(f"linux-image-{B}", "", "6.12.117-1"), PackageChange("vim", "1", "2"))
     facts = HostFacts(
@@ -223,12 +245,15 @@ def test_equal_hosts_share_one() -> None:
     hosts.append(PlannedHost("n5", "n5", "z", "", A, A, True))
     states = {"n1": STATE, "n2": replace(STATE, objects=(LXC,)), "n3": STATE, "n6": replace(STATE, live=LIVE[:1])}
     hosts.append(PlannedHost("n6", "n6", "z", "", A, B, True))
-    found = decide.groups(hosts, {host.host: facts for host in hosts}, states)
-    assert [group.hosts for group in found] == [("n1", "n3"), ("n2",), ("n4",), ("n6",)]
+    hosts.append(PlannedHost("n7", "node7", "z", "", A, B, True))
+    states["n7"] = STATE
+    found = decide.groups(hosts, {host.host: facts for host in hosts}, states, {"node7": "cilium 1.16.0"})
+    assert [group.hosts for group in found] == [("n1", "n3"), ("n2",), ("n4",), ("n6",), ("n7",)]
+    assert [group.agent for group in found] == ["", "", "", "", "cilium 1.16.0"]
     assert found[0].candidate == KernelSource(B, "6.12.117-1", "x86_64", ((f"linux-image-{B}", "6.12.117-1"),))
     assert found[2].state.unknown == {"objects": "the host did not answer"}
     everywhere = decide.asked_for({"n5": replace(facts, candidate_kernel=A)}, "6.16.3+deb13-amd64")
-    (asked,) = decide.groups(everywhere, {"n5": facts}, {"n5": STATE})
+    (asked,) = decide.groups(everywhere, {"n5": facts}, {"n5": STATE}, {})
     assert asked.hosts == ("n5",), "although nothing is planned for it"
     assert asked.candidate.packages == (("linux-image-6.16.3+deb13-amd64", ""),)
     assert decide.volatile(asked.candidate)
@@ -253,11 +278,13 @@ def test_the_same_question_has_the_same_key() -> None:
     key = decide.trial_key(IMAGE, HOST, STATE.sysctls, "loader")
     assert key == decide.trial_key(IMAGE, replace(HOST, name="/elsewhere"), STATE.sysctls, "loader")
     others = {
+        decide.trial_key(replace(IMAGE, config="dd"), HOST, STATE.sysctls, "loader"),
         decide.trial_key(replace(IMAGE, sha256="dd"), HOST, STATE.sysctls, "loader"),
         decide.trial_key(IMAGE, LXC, STATE.sysctls, "loader"),
         decide.trial_key(IMAGE, replace(HOST, contents={".rodata.config": "00"}), STATE.sysctls, "loader"),
         decide.trial_key(IMAGE, HOST, {}, "loader"),
         decide.trial_key(IMAGE, HOST, STATE.sysctls, "another loader"),
+        decide.trial_key(IMAGE, HOST, STATE.sysctls, "loader", "all objects"),
     }
     assert key not in others
-    assert len(others) == 5
+    assert len(others) == 7

@@ -1,0 +1,81 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a candidate kernel must have beside room for the nodes' programs: modules, options, no bad name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide import known_bad
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.rehearsal import BpfState, Group, Image, Word
+
+NEEDED = (
+    *("CGROUPS", "CGROUP_CPUACCT", "CGROUP_DEVICE", "CGROUP_FREEZER", "CGROUP_PIDS", "CGROUP_SCHED", "CPUSETS"),
+    *("INET", "IPC_NS", "MEMCG", "NAMESPACES", "NET_NS", "OVERLAY_FS", "PID_NS", "PROC_FS", "UTS_NS"),
+    *("BPF", "BPF_SYSCALL", "BPF_JIT", "CGROUP_BPF", "NET_CLS_ACT", "NET_CLS_BPF", "NET_SCH_INGRESS"),
+    *("CRYPTO_USER_API_HASH", "PERF_EVENTS"),
+)
+"""Options without which the kubelet or Cilium's agent does not start.
+
+Sources: the kernel checks of ``kubeadm`` (k8s.io/system-validators), Cilium's system requirements.
+"""
+
+USED = (
+    *("BPF_EVENTS", "BPF_STREAM_PARSER", "DEBUG_INFO_BTF", "FIB_RULES", "GENEVE", "IP_SET", "IP_SET_HASH_IP"),
+    *("KPROBES", "LIRC", "NETFILTER_XT_MATCH_COMMENT", "NETFILTER_XT_MATCH_MARK", "NETFILTER_XT_MATCH_SOCKET"),
+    *("NETFILTER_XT_SET", "NETFILTER_XT_TARGET_CT", "NETFILTER_XT_TARGET_MARK", "NETFILTER_XT_TARGET_TPROXY", "NETKIT"),
+    *("NET_SCH_FQ", "SCHEDSTATS", "UPROBES", "VXLAN", "WIREGUARD", "XDP_SOCKETS", "XFRM_USER", "IP_VS", "NF_TABLES"),
+)
+"""Options of features that an agent may use: one that is gone is worth a look. Source: Cilium's system requirements."""
+
+_OPTION = re.compile(r"^CONFIG_(\w+)=([ym])$", re.MULTILINE)
+
+Reason = tuple[Word, str]
+
+
+def options(config: str) -> dict[str, str]:
+    """Those options of a kernel's configuration file that are looked at here: ``y`` or ``m``."""
+    return {name: value for name, value in _OPTION.findall(config) if name in NEEDED or name in USED}
+
+
+def reasons(
+    group: Group, running: Image | None, candidate: Image | None, accepted: Collection[str]
+) -> Iterator[Reason]:
+    """What speaks against a candidate, beside what its verifier says. ``accepted``: references of known_bad's rows."""
+    release = group.candidate.release
+    names = _lacking_modules(group.state, candidate)
+    if missing := [name for name in names if name not in group.state.dkms]:
+        yield Word.WARN, f"modules in use that {release} does not have: {', '.join(missing)}"
+    if running and candidate:
+        gone = list(_gone(running.options, candidate.options))
+        for word, wanted in ((Word.FAIL, NEEDED), (Word.WARN, USED)):
+            if listed := [f"CONFIG_{name}" for name in gone if name in wanted]:
+                yield word, f"built without {', '.join(listed)}, which the running kernel has"
+    for row in known_bad.found(group):
+        if row.reference in accepted:
+            yield Word.WARN, f"known to be bad, and accepted: {row.text}"
+        else:
+            yield Word.FAIL, f"known to be bad: {row.text}"
+
+
+def notes(group: Group, running: Image | None, candidate: Image | None) -> Iterator[str]:
+    """What could not be looked at, by name."""
+    if candidate is None:
+        return
+    if candidate.modules is None:
+        yield "which modules the candidate has is not known: they are in packages of their own"
+    if built := [name for name in _lacking_modules(group.state, candidate) if name in group.state.dkms]:
+        yield f"modules in use that DKMS has to build for the candidate, so not rehearsed: {', '.join(built)}"
+    if running and not (candidate.options and running.options):
+        yield "the options that the kernels were built with are not known, and were not compared"
+
+
+def _lacking_modules(state: BpfState, candidate: Image | None) -> list[str]:
+    if candidate is None or candidate.modules is None:
+        return []
+    return [name for name in state.modules if name not in candidate.modules]
+
+
+def _gone(before: Mapping[str, str], after: Mapping[str, str]) -> Iterable[str]:
+    return [name for name in before if name not in after] if before and after else []
