@@ -4,18 +4,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.action import FridayAction
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide import rehearsal as decide
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import from_data, to_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import PlannedHost
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.rehearsal import BpfState, KernelSource
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.rehearsal import (
+    BpfState,
+    KernelSource,
+    OfferedKernel,
+)
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Observation
 from ansible_collections.friday.upgrade.plugins.plugin_utils.rehearsing import (
     BPF_RESULT,
     GROUPS_FILE,
+    KERNELS_RESULT,
     Groups,
     Store,
 )
@@ -35,14 +40,15 @@ class ActionModule(FridayAction):
         session, store, kernel = self.session(task_vars), Store(arguments["cache"]), arguments["kernel"]
         seen = session.load(Observation, BASELINE_FILE)
         facts = seen.facts if seen else {}
-        hosts = decide.asked_for(facts, kernel) if kernel else session.plan().hosts()
+        offers = _offers(facts, task_vars) if kernel else {}
+        nodes = {host: str(task_vars["hostvars"][host].get("friday_node_name") or host) for host in facts}
+        hosts = decide.asked_for(facts, nodes, kernel, offers) if kernel else session.plan().hosts()
         found = Groups(skipped="it was switched off (friday_rehearsal: skip)")
         if session.problems:
             found = Groups(skipped="the run's own problems come first")
         elif session.policy.rehearsal != "skip":
-            groups = decide.groups(hosts, facts, _states(hosts, task_vars), _agents(seen))
-            why = "no host gets another kernel" if hosts else "nothing is planned"
-            found = Groups(groups, skipped="" if groups else why)
+            groups = decide.groups(hosts, facts, _states(hosts, task_vars), _agents(seen), offers)
+            found = Groups(groups, "" if groups else _why_none(hosts, kernel), newest=kernel == decide.NEWEST)
         session.save(found, GROUPS_FILE)
         wanted: dict[KernelSource, str] = {}
         for group in found.groups:
@@ -52,6 +58,24 @@ class ActionModule(FridayAction):
                     wanted.setdefault(source, group.host)
         kernels = [{"host": host, "name": source.name, "source": to_data(source)} for source, host in wanted.items()]
         return {"changed": False, "kernels": kernels, "trials": any(group.state.objects for group in found.groups)}
+
+
+def _why_none(hosts: Sequence[PlannedHost], kernel: str) -> str:
+    if kernel == decide.NEWEST:
+        return "the package sources have no kernel that is newer than those that run"
+    return "no host gets another kernel" if hosts else "nothing is planned"
+
+
+def _offers(hosts: Iterable[str], task_vars: Mapping[str, Any]) -> dict[str, tuple[OfferedKernel, ...]]:
+    """By host, the kernels that its package sources have."""
+    results = {host: to_data(task_vars["hostvars"][host].get(KERNELS_RESULT) or {}) for host in hosts}
+    return {
+        host: tuple(
+            OfferedKernel(each["release"], tuple((one["name"], one["version"]) for one in each["packages"]))
+            for each in result.get("kernels") or ()
+        )
+        for host, result in results.items()
+    }
 
 
 def _agents(seen: Observation | None) -> dict[str, str]:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -59,6 +60,7 @@ class ActionModule(FridayAction):
             verdicts.append(decide.weigh(group, answers, *images, session.policy))
         merged = decide.merged(verdicts)
         rehearsal = Rehearsal(
+            newest=decide.newest(verdicts) if found.newest else (),
             groups=merged,
             skipped=found.skipped,
             seconds=float(asked.get("seconds") or 0.0),
@@ -67,8 +69,12 @@ class ActionModule(FridayAction):
             tried=int(asked.get("tried") or 0),
         )
         session.save(rehearsal, REHEARSAL_FILE)
+        store.prune(time.time())
         self.show(console.chunks(console.rehearsal_table(rehearsal)))
-        problems = decide.problems(merged, session.policy)
+        if found.newest:
+            problems = decide.without_candidate(rehearsal.newest)
+        else:
+            problems = decide.problems(merged, session.policy)
         if problems:
             earlier = session.load(Problems, PROBLEMS_FILE) or Problems()
             session.save(Problems((*earlier.problems, *problems)), PROBLEMS_FILE)

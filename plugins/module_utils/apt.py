@@ -124,6 +124,16 @@ class Apt(PackageManager):
         )
         return self._unlocked(lambda: self.system.run(argv, limits.work, _QUIET), limits)
 
+    def offered(self, prefixes: Sequence[str]) -> dict[str, str]:
+        known = [self.system.read_from(["apt-cache", "pkgnames", prefix]).split() for prefix in prefixes]
+        names = sorted({name for some in known for name in some})
+        found: dict[str, str] = {}
+        # A line for each version, the newest first: name | version | source.
+        for line in self.system.read_from(["apt-cache", "madison", *names]).splitlines() if names else ():
+            name, version = (part.strip() for part in line.split("|")[:2])
+            found.setdefault(name, version)
+        return found
+
     def fetch(self, packages: Sequence[tuple[str, str]], folder: str, limits: Limits) -> list[str]:
         # apt's own user could not write into the folder. Nothing that the archive has not signed: apt-get download
         # says so by its exit code, as for a wrong checksum.

@@ -80,6 +80,10 @@ class PackageManager(ABC):
         """Fetch what :meth:`upgrade` needs; changes nothing that is installed."""
 
     @abstractmethod
+    def offered(self, prefixes: Sequence[str]) -> dict[str, str]:
+        """Newest version that the sources have of each package whose name begins so; what is only installed is not."""
+
+    @abstractmethod
     def fetch(self, packages: Sequence[tuple[str, str]], folder: str, limits: Limits) -> list[str]:
         """Download these packages into ``folder``, verified; returns the files, in the order of their names.
 

@@ -7,6 +7,7 @@ An answer is good for as long as the question is the same, so that the next Frid
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -25,18 +26,25 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.rehearsal imp
 
 T = TypeVar("T")
 
+KEPT = 90 * 24 * 3600
+"""Seconds. A kernel takes 10 to 20 MB, and what a Friday asks for again it asks for within weeks."""
+
 LOADER_SOURCE = Path(__file__).resolve().parents[2] / "roles" / "rehearse" / "files" / "loader"
 GROUPS_FILE = "rehearsal-groups.json"
 REHEARSAL_FILE = "rehearsal.json"
-BPF_RESULT = "survey_bpf"  # what roles/survey registers
+BPF_RESULT, KERNELS_RESULT = "survey_bpf", "survey_kernels"  # what roles/survey registers
 
 
 @dataclass(frozen=True)
 class Groups:
-    """What a run has to rehearse, as it is stored in its folder. ``skipped`` says why nothing."""
+    """What a run has to rehearse, as it is stored in its folder. ``skipped`` says why nothing.
+
+    ``newest``: the newest kernel that passes was asked for, not whether a certain one does.
+    """
 
     groups: tuple[Group, ...] = ()
     skipped: str = ""
+    newest: bool = False
 
 
 class Store:
@@ -48,7 +56,7 @@ class Store:
 
     def object(self, sha256: str) -> Path:
         """Where the content of an object is, or would be."""
-        return self.folder / "objects" / sha256
+        return _used(self.folder / "objects" / sha256)
 
     def is_part(self, each: BpfObject) -> bool:
         """Whether an object replaces a function of a program in another one."""
@@ -56,11 +64,11 @@ class Store:
 
     def kernel(self, image: Image) -> Path:
         """Where an image is, or would be."""
-        return self.folder / "kernels" / image.sha256
+        return _used(self.folder / "kernels" / image.sha256)
 
     def config(self, image: Image) -> Path | None:
         """Where the options are that an image was built with, or would be; None when they are not known."""
-        return self.folder / "configs" / image.config if image.config else None
+        return _used(self.folder / "configs" / image.config) if image.config else None
 
     def keep(self, path: Path, data: bytes, sha256: str) -> None:
         """Keep a content, whole or not at all.
@@ -97,6 +105,14 @@ class Store:
         """Remember an answer. Only one that is complete is ever given again."""
         _write(self._trial(key), json.dumps(to_data(trial)).encode())
 
+    def prune(self, now: float) -> int:
+        """Remove what nobody has asked for in ``KEPT`` seconds before ``now`` (since the epoch); returns how many files."""
+        kinds = ("objects", "kernels", "configs", "images", "answers")
+        old = [path for kind in kinds for path in self.folder.glob(f"{kind}/*") if now - path.stat().st_mtime > KEPT]
+        for path in old:
+            path.unlink(missing_ok=True)
+        return len(old)
+
     def _image(self, source: KernelSource) -> Path:
         return self.folder / "images" / f"{digest(source)[:32]}.json"
 
@@ -104,8 +120,16 @@ class Store:
         return self.folder / "answers" / f"{key[:32]}.json"
 
 
+def _used(path: Path) -> Path:
+    """Its time says when it was asked for last."""
+    with contextlib.suppress(OSError):
+        os.utime(path)
+    return path
+
+
 def _load(kind: type[T], path: Path) -> T | None:
     try:
+        _used(path)
         return from_data(kind, json.loads(path.read_text(encoding="utf-8")))
     except (FileNotFoundError, ValueError):  # never written; or torn, or of an older version: asked once more
         return None

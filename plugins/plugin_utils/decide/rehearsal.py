@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -23,11 +24,17 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.rehearsal imp
     Image,
     KernelSource,
     LiveProgram,
+    Newest,
+    OfferedKernel,
     ProgramResult,
     ProgramVerdict,
+    Rehearsal,
     Trial,
     Word,
 )
+
+NEWEST = "newest"
+"""What to ask for instead of a release."""
 
 INSTALLED = "installed"
 """The build of a kernel that is there already, and that no package brings: only its image tells it from others."""
@@ -47,10 +54,51 @@ Answers = tuple[Trial, Trial]
 """Of one object: what the running kernel has said, and the candidate."""
 
 
-def asked_for(facts: Mapping[str, HostFacts], kernel: str) -> tuple[PlannedHost, ...]:
-    """Every host as if it were to boot ``kernel``: a rehearsal can be asked for where nothing is planned."""
-    hosts = sorted(facts, key=natural_key)
-    return tuple(PlannedHost(host, host, "", "", facts[host].kernel, kernel, reboot=True) for host in hosts)
+Offers = Mapping[str, Sequence[OfferedKernel]]
+"""By host, what its package sources have."""
+
+
+def asked_for(
+    facts: Mapping[str, HostFacts], nodes: Mapping[str, str], wanted: str, offers: Offers
+) -> tuple[PlannedHost, ...]:
+    """Every host as if it were to boot the kernels that were asked for, where nothing is planned.
+
+    Args:
+        facts: by host.
+        nodes: names of the hosts' nodes.
+        wanted: releases, separated by commas; or ``newest``: all that are offered and newer than the one that runs.
+    """
+    hosts = []
+    for host in sorted(facts, key=natural_key):
+        kernel = facts[host].kernel
+        releases = [name.strip() for name in wanted.split(",") if name.strip()]
+        if wanted == NEWEST:
+            releases = [each.release for each in offers.get(host, ()) if _newer(each.release, kernel)]
+        hosts += [
+            PlannedHost(host, nodes.get(host, host), "", "", kernel, release, reboot=True) for release in releases
+        ]
+    return tuple(hosts)
+
+
+def _newer(release: str, than: str) -> bool:
+    return _numbers(release) > _numbers(than)
+
+
+def _numbers(release: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", release)]
+
+
+def newest(verdicts: Sequence[GroupVerdict]) -> tuple[Newest, ...]:
+    """The newest candidate that passes, by hosts; one that is worth a warning passes."""
+    words: dict[str, dict[str, Word]] = {}
+    for verdict in verdicts:
+        for host in verdict.hosts:
+            words.setdefault(host, {})[verdict.candidate] = verdict.word
+    found: dict[tuple[str, int], list[str]] = {}
+    for host in sorted(words, key=natural_key):
+        passing = [release for release, word in words[host].items() if word in (Word.PASS, Word.WARN)]
+        found.setdefault((max(passing, key=_numbers, default=""), len(words[host])), []).append(host)
+    return tuple(Newest(tuple(hosts), release, tried) for (release, tried), hosts in found.items())
 
 
 def groups(
@@ -58,6 +106,7 @@ def groups(
     facts: Mapping[str, HostFacts],
     states: Mapping[str, BpfState],
     agents: Mapping[str, str],
+    offers: Offers,
 ) -> tuple[Group, ...]:
     """The hosts that get another kernel, by what has to be rehearsed for them.
 
@@ -66,13 +115,14 @@ def groups(
         facts: by host.
         states: by host; a host without one is in a group of its own, whose verdict will say so.
         agents: the network's agent with its version, by node.
+        offers: kernels that could be had, where others than the upgrade's were asked for.
     """
     found: dict[str, Group] = {}
     for host in planned:
         release = host.target_kernel
         if host.host not in facts or not release or release == host.kernel:
             continue
-        running, candidate = kernels(facts[host.host], release)
+        running, candidate = kernels(facts[host.host], release, offers.get(host.host, ()))
         state = states.get(host.host, BpfState(unknown={"objects": "the host did not answer"}))
         agent, distribution = agents.get(host.node, ""), facts[host.host].distribution
         key = _digest(running, candidate, agent, distribution, _state_key(state))
@@ -81,9 +131,12 @@ def groups(
     return tuple(found.values())
 
 
-def kernels(facts: HostFacts, release: str) -> tuple[KernelSource, KernelSource]:
+def kernels(facts: HostFacts, release: str, offered: Sequence[OfferedKernel] = ()) -> tuple[KernelSource, KernelSource]:
     """The running kernel and the candidate of a host: what the upgrade brings, or another that its sources have."""
     running = KernelSource(facts.kernel, facts.kernel_version, facts.architecture)
+    for each in offered:
+        if each.release == release:
+            return running, KernelSource(release, each.packages[0][1], facts.architecture, each.packages)
     own = facts.candidate_package if release == facts.candidate_kernel else f"linux-image-{release}"
     arriving = {change.name: change.candidate for change in facts.pending if change.candidate}
     packages = [pair for pair in sorted(arriving.items()) if pair[0] == own or _modules_of(pair[0], release)]
@@ -311,6 +364,19 @@ def merged(verdicts: Sequence[GroupVerdict]) -> tuple[GroupVerdict, ...]:
     return tuple(found.values())
 
 
+def without_candidate(found: Sequence[Newest]) -> tuple[Problem, ...]:
+    """Where the newest that passes was asked for, and there is none."""
+    return tuple(
+        Problem(
+            ", ".join(each.hosts),
+            f"none of {each.tried} kernels that the package sources have passes the rehearsal",
+            "stay on the one that runs: hold the kernel's metapackage (apt-mark hold)",
+        )
+        for each in found
+        if not each.release
+    )
+
+
 def problems(verdicts: Sequence[GroupVerdict], policy: Policy) -> tuple[Problem, ...]:
     """What keeps the Friday from starting: one problem for each group that is refused."""
     found = []
@@ -329,10 +395,15 @@ def problems(verdicts: Sequence[GroupVerdict], policy: Policy) -> tuple[Problem,
     return tuple(found)
 
 
-def advice(verdicts: Sequence[GroupVerdict]) -> tuple[str, ...]:
+def advice(rehearsal: Rehearsal) -> tuple[str, ...]:
     """What to do about candidates that are refused, one step each; `` `code` `` marks what is to be typed."""
-    steps = []
-    for verdict in verdicts:
+    steps = [
+        f"For {each.release} on {', '.join(each.hosts)}: `apt-get install linux-image-{each.release}`, and "
+        f"`apt-mark hold` for the kernel's metapackage, which would bring the newest."
+        for each in rehearsal.newest
+        if each.release
+    ]
+    for verdict in () if rehearsal.newest else rehearsal.groups:
         if verdict.word in (Word.FAIL, Word.SPLAT):
             bad = [each.program for each in verdict.programs if each.live and each.word in (Word.FAIL, Word.SPLAT)]
             names = _listed(dict.fromkeys(bad)) or "the BPF programs"

@@ -62,6 +62,14 @@ class KernelSource:
 
 
 @dataclass(frozen=True)
+class OfferedKernel:
+    """A kernel that a node's package sources have: its release, and its packages (name, version)."""
+
+    release: str
+    packages: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
 class Group:
     """Hosts for which one rehearsal is enough: the same kernels, objects, configuration and sysctls.
 
@@ -192,8 +200,20 @@ class GroupVerdict:
 
 
 @dataclass(frozen=True)
+class Newest:
+    """The newest kernel that passes for some hosts, of those that were tried; ``release`` is empty where none does."""
+
+    hosts: tuple[str, ...]
+    release: str
+    tried: int
+
+
+@dataclass(frozen=True)
 class Rehearsal:
-    """All of a run's rehearsals. ``skipped`` says why there was none (it was switched off, nothing reboots)."""
+    """All of a run's rehearsals. ``skipped`` says why there was none (it was switched off, nothing reboots).
+
+    ``newest`` is there when it was asked for.
+    """
 
     groups: tuple[GroupVerdict, ...] = ()
     skipped: str = ""
@@ -201,3 +221,4 @@ class Rehearsal:
     accelerator: str = ""
     cached: int = 0  # answers (of one kernel to one object) that were known from before
     tried: int = 0  # those that were not
+    newest: tuple[Newest, ...] = ()

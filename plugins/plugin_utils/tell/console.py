@@ -181,6 +181,8 @@ def rehearsal_table(rehearsal: Rehearsal, width: int = WIDTH) -> str:
     lines = [
         "Rehearsal: " + (", ".join(word for word in (how, accelerated, known) if word) or "nothing had to be tried")
     ]
+    for each in rehearsal.newest:
+        lines += wrap(f"{view.newest(each)}: {', '.join(map(one_line, each.hosts))}", width)
     for group in rehearsal.groups:
         live = sum(each.live for each in group.programs)
         count = f"{live} live of {plural(len(group.programs), 'program')}" if group.programs else "no programs"

@@ -156,6 +156,7 @@ def _context(data: ReportData) -> dict[str, Any]:
         "states": view.states(data),
         "kernels": view.kernels(data.plan),
         "packages": view.packages(data),
+        "newest": view.newest,
         "programs": view.programs,
         "events": data.events[-_EVENTS_SHOWN:],
         "events_left_out": max(0, len(data.events) - _EVENTS_SHOWN),

@@ -24,6 +24,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import P
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import Plan, PlannedHost, Wave
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.rehearsal import (
     GroupVerdict,
+    Newest,
     ProgramResult,
     ProgramVerdict,
     Word,
@@ -372,6 +373,12 @@ def kernels(plan: Plan | None) -> tuple[tuple[str, str, int], ...]:
     for host in plan.hosts() if plan else ():
         counts[host.kernel, host.target_kernel] = counts.get((host.kernel, host.target_kernel), 0) + 1
     return tuple((old, new, n) for (old, new), n in sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def newest(found: Newest) -> str:
+    """What came of the question for the newest kernel that passes."""
+    of = f"of {found.tried} that the package sources have"
+    return f"newest that passes, {of}: {one_line(found.release)}" if found.release else f"none passes, {of}"
 
 
 def programs(group: GroupVerdict) -> tuple[tuple[str, tuple[tuple[str, ...], ...], bool], ...]:

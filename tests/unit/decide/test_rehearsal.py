@@ -20,7 +20,9 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.rehearsal imp
     Image,
     KernelSource,
     LiveProgram,
+    OfferedKernel,
     ProgramResult,
+    Rehearsal,
     Trial,
     Word,
 )
@@ -247,17 +249,46 @@ def test_equal_hosts_share_one() -> None:
     hosts.append(PlannedHost("n6", "n6", "z", "", A, B, True))
     hosts.append(PlannedHost("n7", "node7", "z", "", A, B, True))
     states["n7"] = STATE
-    found = decide.groups(hosts, {host.host: facts for host in hosts}, states, {"node7": "cilium 1.16.0"})
+    found = decide.groups(hosts, {host.host: facts for host in hosts}, states, {"node7": "cilium 1.16.0"}, {})
     assert [group.hosts for group in found] == [("n1", "n3"), ("n2",), ("n4",), ("n6",), ("n7",)]
     assert [group.agent for group in found] == ["", "", "", "", "cilium 1.16.0"]
     assert found[0].candidate == KernelSource(B, "6.12.117-1", "x86_64", ((f"linux-image-{B}", "6.12.117-1"),))
     assert found[2].state.unknown == {"objects": "the host did not answer"}
-    everywhere = decide.asked_for({"n5": replace(facts, candidate_kernel=A)}, "6.16.3+deb13-amd64")
-    (asked,) = decide.groups(everywhere, {"n5": facts}, {"n5": STATE}, {})
+    everywhere = decide.asked_for({"n5": replace(facts, candidate_kernel=A)}, {}, "6.16.3+deb13-amd64", {})
+    (asked,) = decide.groups(everywhere, {"n5": facts}, {"n5": STATE}, {}, {})
     assert asked.hosts == ("n5",), "although nothing is planned for it"
     assert asked.candidate.packages == (("linux-image-6.16.3+deb13-amd64", ""),)
     assert decide.volatile(asked.candidate)
     assert not decide.volatile(found[0].candidate)
+
+
+def test_all_newer_kernels_that_the_sources_have() -> None:
+    facts = {"n1": HostFacts("n1", kernel=A, kernel_version="#1", architecture="x86_64")}
+    packages = (("linux-binary-7.3.4", "7.3.4-1"), ("linux-modules-7.3.4", "7.3.4-1"))
+    offers = {"n1": (OfferedKernel("7.3.4", packages), OfferedKernel(A), OfferedKernel("5.10.0-30-cloud-amd64"))}
+    asked = decide.asked_for(facts, {"n1": "node1"}, "newest", offers)
+    assert [(each.host, each.node, each.target_kernel) for each in asked] == [("n1", "node1", "7.3.4")]
+    (group,) = decide.groups(asked, facts, {"n1": STATE}, {}, offers)
+    assert group.candidate == KernelSource("7.3.4", "7.3.4-1", "x86_64", packages)
+    assert not decide.volatile(group.candidate)
+    several = decide.asked_for(facts, {}, "6.12.90, 6.1.9", offers)
+    assert [each.target_kernel for each in several] == ["6.12.90", "6.1.9"]
+
+
+def test_the_newest_that_passes() -> None:
+    """For each host the newest; a warning is no refusal, and what proves nothing is no pass."""
+    bad = weigh(GOOD, trial(B, refused("cil_from_netdev"), loaded("tail_handle_ipv4")))
+    words = {"6.12.90": Word.PASS, "6.12.100": Word.WARN, "6.12.117": Word.FAIL, "7.3.4": Word.INCONCLUSIVE}
+    verdicts = [replace(bad, candidate=release, word=word) for release, word in words.items()]
+    verdicts += [replace(each, hosts=("n3",), word=Word.FAIL) for each in verdicts[:2]]
+    first, second = decide.newest(verdicts)
+    assert (first.hosts, first.release, first.tried) == (("n1", "n2"), "6.12.100", 4)
+    assert (second.hosts, second.release, second.tried) == (("n3",), "", 2)
+    (step,) = decide.advice(Rehearsal(tuple(verdicts), newest=(first, second)))
+    assert step.startswith("For 6.12.100 on n1, n2: `apt-get install linux-image-6.12.100`")
+    (problem,) = decide.without_candidate((first, second))
+    assert problem.subject == "n3"
+    assert "none of 2 kernels" in problem.message
 
 
 def test_hosts_with_the_same_result_are_told_once() -> None:
@@ -269,7 +300,7 @@ def test_hosts_with_the_same_result_are_told_once() -> None:
     assert [(each.hosts, each.word) for each in found] == [(("n1", "n2", "n4"), Word.FAIL), (("n3",), Word.PASS)]
     (problem,) = decide.problems(found, Policy())
     assert problem.subject == "n1, n2, n4"
-    update, stay = decide.advice(found)
+    update, stay = decide.advice(Rehearsal(found))
     assert update.startswith("Update what has loaded cil_from_netdev on n1, n2, n4 ")
     assert A in stay
 

@@ -1,0 +1,87 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What rehearsals keep: whole or not at all, asked once, and not for ever."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.rehearsal import (
+    BpfObject,
+    Image,
+    KernelSource,
+    Trial,
+)
+from ansible_collections.friday.upgrade.plugins.plugin_utils.rehearsing import KEPT, Store
+
+SOURCE = KernelSource("6.12.117", "6.12.117-1", "x86_64")
+NOW = 1_800_000_000.0
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(str(tmp_path))
+
+
+def put(store: Store, data: bytes) -> BpfObject:
+    store.keep(store.object(sha256(data)), data, sha256(data))
+    return BpfObject("object", sha256(data))
+
+
+def test_what_was_lost_on_the_way_is_not_kept(store: Store) -> None:
+    with pytest.raises(ValueError, match="another checksum"):
+        store.keep(store.object(sha256(b"whole")), b"torn", sha256(b"whole"))
+    assert not store.object(sha256(b"whole")).exists()
+
+
+def test_a_kernel_is_known_as_long_as_its_files_are_there(store: Store) -> None:
+    image = Image(SOURCE.release, sha256(b"image"), ("vxlan",), sha256(b"config"), {"BPF": "y"})
+    store.keep_image(SOURCE, image)
+    assert store.image(SOURCE) is None
+    store.keep(store.kernel(image), b"image", image.sha256)
+    assert store.image(SOURCE) is None, "its options are missing"
+    config = store.config(image)
+    assert config
+    store.keep(config, b"config", image.config)
+    assert store.image(SOURCE) == image
+    assert store.image(replace(SOURCE, build="6.12.117-2")) is None
+    assert store.config(replace(image, config="")) is None
+
+
+def test_an_answer_that_came_to_no_end_is_asked_again(store: Store) -> None:
+    store.keep_trial("a" * 64, Trial("6.12", expired=True))
+    assert store.trial("a" * 64) is None
+    assert store.last_trial("a" * 64) == Trial("6.12", expired=True)
+    store.keep_trial("a" * 64, Trial("6.12", complete=True))
+    assert store.trial("a" * 64) == Trial("6.12", complete=True)
+
+
+def test_a_part_of_another_objects_program(store: Store) -> None:
+    assert store.is_part(put(store, b"\0freplace/function\0"))
+    assert not store.is_part(put(store, b"\0xdp\0"))
+
+
+def test_what_nobody_has_asked_for_in_a_long_time_is_removed(store: Store) -> None:
+    """An answer that is used stays, however old it is; so does what is not of this."""
+    for key in ("a" * 64, "b" * 64):
+        store.keep_trial(key, Trial("6.12", complete=True))
+    put(store, b"object")
+    (store.folder / "loader-x86_64").write_bytes(b"program")
+    for path in store.folder.rglob("*"):
+        if path.is_file():
+            os.utime(path, (NOW - KEPT - 1, NOW - KEPT - 1))
+    assert store.trial("a" * 64)
+    assert store.prune(NOW) == 2
+    assert store.trial("a" * 64)
+    assert store.trial("b" * 64) is None
+    assert (store.folder / "loader-x86_64").exists()
+    assert store.prune(NOW) == 0
