@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.action import FridayAction
@@ -48,7 +49,10 @@ class ActionModule(FridayAction):
             found = Groups(skipped="the run's own problems come first")
         elif session.policy.rehearsal != "skip":
             groups = decide.groups(hosts, facts, _states(hosts, task_vars), _agents(seen), offers)
-            found = Groups(groups, "" if groups else _why_none(hosts, kernel), newest=kernel == decide.NEWEST)
+            found = Groups(groups, "" if groups else _why_none(hosts, kernel))
+            if kernel == decide.NEWEST:
+                unread = {host: _reason(task_vars, host, KERNELS_RESULT) for host in facts if host not in offers}
+                found = replace(found, newest=True, unread=unread)
         session.save(found, GROUPS_FILE)
         wanted: dict[KernelSource, str] = {}
         for group in found.groups:
@@ -72,10 +76,17 @@ def _offers(hosts: Iterable[str], task_vars: Mapping[str, Any]) -> dict[str, tup
     return {
         host: tuple(
             OfferedKernel(each["release"], tuple((one["name"], one["version"]) for one in each["packages"]))
-            for each in result.get("kernels") or ()
+            for each in result["kernels"]
         )
         for host, result in results.items()
+        if "kernels" in result
     }
+
+
+def _reason(task_vars: Mapping[str, Any], host: str, result: str) -> str:
+    """Why a task of the survey has no answer of a host."""
+    said = task_vars["hostvars"][host].get(result) or {}
+    return str(said.get("msg") or "no answer").strip().splitlines()[-1][:300]
 
 
 def _agents(seen: Observation | None) -> dict[str, str]:
@@ -92,6 +103,6 @@ def _states(hosts: Sequence[PlannedHost], task_vars: Mapping[str, Any]) -> dict[
         if "objects" in result:
             states[planned.host] = from_data(BpfState, result)
         elif result:
-            reason = str(result.get("msg") or "no answer").strip().splitlines()[-1][:300]
+            reason = _reason(task_vars, planned.host, BPF_RESULT)
             states[planned.host] = BpfState(unknown={"objects": reason, "live": reason})
     return states

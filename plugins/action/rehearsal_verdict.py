@@ -72,7 +72,7 @@ class ActionModule(FridayAction):
         store.prune(time.time())
         self.show(console.chunks(console.rehearsal_table(rehearsal)))
         if found.newest:
-            problems = decide.without_candidate(rehearsal.newest)
+            problems = decide.without_candidate(rehearsal.newest, found.unread)
         else:
             problems = decide.problems(merged, session.policy)
         if problems:

@@ -11,7 +11,7 @@ import contextlib
 import hashlib
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -39,12 +39,14 @@ BPF_RESULT, KERNELS_RESULT = "survey_bpf", "survey_kernels"  # what roles/survey
 class Groups:
     """What a run has to rehearse, as it is stored in its folder. ``skipped`` says why nothing.
 
-    ``newest``: the newest kernel that passes was asked for, not whether a certain one does.
+    ``newest``: the newest kernel that passes was asked for, not whether a certain one does. ``unread``: hosts of which
+    it is not known which kernels they could have, with the reason.
     """
 
     groups: tuple[Group, ...] = ()
     skipped: str = ""
     newest: bool = False
+    unread: dict[str, str] = field(default_factory=dict)
 
 
 class Store:
@@ -106,7 +108,7 @@ class Store:
         _write(self._trial(key), json.dumps(to_data(trial)).encode())
 
     def prune(self, now: float) -> int:
-        """Remove what nobody has asked for in ``KEPT`` seconds before ``now`` (since the epoch); returns how many files."""
+        """Remove what nobody has asked for in ``KEPT`` seconds before ``now`` (since the epoch), and count it."""
         kinds = ("objects", "kernels", "configs", "images", "answers")
         old = [path for kind in kinds for path in self.folder.glob(f"{kind}/*") if now - path.stat().st_mtime > KEPT]
         for path in old:

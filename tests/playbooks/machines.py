@@ -3,9 +3,9 @@
 """Machines for the survey: this one, each time in a mount namespace of its own.
 
 Kernel release, boot id, ``/boot``, the kernel's log, bpftool and the folders of apt and dpkg are the test's; apt, dpkg
-and the modules that read (``node_facts``, ``bpf_objects``, ``kernel_image``) are real and work on them. A machine is
-reached through its Python interpreter, a script that enters the namespace and **runs these only**: whatever a play
-should come to, nothing can be installed by it.
+and the modules that read (``node_facts``, ``bpf_objects``, ``kernel_image``, ``available_kernels``) are real and work
+on them. A machine is reached through its Python interpreter, a script that enters the namespace and **runs these
+only**: whatever a play should come to, nothing can be installed by it.
 """
 
 from __future__ import annotations
@@ -135,7 +135,8 @@ def _interpreter(folder: Path) -> Path:
     inside = folder / "inside"
     _script(inside, f'{mounts}\nexec {sys.executable} "$@"')
     path = folder / "python3"
-    allowed = "|".join(f"*/AnsiballZ_{name}.py" for name in ("node_facts", "bpf_objects", "kernel_image"))
+    reading = ("node_facts", "bpf_objects", "kernel_image", "available_kernels")
+    allowed = "|".join(f"*/AnsiballZ_{name}.py" for name in reading)
     refuse = f'*) echo "only what reads may run here, not: $*" >&2; exit {_REFUSED} ;;'
     _script(path, f'case "$1" in {allowed}) ;; {refuse} esac\nexec {" ".join(entering())} \'{inside}\' "$@"')
     return path

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.playbooks.machines import CANDIDATE, Machine
+from tests.playbooks.machines import CANDIDATE, NEW_KERNEL, NEW_TOOL, Machine, Package
 from tests.playbooks.runs import Hosts, Runner
 from tests.playbooks.world import World
 
@@ -73,3 +73,33 @@ def test_another_kernel_is_for_the_rehearsal_alone(run: Runner, world: World, pr
     assert done.code == 2, done.output
     assert done.problems().keys() == {"friday_candidate_kernel"}
     assert "use playbooks/rehearse.yml" in done.text
+
+
+def test_the_newest_that_passes_is_told(run: Runner, world: World, tmp_path: Path) -> None:
+    """Of the kernels that each host's sources have; where no program is live, nothing speaks against one."""
+    newer = "6.12.117+deb13-cloud-amd64"
+    available = (
+        *NEW_KERNEL,
+        Package(f"linux-image-{newer}", "6.12.117-1"),
+        Package("linux-image-6.16.3-rt-amd64", "1"),
+    )
+    hosts = {
+        name: Machine(name, available=available, live="probe" if name == "node3" else "").make(tmp_path / name)
+        for name in NODES
+    }
+    with world.untouched():
+        done = run("playbooks/rehearse.yml", hosts=hosts, variables={"friday_candidate_kernel": "newest"})
+    assert done.code == 2, done.output
+    assert f"newest that passes, of 2 that the package sources have: {newer}: node1, node2" in done.text
+    assert done.problems().keys() == {"node3"}
+    assert "none of 2 kernels that the package sources have passes the rehearsal" in done.text
+    assert f"apt-get install linux-image-{newer}" in done.text
+    assert f"kernel {newer}: linux-image-{newer} can't be downloaded" in done.text, "which modules it has is not known"
+
+
+def test_without_a_newer_kernel_there_is_nothing_to_rehearse(run: Runner, world: World, tmp_path: Path) -> None:
+    hosts = {name: Machine(name, available=NEW_TOOL).make(tmp_path / name) for name in NODES}
+    with world.untouched():
+        done = run("playbooks/rehearse.yml", hosts=hosts, variables={"friday_candidate_kernel": "newest"})
+    assert done.code == 0, done.output
+    assert "Rehearsal: none, the package sources have no kernel that is newer" in done.text

@@ -364,16 +364,20 @@ def merged(verdicts: Sequence[GroupVerdict]) -> tuple[GroupVerdict, ...]:
     return tuple(found.values())
 
 
-def without_candidate(found: Sequence[Newest]) -> tuple[Problem, ...]:
-    """Where the newest that passes was asked for, and there is none."""
-    return tuple(
-        Problem(
-            ", ".join(each.hosts),
-            f"none of {each.tried} kernels that the package sources have passes the rehearsal",
-            "stay on the one that runs: hold the kernel's metapackage (apt-mark hold)",
-        )
-        for each in found
-        if not each.release
+def without_candidate(found: Sequence[Newest], unread: Mapping[str, str]) -> tuple[Problem, ...]:
+    """Where the newest that passes was asked for, and there is none; ``unread``: or can't be told, with the reason."""
+    silent = [
+        Problem(host, f"which kernels its package sources have could not be read: {why}", "repair it first")
+        for host, why in unread.items()
+    ]
+    return (*silent, *(_none_passes(each) for each in found if not each.release))
+
+
+def _none_passes(each: Newest) -> Problem:
+    return Problem(
+        ", ".join(each.hosts),
+        f"none of {each.tried} kernels that the package sources have passes the rehearsal",
+        "stay on the one that runs: hold the kernel's metapackage (apt-mark hold)",
     )
 
 

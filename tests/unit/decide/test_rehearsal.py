@@ -286,7 +286,9 @@ def test_the_newest_that_passes() -> None:
     assert (second.hosts, second.release, second.tried) == (("n3",), "", 2)
     (step,) = decide.advice(Rehearsal(tuple(verdicts), newest=(first, second)))
     assert step.startswith("For 6.12.100 on n1, n2: `apt-get install linux-image-6.12.100`")
-    (problem,) = decide.without_candidate((first, second))
+    silent, problem = decide.without_candidate((first, second), {"n4": "apt-cache: not found"})
+    assert silent.subject == "n4"
+    assert "apt-cache: not found" in silent.message
     assert problem.subject == "n3"
     assert "none of 2 kernels" in problem.message
 
