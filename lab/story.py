@@ -3,6 +3,7 @@
 """``make friday``: the Friday that this project exists for, played on the lab, with proof taken from outside of Friday.
 
 1. A Friday to kernel B with the first build of Cilium: the rehearsal finds what kernel B refuses, no node is touched.
+   Asked about other kernels, it names the newest that would do.
 2. The same with the rehearsal switched off: the canary fails, the run stops, the other nodes are untouched.
 3. Cilium is updated, as the report advised, and the canary recovers.
 4. The same command as at first: the rehearsal passes, the fleet goes to kernel B, wave by wave.
@@ -25,6 +26,7 @@ from typing import Any
 
 from lab import paths, ssh
 from lab.artifacts import kernels
+from lab.artifacts.kernels import Kernel
 from lab.cluster import client, inventory
 from lab.cluster.lifecycle import Lab
 from lab.progress import duration, say
@@ -97,6 +99,8 @@ def play(lab: Lab) -> list[Chapter]:
     with Traffic(lab) as traffic:
         with _chapter(chapters, "A Friday to kernel B: the rehearsal stops it, nothing is touched") as chapter:
             _rehearsed_friday(lab, chapter, before, pair.candidate.release)
+        with _chapter(chapters, "Other kernels, just asked for: which of them would do") as chapter:
+            _asked_for(lab, chapter, before, [*kernels.neighbours(), pair.candidate])
         with _chapter(chapters, "The rehearsal is switched off: the canary fails, and the run stops") as chapter:
             canary = _stopped_friday(lab, chapter, before, pair.candidate.release)
         with _chapter(chapters, "Cilium is updated: the canary recovers") as chapter:
@@ -148,6 +152,25 @@ def _rehearsed_friday(lab: Lab, chapter: Chapter, before: Mapping[str, Seen], ke
         Claim("the run failed", code != 0 and report.get("summary", {}).get("outcome") == "fail", f"exit code {code}"),
         Claim(f"the rehearsal says what {kernel} would refuse", bool(refused), ", ".join(refused)),
         Claim("with the verifier's own line", "too large" in problems, problems[:200]),
+        Claim("every node is untouched: kernel, boot id, no cordon", look(lab) == before),
+    ]
+
+
+def _asked_for(lab: Lab, chapter: Chapter, before: Mapping[str, Seen], wanted: Sequence[Kernel]) -> None:
+    """A rehearsal of kernels that no upgrade would bring, the patch level next to A's among them."""
+    releases = ",".join(kernel.release for kernel in wanted)
+    _, report = friday(lab, "-e", f"friday_candidate_kernel={releases}", playbook="playbooks/rehearse.yml")
+    chapter.report = report.get("html", "")
+    rehearsal = report.get("rehearsal") or {}
+    for kernel in wanted:
+        words = {group["word"] for group in rehearsal.get("groups", ()) if group["candidate"] == kernel.release}
+        expected = {"fail"} if kernels.refuses_incident(kernel.version) else {"pass", "warn"}
+        claim = f"{kernel.release} {'would not do' if expected == {'fail'} else 'would do'}"
+        chapter.claims.append(Claim(claim, bool(words) and words <= expected, ", ".join(sorted(words))))
+    told = {each["release"] for each in rehearsal.get("newest", ())}
+    passing = [kernel.release for kernel in wanted if not kernels.refuses_incident(kernel.version)]
+    chapter.claims += [
+        Claim("the newest that passes is named", told == set(passing[-1:] or [""]), ", ".join(sorted(told))),
         Claim("every node is untouched: kernel, boot id, no cordon", look(lab) == before),
     ]
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.artifact import build
+from lab import progress
+from lab.artifact import build, remove
 from lab.artifacts import debian
 
 METAPACKAGE = "linux-image-cloud-amd64"
@@ -22,6 +23,7 @@ METAPACKAGE = "linux-image-cloud-amd64"
 RUNNING_SUITES = ("bookworm", "bookworm-updates", "bookworm-security")
 CANDIDATE_SUITES = ("trixie", "trixie-updates", "trixie-security")
 
+_CLOUD = re.compile(r"^linux-(image|binary)-(?P<release>\d+\.\d+\.\d\S*-cloud-amd64)$")  # no metapackage
 _FIRST_REFUSING = (6, 12, 85)
 _LAST_REFUSING_SERIES = (6, 12)
 
@@ -48,6 +50,59 @@ def pair() -> KernelPair:
     """The pair of this cache (downloaded once, about 65 MB); delete its artifact to have a newer one."""
     folder = build("kernels", [METAPACKAGE, *RUNNING_SUITES, *CANDIDATE_SUITES], _download, 20)
     return KernelPair(_read(folder / "running"), _read(folder / "candidate"))
+
+
+def neighbours() -> list[Kernel]:
+    """Kernels to ask about beside the pair: a build of A's series with another patch level, an early one of B's series.
+
+    Those of them that the mirror has. None is brought by an upgrade: no metapackage depends on it.
+    """
+    both, found = pair(), []
+    for suites in (("bookworm", "bookworm-security"), ("bookworm-backports",)):
+        try:
+            found += of_suites(*suites)[:1]
+        except RuntimeError as error:
+            progress.say(f"no neighbour from {suites[0]}: {str(error).splitlines()[-1]}")
+    return [each for each in found if each.version not in (both.running.version, both.candidate.version)]
+
+
+def of_suites(*suites: str) -> list[Kernel]:
+    """The oldest and the newest kernel for virtual machines that these suites have, without their metapackages.
+
+    Raises:
+        RuntimeError: there is none, or none that can be downloaded.
+    """
+    folder = build(f"kernels-{suites[0]}", [*suites, "1"], lambda target: _download_both(suites, target), 20)
+    found = [Kernel(path.name, (path / "version").read_text(), sorted(path.glob("*.deb"))) for path in folder.iterdir()]
+    return sorted(found, key=lambda kernel: _numbers(kernel.release))
+
+
+def _numbers(release: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", release)[:4]]
+
+
+def _download_both(suites: Sequence[str], target: Path) -> None:
+    """Without the debug packages, and unsigned ones."""
+    with debian.apt(*suites) as client:
+        releases: dict[str, str] = {}
+        # linux-binary-... holds the image where there is one, and sorts first.
+        for name in sorted(client.run("apt-cache", "pkgnames", "linux-").split()):
+            if match := _CLOUD.match(name):
+                releases.setdefault(match["release"], name)
+        order = sorted(releases, key=_numbers)
+        if not order:
+            raise RuntimeError(f"{suites[0]} has no cloud kernel")
+        for release in dict.fromkeys((order[0], order[-1])):
+            folder = target / release
+            try:
+                client.download([releases[release]], folder)
+            except RuntimeError as error:  # in the list, and not in the archive any more
+                progress.say(f"{release}: {str(error).splitlines()[-1]}")
+                remove(folder)
+                continue
+            (folder / "version").write_text(client.show(releases[release])["Version"])
+        if not any(target.iterdir()):
+            raise RuntimeError(f"{suites[0]}: none of its kernels can be downloaded")
 
 
 def refuses_incident(version: str) -> bool:

@@ -1,6 +1,9 @@
 # Copyright: Friday contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The apt repository that the lab's nodes upgrade from: kernel B and some ordinary updates, Debian's own packages."""
+"""The apt repository that the lab's nodes upgrade from: kernel B, some ordinary updates, other kernels to ask about.
+
+All are Debian's own packages.
+"""
 
 from __future__ import annotations
 
@@ -22,22 +25,22 @@ _FIELDS += " Conflicts Breaks Replaces Provides Section Priority Multi-Arch Desc
 
 
 def path() -> Path:
-    """A folder to be served over HTTP as a flat repository: ``deb [trusted=yes] URL ./`` (about 40 MB).
+    """A folder to be served over HTTP as a flat repository: ``deb [trusted=yes] URL ./`` (about 100 MB).
 
     ``trusted=yes`` because nothing signs it: each package in it was verified by apt when it was downloaded, and only
     the lab's own nodes can reach the address. A fleet of one's own should never say so.
     """
-    candidate = kernels.pair().candidate
+    debs = [*kernels.pair().candidate.debs, *(deb for kernel in kernels.neighbours() for deb in kernel.debs)]
 
     def make(target: Path) -> None:
         target.mkdir()
-        for deb in candidate.debs:
+        for deb in debs:
             shutil.copy2(deb, target / deb.name)
         with debian.apt(*_SUITES) as client:
             client.download(ORDINARY, target)
         index(target)
 
-    return build("repository", [*(deb.name for deb in candidate.debs), *ORDINARY, _FIELDS], make, 10)
+    return build("repository", [*(deb.name for deb in debs), *ORDINARY, _FIELDS], make, 10)
 
 
 def index(folder: Path) -> None:

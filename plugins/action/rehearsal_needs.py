@@ -52,7 +52,8 @@ class ActionModule(FridayAction):
             found = Groups(groups, "" if groups else _why_none(hosts, kernel))
             if kernel == decide.NEWEST:
                 unread = {host: _reason(task_vars, host, KERNELS_RESULT) for host in facts if host not in offers}
-                found = replace(found, newest=True, unread=unread)
+                found = replace(found, unread=unread)
+            found = replace(found, newest=kernel == decide.NEWEST or "," in kernel)
         session.save(found, GROUPS_FILE)
         wanted: dict[KernelSource, str] = {}
         for group in found.groups:

@@ -39,8 +39,8 @@ BPF_RESULT, KERNELS_RESULT = "survey_bpf", "survey_kernels"  # what roles/survey
 class Groups:
     """What a run has to rehearse, as it is stored in its folder. ``skipped`` says why nothing.
 
-    ``newest``: the newest kernel that passes was asked for, not whether a certain one does. ``unread``: hosts of which
-    it is not known which kernels they could have, with the reason.
+    ``newest``: which of several kernels passes was asked for, not whether a certain one does. ``unread``: hosts of
+    which it is not known which kernels they could have, with the reason.
     """
 
     groups: tuple[Group, ...] = ()

@@ -11,8 +11,8 @@ from pathlib import Path
 from ansible_collections.friday.upgrade.plugins.module_utils.kernel_image import packaged
 from ansible_collections.friday.upgrade.plugins.module_utils.package_manager import Limits
 from lab import progress
-from lab.artifact import build, remove
-from lab.artifacts import debian, kernels
+from lab.artifact import build
+from lab.artifacts import kernels
 
 SUITES = (
     ("bullseye", "bullseye-security"),
@@ -21,7 +21,6 @@ SUITES = (
     ("trixie", "trixie-security"),
     ("trixie-backports",),
 )
-_CLOUD = re.compile(r"^linux-(image|binary)-(?P<release>\d+\.\d+\.\d\S*-cloud-amd64)$")  # no metapackage
 
 
 @dataclass(frozen=True)
@@ -66,44 +65,8 @@ def every() -> list[Kernel]:
     found = {kernel.release: kernel for kernel in pair()}
     for suites in SUITES:
         try:
-            for kernel in _of(suites):
+            for kernel in map(_unpacked, kernels.of_suites(*suites)):
                 found.setdefault(kernel.release, kernel)
         except RuntimeError as error:
             progress.say(f"{suites[0]}: not to be had here: {str(error).splitlines()[-1]}")
     return sorted(found.values(), key=lambda each: [int(number) for number in re.findall(r"\d+", each.release)[:3]])
-
-
-def _of(suites: tuple[str, ...]) -> list[Kernel]:
-    folder = build(f"kernels-{suites[0]}", [*suites, "1"], lambda target: _download(suites, target), 20)
-    result = []
-    for path in sorted(folder.iterdir()):
-        release = path.name
-        version = (path / "version").read_text()
-        debs = sorted(path.glob("*.deb"))
-        result.append(_unpacked(kernels.Kernel(release, version, debs)))
-    return result
-
-
-def _download(suites: tuple[str, ...], target: Path) -> None:
-    """The oldest and the newest image of the suites; without the debug packages, and unsigned ones."""
-    with debian.apt(*suites) as client:
-        names = client.run("apt-cache", "pkgnames", "linux-").split()
-        releases: dict[str, str] = {}
-        for name in sorted(names):  # linux-binary-... holds the image where there is one, and sorts first
-            match = _CLOUD.match(name)
-            if match:
-                releases.setdefault(match["release"], name)
-        order = sorted(releases, key=lambda release: [int(number) for number in re.findall(r"\d+", release)[:4]])
-        if not order:
-            raise RuntimeError(f"{suites[0]} has no cloud kernel")
-        for release in dict.fromkeys((order[0], order[-1])):
-            folder = target / release
-            try:
-                client.download([releases[release]], folder)
-            except RuntimeError as error:  # in the list, and not in the archive any more
-                progress.say(f"{release}: {str(error).splitlines()[-1]}")
-                remove(folder)
-                continue
-            (folder / "version").write_text(client.show(releases[release])["Version"])
-        if not any(target.iterdir()):
-            raise RuntimeError(f"{suites[0]}: none of its kernels can be downloaded")

@@ -376,7 +376,7 @@ def without_candidate(found: Sequence[Newest], unread: Mapping[str, str]) -> tup
 def _none_passes(each: Newest) -> Problem:
     return Problem(
         ", ".join(each.hosts),
-        f"none of {each.tried} kernels that the package sources have passes the rehearsal",
+        f"none of {each.tried} kernels passes the rehearsal",
         "stay on the one that runs: hold the kernel's metapackage (apt-mark hold)",
     )
 

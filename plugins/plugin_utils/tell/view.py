@@ -377,7 +377,7 @@ def kernels(plan: Plan | None) -> tuple[tuple[str, str, int], ...]:
 
 def newest(found: Newest) -> str:
     """What came of the question for the newest kernel that passes."""
-    of = f"of {found.tried} that the package sources have"
+    of = f"of {plural(found.tried, 'kernel')}"
     return f"newest that passes, {of}: {one_line(found.release)}" if found.release else f"none passes, {of}"
 
 
