@@ -121,7 +121,8 @@ def abort_matrix(given: argparse.Namespace) -> int:
     if given.anew:
         MEMORY.unlink(missing_ok=True)
     wanted = [c for core in programs for c in cells(core) if given.what in c.what and given.where in c.where]
-    todo = [cell for cell in wanted if cell.key not in remembered()]
+    held = {key for key, cell in remembered().items() if not cell.wrong}  # what was wrong is played again
+    todo = [cell for cell in wanted if cell.key not in held]
     print(f"{len(wanted)} cells on {', '.join(programs)}, {len(todo)} of them to play", flush=True)
     if todo:
         with ProcessPoolExecutor(given.jobs) as pool:
