@@ -15,6 +15,7 @@ import argparse
 import itertools
 import json
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -59,6 +60,7 @@ def cells(core: str) -> Iterator[Cell]:
 
 def play(todo: Sequence[Cell], programs: Mapping[str, Sequence[str]]) -> Iterator[Cell]:
     """Play cells one after the other, on a stage of their own."""
+    _end_in_order()
     with tempfile.TemporaryDirectory(prefix="friday-fleet-") as folder, Stage(Path(folder)) as stage:
         for cell in todo:
             began = time.monotonic()
@@ -69,6 +71,15 @@ def play(todo: Sequence[Cell], programs: Mapping[str, Sequence[str]]) -> Iterato
             except AssertionError as error:
                 wrong = [str(error)[-600:]]
             yield Cell(*cell.key, tuple(wrong), round(time.monotonic() - began, 1))
+
+
+def _end_in_order() -> None:
+    """On SIGTERM as on Ctrl-C: what runs on the stage is taken down."""
+
+    def end(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, end)
 
 
 def _play_share(todo: Sequence[Cell], programs: Mapping[str, Sequence[str]]) -> list[Cell]:
@@ -144,6 +155,7 @@ def abort_matrix(given: argparse.Namespace) -> int:
 def kill_points(given: argparse.Namespace) -> int:
     """Walk through the points; 0 when every run was killed where it should, and the sum is right."""
     hosts = dict(itertools.islice(ZONES.items(), given.hosts))
+    _end_in_order()
     with tempfile.TemporaryDirectory(prefix="friday-fleet-") as folder, Stage(Path(folder)) as stage:
         with stage.fleet(hosts) as (_, controller):
             code, output = controller.run(friday_soak=0)
