@@ -72,7 +72,7 @@ def of_suites(*suites: str) -> list[Kernel]:
     Raises:
         RuntimeError: there is none, or none that can be downloaded.
     """
-    folder = build(f"kernels-{suites[0]}", [*suites, "1"], lambda target: _download_both(suites, target), 20)
+    folder = build(f"kernels-{suites[0]}", [*suites, "2"], lambda target: _download_both(suites, target), 20)
     found = [Kernel(path.name, (path / "version").read_text(), sorted(path.glob("*.deb"))) for path in folder.iterdir()]
     return sorted(found, key=lambda kernel: _numbers(kernel.release))
 
@@ -82,11 +82,12 @@ def _numbers(release: str) -> list[int]:
 
 
 def _download_both(suites: Sequence[str], target: Path) -> None:
-    """Without the debug packages, and unsigned ones."""
+    """Without the debug packages, and unsigned ones; of Debian's from 7.0 on with the options, and without modules."""
     with debian.apt(*suites) as client:
         releases: dict[str, str] = {}
         # linux-binary-... holds the image where there is one, and sorts first.
-        for name in sorted(client.run("apt-cache", "pkgnames", "linux-").split()):
+        names = sorted(client.run("apt-cache", "pkgnames", "linux-").split())
+        for name in names:
             if match := _CLOUD.match(name):
                 releases.setdefault(match["release"], name)
         order = sorted(releases, key=_numbers)
@@ -95,7 +96,9 @@ def _download_both(suites: Sequence[str], target: Path) -> None:
         for release in dict.fromkeys((order[0], order[-1])):
             folder = target / release
             try:
-                client.download([releases[release]], folder)
+                client.download(
+                    [releases[release], *(name for name in names if name == f"linux-base-{release}")], folder
+                )
             except RuntimeError as error:  # in the list, and not in the archive any more
                 progress.say(f"{release}: {str(error).splitlines()[-1]}")
                 remove(folder)

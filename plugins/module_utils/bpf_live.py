@@ -8,6 +8,7 @@ taken a program from 12 to 38,123 instructions.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -18,6 +19,8 @@ NAME = 15
 """Characters that the kernel keeps of a name (BPF_OBJ_NAME_LEN - 1); of a program with BTF, bpftool has it all."""
 
 _MOST_CONTENTS = 8
+# What the kernel shows in the place of a file's name: link with an underscore, the others without.
+_HANDLES = ("anon_inode:bpf-prog", "anon_inode:bpf_link", "anon_inode:bpf-map")
 # systemd attaches these to its units by itself, and the kernel has them from no file.
 _NOBODYS = ("sd_",)
 _UNNAMED_TYPES = ("cgroup_device",)  # device rules of container runtimes, made on the spot
@@ -42,10 +45,6 @@ class Live:
         """Each once, with name, type and tag."""
         fields = {(each["name"], each.get("type", ""), each.get("tag", "")) for each in self._programs}
         return [{"name": name, "type": kind, "tag": tag} for name, kind, tag in sorted(fields)]
-
-    def holders(self) -> list[int]:
-        """Processes that hold a program, as far as this bpftool can tell."""
-        return sorted({int(holder["pid"]) for each in self._programs for holder in each.get("pids") or ()})
 
     def contents(self, section: str, size: int, data: bytes) -> list[str]:
         """What live programs have where an object has ``section``, as hexadecimal digits, each once.
@@ -76,6 +75,23 @@ class Live:
 
     def _ask(self, *words: str) -> Any:
         return bpf.ask(self._system, [self._tool, "-j", *words])
+
+
+def holders(system: System) -> list[int]:
+    """Processes that hold BPF programs, links or maps, by their descriptors; not every bpftool can name them."""
+    found = []
+    for folder in system.glob("/proc/[0-9]*/fd"):
+        path = system.path(folder)
+        try:
+            if any(_holds(os.path.join(path, name)) for name in os.listdir(path)):
+                found.append(int(folder.split("/")[2]))
+        except OSError:
+            continue  # it has ended
+    return found
+
+
+def _holds(descriptor: str) -> bool:
+    return os.readlink(descriptor).startswith(_HANDLES)
 
 
 def _is_from_a_file(program: dict[str, Any]) -> bool:

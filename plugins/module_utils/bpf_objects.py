@@ -22,7 +22,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from . import elf
-from .bpf_live import Live
+from .bpf_live import Live, holders
 from .kernel_image import module_name
 from .system import System, Unreadable
 
@@ -46,7 +46,8 @@ _WITHIN = "#"  # behind a program's path: the number of the object in it
 def read(system: System, given: Sequence[str]) -> dict[str, Any]:
     """The objects, the live programs, the sysctls; ``unknown`` has what could not be read, with the reason.
 
-    ``objects``: dictionaries with name (its path), path, sha256, size, and contents (map -> hexadecimal bytes).
+    ``objects``: dictionaries with name, path, sha256, size, contents (map -> hexadecimal bytes), and carried: it was
+    found in a process, named by nobody.
     ``live``: dictionaries with name, type and tag; None when they can't be asked for. ``modules``: names of those that
     are loaded; ``dkms``: of them, those that DKMS has built.
     """
@@ -56,7 +57,7 @@ def read(system: System, given: Sequence[str]) -> dict[str, Any]:
         live = Live(system)
     except Unreadable as error:
         unknown["live"] = str(error)
-    paths = [*_paths(system, given, unknown), *_carried(system, live.holders() if live else ())]
+    paths = [*_paths(system, given, unknown), *_carried(system)]
     if len(paths) > MOST:
         unknown["objects"] = f"there are {len(paths)}; the first {MOST} are taken"
     objects: dict[str, dict[str, Any]] = {}
@@ -88,17 +89,30 @@ def _paths(system: System, given: Iterable[str], unknown: dict[str, str]) -> lis
     return list(dict.fromkeys(found))
 
 
-def _carried(system: System, processes: Iterable[int]) -> list[str]:
-    """The objects within the programs that these processes run; through /proc, as they may be in containers."""
-    programs = {}
-    for process in processes:
-        path = f"/proc/{process}/exe"
-        try:
-            status = os.stat(system.path(path))
-        except OSError:
-            continue  # it has ended
-        programs.setdefault((status.st_dev, status.st_ino), path)
-    return [name for path in programs.values() for name in _within(system, path)]
+def _carried(system: System) -> list[str]:
+    """The objects in what the holders of BPF programs run, libraries included; by /proc, as it may be in containers."""
+    files: dict[tuple[int, int], str] = {}
+    for process in holders(system):
+        for path in _code(system, process):
+            try:
+                status = os.stat(system.path(path))
+            except OSError:
+                continue  # it has ended, or the file was replaced
+            files.setdefault((status.st_dev, status.st_ino), path)
+    return [name for path in files.values() for name in _within(system, path)]
+
+
+def _code(system: System, process: int) -> Iterator[str]:
+    """The program of a process, and the libraries that it has loaded (proc(5), maps)."""
+    yield f"/proc/{process}/exe"
+    try:
+        lines = system.read(f"/proc/{process}/maps").splitlines()
+    except Unreadable:
+        return
+    for path in dict.fromkeys(
+        line.split(None, 5)[5] for line in lines if ".so" in line and len(line.split(None, 5)) > 5
+    ):
+        yield f"/proc/{process}/root{path}"
 
 
 def _within(system: System, path: str) -> list[str]:
@@ -168,20 +182,28 @@ def _object(system: System, path: str, live: Live | None, unknown: dict[str, str
         except Unreadable as error:
             unknown[f"{path} (read-only data)"] = str(error)
     sha256 = hashlib.sha256(data).hexdigest()
-    return {"name": _name(system, path), "path": path, "sha256": sha256, "size": len(data), "contents": contents}
+    return {
+        "name": _name(system, path),
+        "path": path,
+        "sha256": sha256,
+        "size": len(data),
+        "contents": contents,
+        "carried": path.startswith("/proc/"),
+    }
 
 
 def _name(system: System, path: str) -> str:
     """What an object is called in a report."""
-    process = re.match(r"/proc/(\d+)/exe#(\d+)$", path)
+    process = re.match(r"/proc/(\d+)/(?:exe|root(/.+))#(\d+)$", path)
     if not process:
         return path
-    file, _, number = path.rpartition(_WITHIN)
-    try:
-        file = os.readlink(system.path(file))
-    except OSError:
-        pass
-    return f"{file} (process {process[1]}) {_WITHIN}{number}"
+    file = process[2]
+    if not file:
+        try:
+            file = os.readlink(system.path(f"/proc/{process[1]}/exe"))
+        except OSError:
+            file = "a program"  # it has ended
+    return f"{file} (process {process[1]}) {_WITHIN}{process[3]}"
 
 
 def content(system: System, path: str) -> bytes:

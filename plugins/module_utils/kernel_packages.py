@@ -9,8 +9,9 @@ from typing import Any
 
 from .package_manager import PackageManager
 
-_IMAGES = ("linux-image-", "linux-binary-")  # Debian from 7.0 on: the image is in the latter
-_MODULES = ("linux-modules-", "linux-modules-extra-")
+_IMAGES = ("linux-binary-", "linux-image-")
+# Ubuntu has the modules in packages of their own; Debian from 7.0 on everything, and nothing in the image's.
+_PARTS = ("linux-modules-", "linux-modules-extra-", "linux-base-")
 # 6.1.0-56-cloud-amd64, 6.12.117+deb13-cloud-amd64, 5.15.0-72-generic: what follows the version is the flavour.
 _RELEASE = re.compile(r"^\d+\.\d+(?:\.\d+)?(?:[+~][\w.~]+)?(?:-\d+)?-(?P<flavour>[a-z][\w-]*)$")
 
@@ -28,11 +29,11 @@ def offered(manager: PackageManager, running: str) -> list[dict[str, Any]]:
         Unreadable: the package manager does not say.
     """
     wanted = flavour(running)
-    versions = manager.offered((*_IMAGES, *_MODULES))
+    versions = manager.offered((*_IMAGES, *_PARTS))
     releases = {name[len(prefix) :] for name in versions for prefix in _IMAGES if name.startswith(prefix)}
     found = []
     for release in sorted((each for each in releases if wanted and flavour(each) == wanted), key=order, reverse=True):
-        names = [f"{prefix}{release}" for prefix in (*_IMAGES, *_MODULES) if f"{prefix}{release}" in versions]
+        names = [f"{prefix}{release}" for prefix in (*_IMAGES, *_PARTS) if f"{prefix}{release}" in versions]
         packages = [{"name": name, "version": versions[name]} for name in names]
         found.append({"release": release, "packages": packages})
     return found

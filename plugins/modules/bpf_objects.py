@@ -10,9 +10,10 @@ module: bpf_objects
 short_description: Read what a node's BPF programs were loaded from, and which of them are live
 version_added: 0.1.0
 description:
-  - Finds the object files of Cilium's agent, and those that O(paths) names; asks C(bpftool) for the programs that are
-    live; reads the sysctls that programs are loaded under.
-  - Of the agent's configuration it reads only what is put into the programs (the map C(.rodata.config)).
+  - Finds the object files of Cilium's agent, those that O(paths) names, and those in the programs and libraries of
+    processes that hold BPF programs; asks C(bpftool) for the programs that are live; reads the sysctls that programs
+    are loaded under.
+  - Of an agent's configuration it reads only what is put into the programs (their read-only data).
   - It changes nothing. What could not be read is named in RV(unknown) with the reason, and it does not fail for it.
 author:
   - Friday contributors (!UNKNOWN)
@@ -22,7 +23,8 @@ requirements:
 options:
   paths:
     description:
-      - Further object files, folders of C(.o) and C(.elf) files, or patterns (C(/opt/agent/*.o)).
+      - Further object files, folders of C(.o) and C(.elf) files, patterns (C(/opt/agent/*.o)), or programs that carry
+        objects.
     type: list
     elements: str
     default: []
@@ -68,6 +70,7 @@ objects:
     sha256: {description: Of its content., type: str}
     size: {description: In bytes., type: int}
     contents: {description: Contents of maps (hexadecimal) that the agent puts in., type: dict}
+    carried: {description: It was found in what a process runs., type: bool}
 live:
   description: Programs that are loaded now, but for those of systemd's units and of container runtimes. Null when they
     could not be read.

@@ -32,6 +32,9 @@ KEPT = 90 * 24 * 3600
 LOADER_SOURCE = Path(__file__).resolve().parents[2] / "roles" / "rehearse" / "files" / "loader"
 GROUPS_FILE = "rehearsal-groups.json"
 REHEARSAL_FILE = "rehearsal.json"
+_IMAGE_FORM = 2
+"""Of what is known of an image. What is kept in an older form is asked for again."""
+
 BPF_RESULT, KERNELS_RESULT = "survey_bpf", "survey_kernels"  # what roles/survey registers
 
 
@@ -116,7 +119,7 @@ class Store:
         return len(old)
 
     def _image(self, source: KernelSource) -> Path:
-        return self.folder / "images" / f"{digest(source)[:32]}.json"
+        return self.folder / "images" / f"{digest([_IMAGE_FORM, source])[:32]}.json"
 
     def _trial(self, key: str) -> Path:
         return self.folder / "answers" / f"{key[:32]}.json"

@@ -46,7 +46,7 @@ def _unpacked(kernel: kernels.Kernel) -> Kernel:
         (target / "vmlinuz").write_bytes(image.data)
         (target / "config").write_bytes(image.config)
 
-    folder = build(f"kernel-{kernel.release}", [kernel.version, "1"], make, 3)
+    folder = build(f"kernel-{kernel.release}", [kernel.version, "2"], make, 3)
     return Kernel(kernel.release, kernel.version, folder / "vmlinuz", folder / "config")
 
 

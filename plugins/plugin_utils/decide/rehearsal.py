@@ -139,7 +139,7 @@ def kernels(facts: HostFacts, release: str, offered: Sequence[OfferedKernel] = (
             return running, KernelSource(release, each.packages[0][1], facts.architecture, each.packages)
     own = facts.candidate_package if release == facts.candidate_kernel else f"linux-image-{release}"
     arriving = {change.name: change.candidate for change in facts.pending if change.candidate}
-    packages = [pair for pair in sorted(arriving.items()) if pair[0] == own or _modules_of(pair[0], release)]
+    packages = [pair for pair in sorted(arriving.items()) if pair[0] == own or _is_part_of(pair[0], release)]
     build = arriving.get(own, INSTALLED)
     if release != facts.candidate_kernel:
         packages, build = [(own, "")], ANY
@@ -156,8 +156,10 @@ def worst(verdicts: Sequence[GroupVerdict]) -> GroupVerdict:
     return min(verdicts, key=lambda verdict: _WORST.index(verdict.word))
 
 
-def _modules_of(package: str, release: str) -> bool:
-    return package in (f"linux-modules-{release}", f"linux-modules-extra-{release}")
+def _is_part_of(package: str, release: str) -> bool:
+    """Ubuntu has the modules in packages of their own; Debian from 7.0 on everything, and nothing in the image's."""
+    kinds = ("base", "binary", "modules", "modules-extra")
+    return package in [f"linux-{kind}-{release}" for kind in kinds]
 
 
 def trial_key(image: Image, each: BpfObject, sysctls: Mapping[str, str], loader: str, company: str = "") -> str:
@@ -201,9 +203,11 @@ def weigh(
         reasons.append((Word.INCONCLUSIVE, _without_objects(state)))
     else:
         verdicts = list(_programs(state, answers, policy))
-        notes += _unread(answers) + _not_from_objects(state, verdicts) + _other_code(state, answers)
+        notes += _unread(answers) + _other_code(state, answers)
         reasons += [(each.word, each.message) for each in verdicts if each.live and each.word is not Word.PASS]
         reasons += _of_kernels(answers)
+        if all(trial.release for pair in answers.values() for trial in pair):
+            reasons += _not_from_objects(state, verdicts)
     reasons.sort(key=lambda reason: _WORST.index(reason[0]))
     return GroupVerdict(
         hosts=group.hosts,
@@ -249,6 +253,7 @@ def _programs(state: BpfState, answers: Mapping[str, Answers], policy: Policy) -
     """A verdict on each program of the objects."""
     controls = [each for control, _ in answers.values() for each in control.programs if each.loaded]
     loading, same = {each.program for each in controls}, _same_code(controls, state.live)
+    carried = {each.name for each in state.objects if each.carried}
     for name, (control, trial) in answers.items():
         before = {each.program: each for each in control.programs}
         after = {each.program: each for each in trial.programs}
@@ -262,6 +267,8 @@ def _programs(state: BpfState, answers: Mapping[str, Answers], policy: Policy) -
                 elsewhere = not known or known.tag not in same[program]
             live = is_live(program, state.live) and not elsewhere
             word, message = _program(before.get(program), after.get(program), trial, policy)
+            if word is Word.INCONCLUSIVE and name in carried and known and not known.loaded:
+                word = Word.WARN  # nobody has said that this is all that its process loads it with
             message = f"{program}: {message}" if message else ""
             yield ProgramVerdict(name, program, word, message, live, before.get(program), after.get(program))
 
@@ -342,11 +349,13 @@ def _is_unread(control: Trial) -> bool:
     return bool(control.complete and control.error)
 
 
-def _not_from_objects(state: BpfState, verdicts: Sequence[ProgramVerdict]) -> list[str]:
-    """Live programs that are in none of the objects, by name: never silently left out."""
+def _not_from_objects(state: BpfState, verdicts: Sequence[ProgramVerdict]) -> Iterator[tuple[Word, str]]:
+    """Live programs that are in none of the objects, by name. If all are, nothing is proven."""
     tried = {each.program for each in verdicts}
     names = [each.name for each in state.live or () if not any(is_live(name, (each,)) for name in tried)]
-    return [f"live, and in none of the objects, so not rehearsed: {_listed(dict.fromkeys(names))}"] if names else []
+    if names:
+        word = Word.WARN if len(names) < len(state.live or ()) else Word.INCONCLUSIVE
+        yield word, f"live, and in none of the objects, so not rehearsed: {_listed(dict.fromkeys(names))}"
 
 
 def merged(verdicts: Sequence[GroupVerdict]) -> tuple[GroupVerdict, ...]:

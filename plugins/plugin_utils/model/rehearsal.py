@@ -10,13 +10,18 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class BpfObject:
-    """An object file of a node. ``contents``: map -> hexadecimal bytes that the agent puts in before it loads it."""
+    """An object of a node.
+
+    ``contents``: map -> hexadecimal bytes that the agent puts in before it loads it. ``carried``: it was found in what
+    a process runs, and it is not known what else the process does to it.
+    """
 
     name: str
     sha256: str
     path: str = ""
     size: int = 0
     contents: dict[str, str] = field(default_factory=dict)
+    carried: bool = False
 
 
 @dataclass(frozen=True)

@@ -203,8 +203,10 @@ def test_a_guest_that_hangs_or_never_was() -> None:
 def test_what_was_not_rehearsed_is_named() -> None:
     live = (*LIVE, LiveProgram("tetragon_probe"))
     verdict = weigh(GOOD, replace(GOOD, release=B), replace(STATE, live=live))
-    assert verdict.word is Word.PASS
-    assert verdict.notes == ("live, and in none of the objects, so not rehearsed: tetragon_probe",)
+    assert verdict.word is Word.WARN
+    assert verdict.reasons == ("live, and in none of the objects, so not rehearsed: tetragon_probe",)
+    verdict = weigh(GOOD, replace(GOOD, release=B), replace(STATE, live=live[2:]))
+    assert verdict.word is Word.INCONCLUSIVE, "of what is live nothing was rehearsed"
     freplace = ProgramResult("cil_from_netdev", "unsupported", error="it replaces a function of another program")
     control = trial(A, freplace, loaded("tail_handle_ipv4"))
     verdict = weigh(control, replace(control, release=B))
@@ -216,6 +218,20 @@ def test_an_object_that_cannot_be_read_is_named() -> None:
     torn = Trial(A, "#1", complete=True, error="unexpected EOF")
     verdict = weigh(torn, replace(torn, release=B))
     assert f"{HOST.name} can't be read: unexpected EOF" in verdict.notes
+    assert verdict.word is Word.INCONCLUSIVE
+
+
+def test_what_was_found_in_a_process_and_fails_its_control_is_a_warning() -> None:
+    """It may be loaded with more than it was found with. What is refused by the candidate alone is a failure still."""
+    state = replace(STATE, objects=(replace(HOST, carried=True),))
+    control = trial(A, refused("cil_from_netdev"), loaded("tail_handle_ipv4"))
+    verdict = weigh(control, replace(control, release=B), state)
+    assert verdict.word is Word.WARN
+    assert "cil_from_netdev: is not loaded by the rehearsal of the running kernel either" in verdict.reasons[0]
+    bad = weigh(control, trial(B, refused("cil_from_netdev"), refused("tail_handle_ipv4")), state)
+    assert bad.word is Word.FAIL
+    gone = weigh(GOOD, Trial(B, "#1", programs=GOOD.programs[:1]), state)
+    assert gone.word is Word.INCONCLUSIVE, "the candidate's guest ended"
 
 
 def test_nothing_live_is_nothing_to_rehearse_and_not_knowing_is_not() -> None:
@@ -233,7 +249,8 @@ def test_nothing_live_is_nothing_to_rehearse_and_not_knowing_is_not() -> None:
 
 
 def test_equal_hosts_share_one() -> None:
-    pending = (PackageChange(f"linux-image-{B}", "", "6.12.117-1"), PackageChange("vim", "1", "2"))
+    parts = tuple(PackageChange(f"linux-{kind}-{B}", "", "6.12.117-1") for kind in ("base", "image", "modules"))
+    pending = (*parts, PackageChange("vim", "1", "2"), PackageChange(f"linux-headers-{B}", "", "6.12.117-1"))
     facts = HostFacts(
         "",
         kernel=A,
@@ -252,7 +269,8 @@ def test_equal_hosts_share_one() -> None:
     found = decide.groups(hosts, {host.host: facts for host in hosts}, states, {"node7": "cilium 1.16.0"}, {})
     assert [group.hosts for group in found] == [("n1", "n3"), ("n2",), ("n4",), ("n6",), ("n7",)]
     assert [group.agent for group in found] == ["", "", "", "", "cilium 1.16.0"]
-    assert found[0].candidate == KernelSource(B, "6.12.117-1", "x86_64", ((f"linux-image-{B}", "6.12.117-1"),))
+    packages = tuple((change.name, "6.12.117-1") for change in parts)
+    assert found[0].candidate == KernelSource(B, "6.12.117-1", "x86_64", packages)
     assert found[2].state.unknown == {"objects": "the host did not answer"}
     everywhere = decide.asked_for({"n5": replace(facts, candidate_kernel=A)}, {}, "6.16.3+deb13-amd64", {})
     (asked,) = decide.groups(everywhere, {"n5": facts}, {"n5": STATE}, {}, {})

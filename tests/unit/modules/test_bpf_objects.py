@@ -121,26 +121,38 @@ def test_read_only_data_that_cannot_be_read_is_said(system: FakeSystem) -> None:
     }
 
 
-def test_objects_within_the_programs_of_those_who_hold_them(system: FakeSystem) -> None:
+def process(system: FakeSystem, number: int, program: str, handle: str, *libraries: str) -> None:
+    """A process that runs a program, and has a descriptor besides its standard ones."""
+    folder = Path(system.path(f"/proc/{number}"))
+    (folder / "fd").mkdir(parents=True)
+    (folder / "exe").symlink_to(system.path(program))
+    (folder / "root").symlink_to(system.path("/"))
+    (folder / "fd/0").symlink_to("/dev/null")
+    (folder / "fd/7").symlink_to(handle)
+    mapped = "".join(f"7f00-7f01 r-xp 00000000 08:01 42   {name}\n" for name in (program, *libraries))
+    (folder / "maps").write_text(f"{mapped}7f02-7f03 rw-p 00000000 00:00 0\n")
+
+
+def test_objects_within_what_the_holders_of_programs_run(system: FakeSystem) -> None:
     """Two processes of one program are one; what is in no BPF object is passed over."""
-    one, two = elf({"names": b"one"}), elf({"names": b"two"})
-    put(
-        system,
-        "/usr/bin/agent",
-        b"\x7fELF\x02\x01\x01 code" + one + b"\x7fELF\x02\x01\x01" + elf({}, X86_64) + two + two[:90],
-    )
-    for process in (7, 8):
-        put(system, f"/proc/{process}/comm", b"agent")
-        Path(system.path(f"/proc/{process}/exe")).symlink_to(system.path("/usr/bin/agent"))
-    live(
-        system,
-        {"prog": []},
-        pids=[{"pid": 7, "comm": "agent"}, {"pid": 8, "comm": "agent"}, {"pid": 9, "comm": "gone"}],
-    )
+    one, two, three = (elf({"names": name}) for name in (b"one", b"two", b"three"))
+    begin = b"\x7fELF\x02\x01\x01"
+    put(system, "/usr/bin/agent", begin + b" code" + one + begin + elf({}, X86_64) + two + two[:90])
+    put(system, "/usr/lib/libagent.so.1", begin + three)
+    process(system, 7, "/usr/bin/agent", "anon_inode:bpf-prog", "/usr/lib/libagent.so.1", "/usr/lib/gone.so (deleted)")
+    process(system, 8, "/usr/bin/agent", "anon_inode:bpf_link")
+    put(system, "/usr/bin/other", begin + elf({"names": b"four"}))
+    process(system, 9, "/usr/bin/other", "socket:[77]")
     found = bpf_objects.read(system, ())["objects"]
-    assert [each["path"] for each in found] == ["/proc/7/exe#1", "/proc/7/exe#2"]
-    assert [bpf_objects.content(system, each["path"]) for each in found] == [one, two]
+    assert [each["path"] for each in found] == [
+        "/proc/7/exe#1",
+        "/proc/7/exe#2",
+        "/proc/7/root/usr/lib/libagent.so.1#1",
+    ]
+    assert [bpf_objects.content(system, each["path"]) for each in found] == [one, two, three]
     assert found[0]["name"].endswith("/usr/bin/agent (process 7) #1")
+    assert found[2]["name"] == "/usr/lib/libagent.so.1 (process 7) #1"
+    assert [each["carried"] for each in found] == [True, True, True]
     with pytest.raises(Unreadable, match="no such object in it any more"):
         bpf_objects.content(system, "/proc/7/exe#3")
 

@@ -22,8 +22,11 @@ linux-image-6.1.0-56-cloud-amd64
 linux-binary-7.3.4+deb13-cloud-amd64
 linux-modules-7.3.4+deb13-cloud-amd64
 linux-base
+linux-base-7.3.4+deb13-cloud-amd64
+linux-image-7.3.4+deb13-cloud-amd64
 """
-MADISON = """linux-binary-7.3.4+deb13-cloud-amd64 | 7.3.4-1~bpo13+1 | mirror trixie-backports/main amd64 Packages
+MADISON = """linux-base-7.3.4+deb13-cloud-amd64 | 7.3.4-1~bpo13+1 | mirror trixie-backports/main amd64 Packages
+linux-binary-7.3.4+deb13-cloud-amd64 | 7.3.4-1~bpo13+1 | mirror trixie-backports/main amd64 Packages
 linux-image-6.12.117+deb13-amd64 | 6.12.117-1 | mirror trixie-security/main amd64 Packages
 linux-image-6.12.117+deb13-cloud-amd64 | 6.12.117-1 | mirror trixie-security/main amd64 Packages
 linux-image-6.12.90+deb13-cloud-amd64 | 6.12.90-2 | mirror trixie-updates/main amd64 Packages
@@ -68,9 +71,10 @@ def test_kernels_that_the_sources_have(tmp_path: Path) -> None:
     assert found[0]["packages"] == [
         {"name": "linux-binary-7.3.4+deb13-cloud-amd64", "version": "7.3.4-1~bpo13+1"},
         {"name": "linux-modules-7.3.4+deb13-cloud-amd64", "version": "7.3.4-1~bpo13+1"},
+        {"name": "linux-base-7.3.4+deb13-cloud-amd64", "version": "7.3.4-1~bpo13+1"},
     ]
     assert found[2]["packages"][0]["version"] == "6.12.90-2", "the newest of its builds"
-    assert "linux-base" not in next(call for call in system.calls if "madison" in call)
+    assert " linux-base " not in next(call for call in system.calls if "madison" in call)
 
 
 def test_a_kernel_of_ones_own_has_no_flavour(tmp_path: Path) -> None:

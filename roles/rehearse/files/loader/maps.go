@@ -27,6 +27,9 @@ func configure(spec *ebpf.CollectionSpec, o object) error {
 		if each.Type == ebpf.ProgramArray || each.Type == ebpf.ArrayOfMaps || each.Type == ebpf.HashOfMaps {
 			each.Contents = nil // programs and maps that this one does not need
 		}
+		if each.InnerMap == nil && (each.Type == ebpf.ArrayOfMaps || each.Type == ebpf.HashOfMaps) {
+			each.InnerMap = anyInner()
+		}
 		if each.InnerMap != nil {
 			each.InnerMap.Pinning = ebpf.PinNone
 			if each.InnerMap.Extra != nil {
@@ -55,6 +58,13 @@ func resize(each *ebpf.MapSpec) {
 		ebpf.CPUMap, ebpf.XSKMap, ebpf.ReusePortSockArray, ebpf.BloomFilter:
 		each.MaxEntries = max(1, each.MaxEntries) // what lies within an array is looked at: no less than there is
 	}
+}
+
+// anyInner stands for an inner map of which only its agent knows what it is like. A verifier asks whether a key is as
+// long as the map's keys are, and whether what is done with a value stays within it: no key is shorter than this one's,
+// and no value is longer.
+func anyInner() *ebpf.MapSpec {
+	return &ebpf.MapSpec{Type: ebpf.Hash, KeySize: 1, ValueSize: uint32(os.Getpagesize()), MaxEntries: 1}
 }
 
 // mapsOf returns those of an object's maps that a program refers to.
