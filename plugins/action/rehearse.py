@@ -32,7 +32,6 @@ class ActionModule(FridayAction):
     """Have every question answered that was not before, on the host that this task runs on."""
 
     _requires_connection = True
-    TRANSFERS_FILES = True
     ARGUMENTS: ClassVar[dict[str, Any]] = {
         "cache": {"type": "path", "default": ""},
         "loader": {"type": "path", "default": ""},

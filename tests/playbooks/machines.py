@@ -70,13 +70,17 @@ NEW_KERNEL = (
 
 @dataclass(frozen=True)
 class Machine:
-    """How a machine is: what is installed, in which state (dpkg's ``want flag status``), what its repository has."""
+    """How a machine is: what is installed, in which state (dpkg's ``want flag status``), what its repository has.
+
+    The repository names packages; the files of ``debs``, by their names, are in it.
+    """
 
     node: str
     available: Sequence[Package] = NEW_KERNEL
     installed: Sequence[Package] = INSTALLED
     states: Mapping[str, str] = field(default_factory=dict)
     live: str = ""  # a BPF program that is live on it
+    debs: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def boot_id(self) -> str:
@@ -115,15 +119,23 @@ class Machine:
             (dpkg / f"info/{package.name}.list").write_text("/.\n")
             (dpkg / f"info/{package.name}.md5sums").write_text("")
         repository.mkdir(exist_ok=True)
-        index = "".join(
-            package.stanza(Filename=f"./{package.name}.deb", Size="1", SHA256="0" * 64) for package in self.available
-        ).encode()
+        index = "".join(package.stanza(**self._offer(package, repository)) for package in self.available).encode()
         (repository / "Packages").write_bytes(index)
         checksum = f" {hashlib.sha256(index).hexdigest()} {len(index)} Packages"
         date = "Thu, 01 Jan 2026 00:00:00 UTC"
         (repository / "Release").write_text(f"Origin: test\nSuite: test\nDate: {date}\nSHA256:\n{checksum}\n")
         (folder / "etc/apt/sources.list").write_text(f"deb [trusted=yes] file:{repository} ./\n")
         (folder / "etc/apt/apt.conf.d/test").write_text('APT::Sandbox::User "root";\n')
+
+    def _offer(self, package: Package, repository: Path) -> dict[str, str]:
+        """The fields of a package's entry that are about its file."""
+        deb = self.debs.get(package.name)
+        if deb is None:
+            return {"Filename": f"./{package.name}.deb", "Size": "1", "SHA256": "0" * 64}
+        shutil.copy2(deb, repository / deb.name)
+        content = deb.read_bytes()
+        sha256 = hashlib.sha256(content).hexdigest()
+        return {"Filename": f"./{deb.name}", "Size": str(len(content)), "SHA256": sha256}
 
 
 def _interpreter(folder: Path) -> Path:
