@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible_collections.friday.upgrade.plugins.module_utils.kernel_image import packaged
+from ansible_collections.friday.upgrade.plugins.module_utils.kernel_image import Image, packaged
 from ansible_collections.friday.upgrade.plugins.module_utils.package_manager import Limits
 from lab import progress
 from lab.artifact import build
@@ -41,13 +41,18 @@ def pair() -> tuple[Kernel, Kernel]:
 
 def _unpacked(kernel: kernels.Kernel) -> Kernel:
     def make(target: Path) -> None:
-        image = packaged(_Downloaded(kernel.debs), kernel.release, [("lab", "")], Limits(0, 0))
+        image = unpack(kernel)
         target.mkdir()
         (target / "vmlinuz").write_bytes(image.data)
         (target / "config").write_bytes(image.config)
 
     folder = build(f"kernel-{kernel.release}", [kernel.version, "2"], make, 3)
     return Kernel(kernel.release, kernel.version, folder / "vmlinuz", folder / "config")
+
+
+def unpack(kernel: kernels.Kernel) -> Image:
+    """What a rehearsal takes out of a kernel's packages."""
+    return packaged(_Downloaded(kernel.debs), kernel.release, [("lab", "")], Limits(0, 0))
 
 
 class _Downloaded:

@@ -72,14 +72,23 @@ def load(
         }
 
 
+def veristat(samples: Sequence[Sample]) -> str:
+    """Have the samples loaded on this host's own kernel, by veristat; returns why it can't be, or nothing."""
+    root = images.cilium_root()
+    linker, libraries = root / "usr/lib64/ld-linux-x86-64.so.2", root / "usr/lib/x86_64-linux-gnu"
+    command = [linker, "--library-path", libraries, _program("veristat"), *(sample.real for sample in samples)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return "" if "success" in done.stdout else (done.stderr or done.stdout).strip()[-200:]
+
+
 def _tail(path: Path) -> str:
     return path.read_text(errors="replace")[-1000:]
 
 
 def _files(samples: Sequence[Sample]) -> Iterator[initramfs.File]:
-    root, busybox = images.cilium_root(), _busybox()
+    root, busybox = images.cilium_root(), _program("busybox-static", "busybox")
     yield initramfs.File("/init", _SCRIPT.encode(), 0o755)
-    yield initramfs.File("/bin/busybox", busybox / "busybox", 0o755)
+    yield initramfs.File("/bin/busybox", busybox, 0o755)
     bpftool = root / "usr/sbin/bpftool"
     yield initramfs.File("/usr/sbin/bpftool", bpftool, 0o755)
     for path, file in _libraries(root, bpftool).items():
@@ -103,12 +112,15 @@ def _libraries(root: Path, program: Path) -> Mapping[str, Path]:
     return found
 
 
-def _busybox() -> Path:
-    def make(target: Path) -> None:
-        with tempfile.TemporaryDirectory() as name, debian.apt("trixie") as client:
-            (deb,) = client.download(["busybox-static"], Path(name))
-            subprocess.run(["dpkg-deb", "--extract", deb, name], check=True)
-            target.mkdir()
-            (Path(name) / "usr/bin/busybox").rename(target / "busybox")
+def _program(package: str, name: str = "") -> Path:
+    """A program of Debian's that is in ``/usr/bin``, from the package of its name or another."""
+    name = name or package
 
-    return build("busybox", ["trixie", "1"], make, 12)
+    def make(target: Path) -> None:
+        with tempfile.TemporaryDirectory() as folder, debian.apt("trixie") as client:
+            (deb,) = client.download([package], Path(folder))
+            subprocess.run(["dpkg-deb", "--extract", deb, folder], check=True)
+            target.mkdir()
+            (Path(folder) / "usr/bin" / name).rename(target / name)
+
+    return build(name, ["trixie", package, "1"], make, 12) / name
