@@ -4,12 +4,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ansible_collections.friday.upgrade.plugins.module_utils.rehearsal import guest
+from tests.fleet.world import wait_for
 from tests.rehearsal import kernels
 from tests.rehearsal.kernels import Kernel
 from tests.rehearsal.matrix import Cell, Stage
@@ -125,6 +130,32 @@ def test_sysctls_are_set_and_those_that_are_not_there_are_named(stage: Stage, pa
     trial = guest.Trial(pair[A].image, (), {"net.core.bpf_jit_harden": "2", "net.core.no_such_thing": "1"})
     answer = guest.run(trial, stage.loader, stage.processor)
     assert list(answer["sysctls"]) == ["net.core.no_such_thing"]
+
+
+def test_a_guest_does_not_outlive_who_asked(stage: Stage, pair: tuple[Kernel, Kernel], tmp_path: Path) -> None:
+    """Whatever ends that: a kernel that hangs would keep a processor busy for ever."""
+    program = f"""
+from pathlib import Path
+from ansible_collections.friday.upgrade.plugins.module_utils.rehearsal import guest
+guest.run(guest.Trial(Path({str(pair[A].image)!r}), (), {{}}), Path({str(stage.loader)!r}), {stage.processor!r})
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(tmp_path)}
+    asking = subprocess.Popen([sys.executable, "-c", program], env=environment)
+    wait_for("the guest", 20, lambda: guests(tmp_path))
+    asking.kill()
+    asking.wait()
+    wait_for("its end", 5, lambda: not guests(tmp_path))
+
+
+def guests(folder: Path) -> list[int]:
+    """Emulators whose files are in a folder."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            command = path.read_bytes().split(b"\0")
+            if b"qemu-system" in command[0] and any(str(folder).encode() in word for word in command):
+                found.append(int(path.parent.name))
+    return found
 
 
 def test_a_kernel_that_is_none(stage: Stage, tmp_path: Path) -> None:

@@ -134,10 +134,15 @@ def _command(trial: Trial, archive: Path, console: Path, said: Path, processor: 
 
 
 def _run_to_end(command: Sequence[str], seconds: float) -> tuple[int, str, bool]:
-    """Exit code, what it said, and whether it had to be ended. QEMU never outlives the call."""
+    """Exit code, what it said, and whether it had to be ended. QEMU never outlives the call, even if that is killed."""
+    mortal = [shutil.which("setpriv") or "", "--pdeathsig=KILL"]  # setpriv(1) of util-linux
     try:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+            [*(mortal if mortal[0] else ()), *command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
     except OSError as error:
         raise GuestError(f"{command[0]} can't be started: {error.strerror}") from error
