@@ -425,6 +425,8 @@ def advice(rehearsal: Rehearsal) -> tuple[str, ...]:
                 f"Update what has loaded {names} on {hosts} (the network agent, mostly) to a version that loads on "
                 f"kernel {verdict.candidate}.",
                 f"Or stay on kernel {verdict.running}: hold the kernel's metapackage there (`apt-mark hold`).",
+                "Or see which other kernels would do: `playbooks/rehearse.yml` with "
+                "`-e friday_candidate_kernel=newest`.",
             ]
     return tuple(dict.fromkeys(steps))
 

@@ -320,7 +320,8 @@ def test_hosts_with_the_same_result_are_told_once() -> None:
     assert [(each.hosts, each.word) for each in found] == [(("n1", "n2", "n4"), Word.FAIL), (("n3",), Word.PASS)]
     (problem,) = decide.problems(found, Policy())
     assert problem.subject == "n1, n2, n4"
-    update, stay = decide.advice(Rehearsal(found))
+    update, stay, other = decide.advice(Rehearsal(found))
+    assert "friday_candidate_kernel=newest" in other
     assert update.startswith("Update what has loaded cil_from_netdev on n1, n2, n4 ")
     assert A in stay
 
