@@ -83,15 +83,19 @@ def holders(system: System) -> list[int]:
     for folder in system.glob("/proc/[0-9]*/fd"):
         path = system.path(folder)
         try:
-            if any(_holds(os.path.join(path, name)) for name in os.listdir(path)):
-                found.append(int(folder.split("/")[2]))
+            descriptors = os.listdir(path)
         except OSError:
             continue  # it has ended
+        if any(_holds(os.path.join(path, name)) for name in descriptors):
+            found.append(int(folder.split("/")[2]))
     return found
 
 
 def _holds(descriptor: str) -> bool:
-    return os.readlink(descriptor).startswith(_HANDLES)
+    try:
+        return os.readlink(descriptor).startswith(_HANDLES)
+    except OSError:
+        return False  # it was closed
 
 
 def _is_from_a_file(program: dict[str, Any]) -> bool:

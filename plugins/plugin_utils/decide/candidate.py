@@ -23,7 +23,7 @@ Sources: the kernel checks of ``kubeadm`` (k8s.io/system-validators), Cilium's s
 
 USED = (
     *("BPF_EVENTS", "BPF_STREAM_PARSER", "DEBUG_INFO_BTF", "FIB_RULES", "GENEVE", "IP_SET", "IP_SET_HASH_IP"),
-    *("KPROBES", "LIRC", "NETFILTER_XT_MATCH_COMMENT", "NETFILTER_XT_MATCH_MARK", "NETFILTER_XT_MATCH_SOCKET"),
+    *("KPROBES", "NETFILTER_XT_MATCH_COMMENT", "NETFILTER_XT_MATCH_MARK", "NETFILTER_XT_MATCH_SOCKET"),
     *("NETFILTER_XT_SET", "NETFILTER_XT_TARGET_CT", "NETFILTER_XT_TARGET_MARK", "NETFILTER_XT_TARGET_TPROXY", "NETKIT"),
     *("NET_SCH_FQ", "SCHEDSTATS", "UPROBES", "VXLAN", "WIREGUARD", "XDP_SOCKETS", "XFRM_USER", "IP_VS", "NF_TABLES"),
 )
@@ -47,6 +47,9 @@ def reasons(
     names = _lacking_modules(group.state, candidate)
     if missing := [name for name in names if name not in group.state.dkms]:
         yield Word.WARN, f"modules in use that {release} does not have: {', '.join(missing)}"
+    if group.headers is False and group.state.dkms:
+        built = ", ".join(group.state.dkms)
+        yield Word.WARN, f"linux-headers-{release} does not come with the kernel: DKMS can't build {built} for it"
     if running and candidate:
         gone = list(_gone(running.options, candidate.options))
         for word, wanted in ((Word.FAIL, NEEDED), (Word.WARN, USED)):

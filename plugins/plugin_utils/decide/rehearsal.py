@@ -125,8 +125,9 @@ def groups(
         running, candidate = kernels(facts[host.host], release, offers.get(host.host, ()))
         state = states.get(host.host, BpfState(unknown={"objects": "the host did not answer"}))
         agent, distribution = agents.get(host.node, ""), facts[host.host].distribution
-        key = _digest(running, candidate, agent, distribution, _state_key(state))
-        known = found.get(key, Group((), running, candidate, state, agent, distribution))
+        headers = _with_headers(facts[host.host], candidate)
+        key = _digest(running, candidate, agent, distribution, headers, _state_key(state))
+        known = found.get(key, Group((), running, candidate, state, agent, distribution, headers))
         found[key] = replace(known, hosts=(*known.hosts, host.host))
     return tuple(found.values())
 
@@ -144,6 +145,12 @@ def kernels(facts: HostFacts, release: str, offered: Sequence[OfferedKernel] = (
     if release != facts.candidate_kernel:
         packages, build = [(own, "")], ANY
     return running, KernelSource(release, build, facts.architecture, tuple(packages))
+
+
+def _with_headers(facts: HostFacts, candidate: KernelSource) -> bool | None:
+    if volatile(candidate) or candidate.release != facts.candidate_kernel:
+        return None
+    return any(change.name == f"linux-headers-{candidate.release}" for change in facts.pending)
 
 
 def volatile(source: KernelSource) -> bool:

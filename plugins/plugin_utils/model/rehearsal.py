@@ -79,7 +79,8 @@ class Group:
     """Hosts for which one rehearsal is enough: the same kernels, objects, configuration and sysctls.
 
     ``host`` is the one that is asked for the kernels; ``agent`` is the network's, with its version (``cilium 1.15.19``,
-    or empty); ``distribution`` the ID of os-release.
+    or empty); ``distribution`` the ID of os-release; ``headers`` says whether the candidate's come with it (None: it is
+    not known, as the kernel itself is there already, or was only asked for).
     """
 
     hosts: tuple[str, ...]
@@ -88,6 +89,7 @@ class Group:
     state: BpfState
     agent: str = ""
     distribution: str = ""
+    headers: bool | None = None
 
     @property
     def host(self) -> str:

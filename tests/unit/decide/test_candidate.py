@@ -38,6 +38,14 @@ def test_modules_in_use_that_the_candidate_lacks() -> None:
     assert reasons(RUNNING, IMAGE) == []
 
 
+def test_headers_for_what_dkms_has_to_build() -> None:
+    said = f"linux-headers-{B} does not come with the kernel: DKMS can't build zfs for it"
+    assert reasons(RUNNING, IMAGE, replace(GROUP, headers=False)) == [(Word.WARN, said)]
+    assert reasons(RUNNING, IMAGE, replace(GROUP, headers=True)) == []
+    ordinary = replace(STATE, modules=("vxlan",), dkms=())
+    assert reasons(RUNNING, IMAGE, replace(GROUP, headers=False, state=ordinary)) == []
+
+
 def test_what_is_not_known_is_said() -> None:
     bare = replace(IMAGE, modules=None, options={})
     assert reasons(RUNNING, bare) == []

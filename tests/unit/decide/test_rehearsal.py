@@ -271,10 +271,14 @@ def test_equal_hosts_share_one() -> None:
     assert [group.agent for group in found] == ["", "", "", "", "cilium 1.16.0"]
     packages = tuple((change.name, "6.12.117-1") for change in parts)
     assert found[0].candidate == KernelSource(B, "6.12.117-1", "x86_64", packages)
+    assert found[0].headers is True
+    (bare,) = decide.groups(hosts[:1], {"n1": replace(facts, pending=parts)}, {"n1": STATE}, {}, {})
+    assert bare.headers is False
     assert found[2].state.unknown == {"objects": "the host did not answer"}
     everywhere = decide.asked_for({"n5": replace(facts, candidate_kernel=A)}, {}, "6.16.3+deb13-amd64", {})
     (asked,) = decide.groups(everywhere, {"n5": facts}, {"n5": STATE}, {}, {})
     assert asked.hosts == ("n5",), "although nothing is planned for it"
+    assert asked.headers is None
     assert asked.candidate.packages == (("linux-image-6.16.3+deb13-amd64", ""),)
     assert decide.volatile(asked.candidate)
     assert not decide.volatile(found[0].candidate)
