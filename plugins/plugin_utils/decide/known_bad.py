@@ -142,7 +142,7 @@ def _is_kernel(row: Row, distribution: str, source: KernelSource) -> bool:
     if distribution in _OWN_NUMBERS:
         return False
     # Debian stable's release says 6.1.0-56, and the package 6.1.192-1: that is upstream's number.
-    upstream = source.build if re.match(r"\d+\.\d+\.[1-9]", source.build) else source.release
+    upstream = source.build if re.match(r"\d+\.\d+\.\d", source.build) else source.release
     return _within(upstream, row.kernel)
 
 
@@ -159,9 +159,6 @@ def _within(text: str, limits: tuple[str, str]) -> bool:
 
 
 def _numbers(text: str) -> Numbers:
-    """The numbers that a version begins with; a release candidate's come before those of the release."""
+    """The numbers that a version begins with; a release candidate has one more than its release."""
     found = re.match(r"\d+(?:[.-](?:rc[.]?)?\d+)*", text.lstrip("v"))
-    if not found:
-        return ()
-    parts = re.findall(r"rc|\d+", found[0])
-    return tuple(-1 if part == "rc" else int(part) for part in parts)
+    return tuple(map(int, re.findall(r"\d+", found[0]))) if found else ()

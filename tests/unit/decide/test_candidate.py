@@ -88,6 +88,7 @@ def candidate_note() -> str:
         ("6.18.9-amd64", "6.18.9-1", "debian", "cilium 1.18.6", ""),
         ("6.18.5-amd64", "6.18.5-1", "debian", "cilium 1.18.5", ""),
         ("6.18.5-amd64", "6.18.5-1", "debian", "", ""),
+        ("6.18.5-amd64", "6.18.5-1", "debian", "calico 1.18.6", ""),
         ("6.18.0-5-generic", "6.18.0-5.5", "ubuntu", "cilium 1.18.6", ""),  # of no upstream release
         ("6.1.0-17-amd64", "6.1.69-1", "debian", "cilium 1.15.0-rc.0", "cilium/cilium#30093"),
         ("6.1.0-17-amd64", "6.1.69-1", "debian", "cilium 1.15.0", ""),

@@ -106,6 +106,8 @@ def test_the_strings_of_the_command_line_are_understood():
         ("friday_only", [["node1"]]),
         ("friday_ignore_workloads", ["minecraft"]),
         ("friday_ignore_workloads", ["a/b/c"]),
+        ("friday_known_bad_accept", ["cilium/cilium#1"]),
+        ("friday_known_bad_accept", {"a": 1}),
         ("friday_delete_emptydir_data", "perhaps"),
         ("friday_evict_unmanaged", 2),
         ("friday_min_free_root_mib", -1),

@@ -231,7 +231,8 @@ def test_what_was_found_in_a_process_and_fails_its_control_is_a_warning() -> Non
     bad = weigh(control, trial(B, refused("cil_from_netdev"), refused("tail_handle_ipv4")), state)
     assert bad.word is Word.FAIL
     gone = weigh(GOOD, Trial(B, "#1", programs=GOOD.programs[:1]), state)
-    assert gone.word is Word.INCONCLUSIVE, "the candidate's guest ended"
+    words = {each.program: each.word for each in gone.programs}
+    assert words["tail_handle_ipv4"] is Word.INCONCLUSIVE, "the candidate's guest ended before it was tried"
 
 
 def test_nothing_live_is_nothing_to_rehearse_and_not_knowing_is_not() -> None:
@@ -266,9 +267,11 @@ def test_equal_hosts_share_one() -> None:
     hosts.append(PlannedHost("n6", "n6", "z", "", A, B, True))
     hosts.append(PlannedHost("n7", "node7", "z", "", A, B, True))
     states["n7"] = STATE
+    hosts.append(PlannedHost("n8", "n8", "z", "", A, B, True))
+    states["n8"] = replace(STATE, live=(LiveProgram("cil_from_netdev", tag="aa"), LIVE[1]))
     found = decide.groups(hosts, {host.host: facts for host in hosts}, states, {"node7": "cilium 1.16.0"}, {})
-    assert [group.hosts for group in found] == [("n1", "n3"), ("n2",), ("n4",), ("n6",), ("n7",)]
-    assert [group.agent for group in found] == ["", "", "", "", "cilium 1.16.0"]
+    assert [group.hosts for group in found] == [("n1", "n3"), ("n2",), ("n4",), ("n6",), ("n7",), ("n8",)]
+    assert [group.agent for group in found] == ["", "", "", "", "cilium 1.16.0", ""]
     packages = tuple((change.name, "6.12.117-1") for change in parts)
     assert found[0].candidate == KernelSource(B, "6.12.117-1", "x86_64", packages)
     assert found[0].headers is True
