@@ -85,17 +85,44 @@ def contents(system: FakeSystem, path: str) -> dict[str, str]:
 
 def test_what_the_agent_has_written_into_read_only_data_goes_with_its_object(system: FakeSystem) -> None:
     sections = {".rodata.config": b"\0\0\0", ".rodata": b"\0\0", ".rodata.str1.1": b"text", "names": b"\0prog\0"}
+    sections[".rodata.of_a_long_name"] = b"123"
     put(system, "/opt/agent.o", elf(sections))
     given = [
+        (".rodata.of_a_lo", b"321"),
         (".rodata.config", b"\x0a\0\xff"),
         ("agent.rodata", b"\x01\x02"),
         (".rodata", b"another"),
         ("secret", b"12"),
     ]
     live(system, {"prog": given, "other": [(".rodata.config", b"123")]})
-    assert contents(system, "/opt/agent.o") == {".rodata.config": "0a00ff", ".rodata": "0102"}
+    assert contents(system, "/opt/agent.o") == {
+        ".rodata.config": "0a00ff",
+        ".rodata": "0102",
+        ".rodata.of_a_long_name": "333231",
+    }
     dumped = {call.rpartition(" ")[2] for call in system.calls if "map dump" in call}
-    assert dumped == {"1", "2"}, "of the maps nothing else is read"
+    assert dumped == {"1", "2", "3"}, "of the maps nothing else is read"
+
+
+def test_data_that_can_still_be_written_to_is_not_taken(system: FakeSystem) -> None:
+    """The verifier does not go by it."""
+    put(system, "/opt/agent.o", elf({".rodata": b"12", "names": b"\0prog\0"}))
+    live(system, {"prog": [(".rodata", b"34")]})
+    shown = json.loads(str(system.answers["-j map show"]))
+    system.answers["-j map show"] = json.dumps([{**each, "frozen": 0} for each in shown])
+    assert contents(system, "/opt/agent.o") == {}
+
+
+def test_endpoints_that_differ_in_ciliums_configuration_are_not_worth_a_word(system: FakeSystem) -> None:
+    put(system, "/opt/agent.o", elf({".rodata.config": b"12", "names": b"\0prog\0program\0"}))
+    live(system, {"prog": [(".rodata.config", b"34")], "program": [(".rodata.config", b"56")]})
+    assert bpf_objects.read(system, ["/opt/agent.o"])["unknown"] == {}
+
+
+def test_one_content_in_two_places_is_one(system: FakeSystem) -> None:
+    for name in ("/opt/a.o", "/opt/b.o"):
+        put(system, name, elf({"names": b"one"}))
+    assert paths(system, "/opt/a.o", "/opt/b.o") == ["/opt/a.o"]
 
 
 def test_read_only_data_of_a_program_that_is_not_of_the_object_is_not_taken(system: FakeSystem) -> None:
@@ -140,16 +167,16 @@ def test_objects_within_what_the_holders_of_programs_run(system: FakeSystem) -> 
     put(system, "/usr/bin/agent", begin + b" code" + one + begin + elf({}, X86_64) + two + two[:90])
     put(system, "/usr/lib/libagent.so.1", begin + three)
     process(system, 7, "/usr/bin/agent", "anon_inode:bpf-prog", "/usr/lib/libagent.so.1", "/usr/lib/gone.so (deleted)")
-    process(system, 8, "/usr/bin/agent", "anon_inode:bpf_link")
+    process(system, 8, "/usr/bin/agent", "anon_inode:bpf-map")
+    put(system, "/usr/bin/linked", begin + elf({"names": b"five"}))
+    process(system, 11, "/usr/bin/linked", "anon_inode:bpf_link")
     put(system, "/usr/bin/other", begin + elf({"names": b"four"}))
     process(system, 9, "/usr/bin/other", "socket:[77]")
     found = bpf_objects.read(system, ())["objects"]
-    assert [each["path"] for each in found] == [
-        "/proc/7/exe#1",
-        "/proc/7/exe#2",
-        "/proc/7/root/usr/lib/libagent.so.1#1",
-    ]
-    assert [bpf_objects.content(system, each["path"]) for each in found] == [one, two, three]
+    at = {each["path"]: bpf_objects.content(system, each["path"]) for each in found}
+    assert at.pop("/proc/11/exe#1") == elf({"names": b"five"})
+    assert at == {"/proc/7/exe#1": one, "/proc/7/exe#2": two, "/proc/7/root/usr/lib/libagent.so.1#1": three}
+    found = [each for each in found if "/7/" in each["path"]]
     assert found[0]["name"].endswith("/usr/bin/agent (process 7) #1")
     assert found[2]["name"] == "/usr/lib/libagent.so.1 (process 7) #1"
     assert [each["carried"] for each in found] == [True, True, True]
