@@ -89,7 +89,7 @@ def candidate_note() -> str:
         ("6.18.5-amd64", "6.18.5-1", "debian", "cilium 1.18.5", ""),
         ("6.18.5-amd64", "6.18.5-1", "debian", "", ""),
         ("6.18.5-amd64", "6.18.5-1", "debian", "calico 1.18.6", ""),
-        ("6.18.0-5-generic", "6.18.0-5.5", "ubuntu", "cilium 1.18.6", ""),  # of no upstream release
+        ("7.2.0-5-generic", "7.2.0-5.5", "ubuntu", "cilium 1.20.1", ""),  # of whatever upstream release
         ("6.1.0-17-amd64", "6.1.69-1", "debian", "cilium 1.15.0-rc.0", "cilium/cilium#30093"),
         ("6.1.0-17-amd64", "6.1.69-1", "debian", "cilium 1.15.0", ""),
         ("4.19.0-18-amd64", "4.19.208-1", "debian", "cilium 1.11.3", "cilium/cilium#24834"),
