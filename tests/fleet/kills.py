@@ -6,8 +6,9 @@ Each kill is followed by a run that goes on from there, on this controller or on
 killed at the next point; the last one comes to the end. So what is done twice, or not at all, shows in the sum. Before
 it goes on, playbooks/status.yml is asked where that goes on: the other controller has nothing but the cluster's record.
 
-Some events a run that goes on has no more: a host that had been rebooted when its run died is not rebooted again. These
-points are passed on the walk, and are for a fleet of their own.
+Which point is next is the run's own affair: one that goes on may take the hosts in another order, and has some events
+no more (a host that had been rebooted when its run died is not rebooted again). When a run has come to its end, what is
+left is for another fleet.
 
 To be exact about "right before", the journal's own lock is taken: the run then waits in front of its write.
 """
@@ -63,14 +64,9 @@ def points(events: Sequence[Event]) -> Iterator[Point]:
 
 @dataclass(frozen=True)
 class Step:
-    """What came of one point: ``wrong`` is empty when all is as it has to be.
+    """What came of a point, or (None) of the run that came to its end; ``wrong`` is empty when all is well."""
 
-    ``passed``: there was no such moment, as what it tells of had been done before.
-    """
-
-    point: str
-    killed: bool
-    passed: bool
+    point: Point | None
     seconds: float
     wrong: tuple[str, ...]
 
@@ -78,31 +74,29 @@ class Step:
 def walk(
     world: World, controllers: Sequence[Controller], at: Sequence[Point], tell: Callable[[Step], None] = lambda _: None
 ) -> list[Step]:
-    """Kill a run at each point, in turn on each controller; then let one come to its end, and look at the sum."""
-    steps = []
+    """Kill runs at these points, in turn on each controller, until one comes to its end; then look at the sum.
+
+    Points that are not among the steps were not met.
+    """
+    steps: list[Step] = []
+    left = list(at)
     turns = itertools.cycle(controllers)
-    controller, started = next(turns), None
-    for number, each in enumerate(at):
+    controller = next(turns)
+    while True:
         began = time.monotonic()
-        started = started or controller.start(friday_soak=0)
-        # Of a host each event is there once; waves begin again and again.
-        killed = kill_at(controller, started, each, [point for point in at[number + 1 :] if point.host])
-        passed = not killed and started.process.poll() is None
-        wrong = []
-        if not passed:
-            wrong += [] if killed else [f"it ended before: {started.output[-600:]}"]
-            wrong += _told_wrong(world, controller)
-            controller, started = next(turns), None
+        started = controller.start(friday_soak=0)
+        point = kill_at(controller, started, left)
+        if point:
+            left.remove(point)
+            wrong = list(_told_wrong(world, controller))
+            controller = next(turns)
             wrong += _status_wrong(world, controller.status())
-        steps.append(Step(str(each), killed, passed, time.monotonic() - began, tuple(wrong)))
+        else:
+            wrong = list(_sum(world, started.wait(), started.output))
+        steps.append(Step(point, time.monotonic() - began, tuple(wrong)))
         tell(steps[-1])
-    began = time.monotonic()
-    last = started or controller.start(friday_soak=0)
-    steps.append(
-        Step("to the end", False, False, time.monotonic() - began, tuple(_sum(world, last.wait(), last.output)))
-    )
-    tell(steps[-1])
-    return steps
+        if not point:
+            return steps
 
 
 def _told_wrong(world: World, controller: Controller) -> Iterator[str]:
@@ -168,21 +162,26 @@ def _sum(world: World, code: int, output: str) -> Iterator[str]:
             yield f"the record of run {record.run} was never closed"
 
 
-def kill_at(controller: Controller, started: Started, at: Point, later: Sequence[Point] = ()) -> bool:
-    """Kill the run at the point; false when it has ended without coming there, or has come to a ``later`` one."""
+def kill_at(controller: Controller, started: Started, points: Sequence[Point]) -> Point | None:
+    """Kill the run at the first of these points that it comes to; None when it has ended without coming to any."""
     end = time.monotonic() + LIMIT
+    seen = 0
     while time.monotonic() < end:
+        over = started.process.poll() is not None
         events = controller.written(started)
-        if any(at.fits(event) for event in events):
-            file = controller.runs()[started.earlier] / journal.FILE_NAME
-            if not at.late or _waits_to_write(file, started, end):
-                started.kill()
-                return True
-            return False
-        if started.process.poll() is not None or any(point.fits(event) for point in later for event in events):
-            return False
+        for event in events[seen:]:
+            found = min((point for point in points if point.fits(event)), key=lambda point: point.late, default=None)
+            # What is late has to wait for a write that has not been made yet.
+            if found and not (found.late and event is not events[-1]):
+                file = controller.runs()[started.earlier] / journal.FILE_NAME
+                if not found.late or _waits_to_write(file, started, end):
+                    started.kill()
+                    return found
+        seen = len(events)
+        if over:
+            return None
         time.sleep(_TICK)
-    raise AssertionError(f"{at}: not within {LIMIT} s:\n{started.output[-2000:]}")
+    raise AssertionError(f"not within {LIMIT} s:\n{started.output[-2000:]}")
 
 
 def _waits_to_write(file: Path, started: Started, end: float) -> bool:
