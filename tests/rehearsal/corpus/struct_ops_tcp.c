@@ -1,36 +1,3 @@
 /* A congestion control of TCP: a struct of the kernel's whose functions are BPF programs. */
-#include "bpf.h"
-
-struct sock;
-
-struct tcp_congestion_ops {
-	__u32 (*ssthresh)(struct sock *sk);
-	__u32 (*undo_cwnd)(struct sock *sk);
-	void (*cong_avoid)(struct sock *sk, __u32 ack, __u32 acked);
-	char name[16];
-} CORE;
-
-SEC("struct_ops/ssthresh")
-__u32 ssthresh(__u64 *context)
-{
-	return 2;
-}
-
-SEC("struct_ops/undo_cwnd")
-__u32 undo_cwnd(__u64 *context)
-{
-	return 10;
-}
-
-SEC("struct_ops/cong_avoid")
-int cong_avoid(__u64 *context)
-{
-	return 0;
-}
-
-struct tcp_congestion_ops corpus SEC(".struct_ops.link") = {
-	.ssthresh = (void *)ssthresh,
-	.undo_cwnd = (void *)undo_cwnd,
-	.cong_avoid = (void *)cong_avoid,
-	.name = "corpus",
-};
+#define REGISTERED ".struct_ops.link"
+#include "struct_ops.h"
