@@ -31,12 +31,12 @@ class Kubelets(threading.Thread):
     """Stands in for the kubelets, the scheduler and the controller of the web pods.
 
     A node says what its machine has booted; an evicted pod goes and another starts on the node with the fewest.
-    ``busy``: pods take their time, nothing is let go.
+    ``busy``: names of nodes whose pods take their time, so that none of them is let go.
     """
 
     def __init__(self, api: Api, things: Things, machines: Mapping[str, Machine], owner: dict[str, Any]) -> None:
         super().__init__(daemon=True)
-        self.busy = threading.Event()
+        self.busy: set[str] = set()
         self.evicted: Counter[str] = Counter()  # pods that have left, by node
         self.evicted_again: Counter[str] = Counter()  # those that left a node whose machine had been rebooted already
         self._api, self._things, self._machines, self._owner = api, things, machines, owner
@@ -48,9 +48,8 @@ class Kubelets(threading.Thread):
         while not self._ended.wait(_LOOK):
             for machine in self._machines.values():
                 self.report(machine)
-            if not self.busy.is_set():
-                with contextlib.suppress(ApiError):  # somebody was faster; there is a next look
-                    self._let_go()
+            with contextlib.suppress(ApiError):  # somebody was faster; there is a next look
+                self._let_go()
 
     def end(self) -> None:
         self._ended.set()
@@ -78,9 +77,9 @@ class Kubelets(threading.Thread):
         path = f"/api/v1/namespaces/{NAMESPACE}/pods"
         pods = self._api.items(path)
         for pod in pods:
-            if pod["metadata"].get("deletionTimestamp"):
+            node = pod["spec"]["nodeName"]
+            if pod["metadata"].get("deletionTimestamp") and node not in self.busy:
                 self._api.request("DELETE", f"{path}/{pod['metadata']['name']}", body={"gracePeriodSeconds": 0})
-                node = pod["spec"]["nodeName"]
                 self.evicted[node] += 1
                 self.evicted_again[node] += int(self._machines[node].boots > 0)
                 self.start_pod(self._place(pods))
