@@ -30,6 +30,11 @@ def run() -> Path:
     return _folder(cache() / "lab")
 
 
+def tests() -> Path:
+    """What ``make test`` remembers from checkout to checkout."""
+    return _folder(cache() / "tests")
+
+
 def _folder(path: Path) -> Path:
     path.mkdir(parents=True, exist_ok=True)
     return path

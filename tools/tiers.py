@@ -6,7 +6,8 @@ A tier that fails doesn't keep the next from running, so that one run shows ever
 (no tests, no tool, every test skipped, no time left) **could not run**, which fails the run just as a failed test does.
 
 The last line is ``N passed, N failed`` over all tiers. It counts pytest's tests, the steps of lint and the scenarios of
-molecule; a tier that broke without a count is one failure.
+molecule; a tier that broke without a count is one failure. The table above it is kept in the cache folder
+(``tests/last.txt``, with the commit), as is how long each tier took: a fresh clone knows both.
 
 Usage: ``python -m tools.tiers [TIER...]``. ``FRIDAY_TEST_SECONDS`` limits the whole run (CI has a limit of its own,
 which would end the run without a word).
@@ -26,11 +27,12 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from lab import paths
 from lab.progress import duration
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "build" / "tests"
-"""JUnit files of the pytest tiers, and ``seconds.json``: how long each tier took last time (the next estimate)."""
+"""JUnit files of the pytest tiers."""
 
 
 class Result(str, Enum):
@@ -92,7 +94,8 @@ def judge_pytest(tier: str, code: int | None, report: str | None, seconds: float
     counts = count_junit(report) if report else Counts()
     broken = _PYTEST_BROKEN.get(code, f"pytest ended with code {code}") if code not in (0, 1) else ""
     if counts.failed:
-        return Outcome(tier, Result.FAILED, counts, seconds, broken)
+        names = _some(failing(report or ""))
+        return Outcome(tier, Result.FAILED, counts, seconds, "; ".join(filter(None, (broken, names))))
     if broken:
         return Outcome(tier, Result.COULD_NOT_RUN, counts, seconds, broken)
     if code == 1:
@@ -120,6 +123,19 @@ def count_junit(report: str) -> Counts:
         skipped = int(suite.get("skipped", 0))
         total += Counts(max(int(suite.get("tests", 0)) - bad - skipped, 0), bad, skipped)
     return total
+
+
+def failing(report: str) -> list[str]:
+    """Names of the tests in a JUnit XML report that failed, or whose set-up or tear-down did, each once."""
+    cases = ET.fromstring(report).iter("testcase")
+    bad = (case for case in cases if case.find("failure") is not None or case.find("error") is not None)
+    return list(dict.fromkeys(case.get("name", "") for case in bad))
+
+
+def _some(names: Sequence[str], most: int = 3) -> str:
+    """A few of these names, and how many more there are."""
+    more = [f"and {len(names) - most} more"] if len(names) > most else []
+    return ", ".join([*names[:most], *more])
 
 
 def judge_steps(tier: str, failed: Sequence[str], passed: int, seconds: float) -> Outcome:
@@ -304,9 +320,10 @@ def main(names: Sequence[str]) -> int:
         return 2
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that SIGTERM ends the tier's programs too
     RESULTS.mkdir(parents=True, exist_ok=True)
+    began = time.strftime("%Y-%m-%d %H:%M")
     deadline = time.monotonic() + float(os.environ.get("FRIDAY_TEST_SECONDS") or "inf")
-    memory = RESULTS / "seconds.json"
-    seconds: dict[str, float] = json.loads(memory.read_text(encoding="utf-8")) if memory.exists() else {}
+    memory = paths.tests()
+    seconds = _remembered(memory / "seconds.json")
     outcomes = []
     for tier in [known[name] for name in names] or TIERS:
         limit = deadline - time.monotonic()
@@ -319,13 +336,32 @@ def main(names: Sequence[str]) -> int:
         outcomes.append(outcome)
         if outcome.result is Result.PASSED:
             seconds[tier.name] = round(outcome.seconds, 1)
-            memory.write_text(json.dumps(seconds), encoding="utf-8")
+            (memory / "seconds.json").write_text(json.dumps(seconds), encoding="utf-8")
         print(
             f"[{tier.name}] {outcome.result.value} in {duration(outcome.seconds)} {outcome.note}".rstrip(), flush=True
         )
     counts = total(outcomes)
-    print(f"\n{table(outcomes)}\n\n{counts.passed} passed, {counts.failed} failed", flush=True)
+    result = f"{table(outcomes)}\n\n{counts.passed} passed, {counts.failed} failed"
+    if not names:  # what was run in part says nothing about the whole
+        (memory / "last.txt").write_text(f"{began}, {_commit()}\n{result}\n", encoding="utf-8")
+    print(f"\n{result}", flush=True)
     return int(any(outcome.result is not Result.PASSED for outcome in outcomes))
+
+
+def _remembered(file: Path) -> dict[str, float]:
+    """Seconds by tier; nothing when there is no such file, or no whole one."""
+    try:
+        known: dict[str, float] = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return known
+
+
+def _commit() -> str:
+    """What was tested: the commit, and whether files differ from it."""
+    command = ("git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*")
+    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    return said.stdout.strip() or "no commit"
 
 
 if __name__ == "__main__":

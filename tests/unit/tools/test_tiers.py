@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -24,6 +25,16 @@ def junit(tests: int = 0, failures: int = 0, errors: int = 0, skipped: int = 0) 
 
 def test_junit_counts_errors_as_failures() -> None:
     assert tiers.count_junit(junit(tests=10, failures=2, errors=1, skipped=3)) == Counts(4, 3, 3)
+
+
+def test_failed_tests_are_named() -> None:
+    """Those whose set-up failed, too; each once, and no more than a line has room for."""
+    bad = [f'<testcase name="test_{name}"><failure/></testcase>' for name in "abcd"]
+    broken = '<testcase name="test_e"><error/></testcase><testcase name="test_e"><error/></testcase>'
+    cases = f'<testcase name="test_good"/>{broken}{"".join(bad)}'
+    report = f'<testsuites><testsuite tests="6" failures="4" errors="1">{cases}</testsuite></testsuites>'
+    assert tiers.failing(report) == ["test_e", "test_a", "test_b", "test_c", "test_d"]
+    assert tiers.judge_pytest("unit", 1, report, 1).note == "test_e, test_a, test_b, and 2 more"
 
 
 @pytest.mark.parametrize(
@@ -134,20 +145,29 @@ def test_unknown_tiers_are_named(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_last_line_is_the_count(tmp_path: Path) -> None:
-    """As a person or CI runs it: table, then the counts alone on the last line, and the exit code."""
+    """As a person or CI runs it: table, then the counts alone on the last line, and the exit code.
+
+    What the cache folder remembers afterwards is the last run of all tiers, and how long those took that passed.
+    """
     script = (
         "import sys; from pathlib import Path; from tools import tiers\n"
-        "tiers.RESULTS = Path(sys.argv[1])\n"
+        "tiers.RESULTS = Path(sys.argv[1]) / 'results'\n"
         "good = tiers.Tier('good', 1, 9, steps=lambda: [tiers.Step('a', ('true',))])\n"
         "bad = tiers.Tier('bad', 1, 9, steps=lambda: [tiers.Step('b', ('false',))])\n"
         "tiers.TIERS = (bad, good)\n"
         "sys.exit(tiers.main(sys.argv[2:]))\n"
     )
     command = [sys.executable, "-c", script, str(tmp_path)]
-    both = subprocess.run(
-        command, cwd=tiers.ROOT, capture_output=True, text=True, env={**os.environ, "FRIDAY_TEST_SECONDS": ""}
-    )
+    environment = {**os.environ, "FRIDAY_TEST_SECONDS": "", "FRIDAY_CACHE": str(tmp_path / "cache")}
+    memory = tmp_path / "cache/tests"
+    memory.mkdir(parents=True)
+    (memory / "seconds.json").write_text("{torn")
+    both = subprocess.run(command, cwd=tiers.ROOT, capture_output=True, text=True, env=environment)
     assert both.returncode == 1, both.stderr
     assert both.stdout.splitlines()[-1] == "1 passed, 1 failed"
-    good = subprocess.run([*command, "good"], cwd=tiers.ROOT, capture_output=True, text=True)
+    good = subprocess.run([*command, "good"], cwd=tiers.ROOT, capture_output=True, text=True, env=environment)
     assert (good.returncode, good.stdout.splitlines()[-1]) == (0, "1 passed, 0 failed")
+    last = (memory / "last.txt").read_text()
+    assert last.endswith("\n1 passed, 1 failed\n")
+    assert "bad         failed" in last
+    assert list(json.loads((memory / "seconds.json").read_text())) == ["good"]
