@@ -51,7 +51,7 @@ options:
           file: {description: The file on the host., type: path, required: true}
           contents: {description: "Contents of maps, hexadecimal, by the maps' names.", type: dict, default: {}}
   parallel:
-    description: Number of guests at a time; V(0) is one for each processor of the host.
+    description: Number of guests at a time; V(0) is by the host's processors and memory.
     type: int
     default: 0
 attributes:
@@ -138,7 +138,7 @@ def main() -> None:
     try:
         for trial in list(trials.values())[:1]:
             processor = guest.processor(trial, loader, Path(module.params["cache"]))
-        with ThreadPoolExecutor(module.params["parallel"] or guest.processors()) as pool:
+        with ThreadPoolExecutor(guest.at_once(module.params["parallel"])) as pool:
             answers = pool.map(lambda trial: _run(trial, loader, processor), trials.values())
             results.update(zip(trials, answers))
     except guest.GuestError as error:

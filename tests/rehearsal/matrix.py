@@ -125,7 +125,7 @@ def main() -> int:
     given = parser.parse_args()
     began, stage, every = time.monotonic(), Stage(), kernels.every()
     say(f"{len(every)} kernels, {len(stage.samples)} objects")
-    with ThreadPoolExecutor(guest.processors()) as pool:
+    with ThreadPoolExecutor(guest.at_once()) as pool:
         cells = [cell for found in pool.map(lambda kernel: list(stage.cells(kernel)), every) for cell in found]
     wrong = [cell for cell in cells if not cell.agrees]
     left = sum(cell.rehearsed is None for cell in cells)

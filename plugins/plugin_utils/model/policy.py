@@ -42,4 +42,4 @@ class Policy:
     rehearsal_warn_growth: int = 2  # times the running kernel's count
     rehearsal_timeout: int = 180
     known_bad_accept: tuple[str, ...] = ()  # references of decide/known_bad.py
-    rehearsal_parallel: int = 0  # guests at a time; 0: one for each processor
+    rehearsal_parallel: int = 0  # guests at a time; 0: by processors and memory

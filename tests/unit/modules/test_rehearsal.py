@@ -155,3 +155,22 @@ def test_an_emulator_that_is_too_old_to_emulate(tmp_path: Path, emulator: Callab
 def test_an_architecture_without_guests() -> None:
     with pytest.raises(guest.GuestError, match="guests of aarch64 are not supported"):
         guest.program("aarch64")
+
+
+@pytest.mark.parametrize(
+    ("asked", "processors", "memory", "number"),
+    [
+        (3, 8, 64_000, 3),
+        (3, 1, 100, 3),  # who asks knows what there is
+        (0, 2, 64_000, 5),
+        (0, 2, 3 * guest.MEMORY_MIB, 3),
+        (0, 2, guest.MEMORY_MIB - 1, 1),
+    ],
+)
+def test_guests_are_as_many_as_there_is_room_for(asked: int, processors: int, memory: int, number: int) -> None:
+    assert guest.at_once(asked, processors, memory) == number
+
+
+def test_room_for_guests_is_this_hosts() -> None:
+    assert 1 <= guest.at_once() <= 2 * (os.cpu_count() or 1) + 1
+    assert guest._free_mib() > 0
