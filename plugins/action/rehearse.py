@@ -84,23 +84,20 @@ class ActionModule(FridayAction):
         task_vars: Mapping[str, Any],
     ) -> dict[str, Any]:
         place = _Place(self, store.folder)
-        try:
-            trials = _trials(questions, store, session, place)
-            objects = {each.sha256 for _, _, _, each in questions.values()}
-            count = f"{plural(len(trials), 'kernel')} with {plural(len(objects), 'object')}"
-            self.show([f"rehearsing {count}, about {_ESTIMATE * len(trials)} s"])
-            result: dict[str, Any] = self._execute_module(
-                "friday.upgrade.rehearsal",
-                {
-                    "loader": place.of(made, program=True),
-                    "cache": place.cache,
-                    "trials": trials,
-                    "parallel": session.policy.rehearsal_parallel,
-                },
-                task_vars=task_vars,
-            )
-        finally:
-            place.leave()
+        trials = _trials(questions, store, session, place)
+        objects = {each.sha256 for _, _, _, each in questions.values()}
+        count = f"{plural(len(trials), 'kernel')} with {plural(len(objects), 'object')}"
+        self.show([f"rehearsing {count}, about {_ESTIMATE * len(trials)} s"])
+        result: dict[str, Any] = self._execute_module(
+            "friday.upgrade.rehearsal",
+            {
+                "loader": place.of(made, program=True),
+                "cache": place.cache,
+                "trials": trials,
+                "parallel": session.policy.rehearsal_parallel,
+            },
+            task_vars=task_vars,
+        )
         if result.get("failed"):
             return result
         for trial in trials:
@@ -149,7 +146,7 @@ def _of_object(answer: Mapping[str, Any], key: str) -> Trial:
 
 
 class _Place:
-    """Where the files are for the host that runs the guests: here, or in a folder there that is thrown away."""
+    """Where the files are for the host that runs the guests: here, or in a folder there, which Ansible throws away."""
 
     def __init__(self, action: ActionModule, cache: Path) -> None:
         self._action = action
@@ -170,7 +167,3 @@ class _Place:
             self._action._fixup_perms2([self._folder, there], execute=program)
             self._there[path] = there
         return self._there[path]
-
-    def leave(self) -> None:
-        if self._folder:
-            self._action._remove_tmp_path(self._folder, force=True)

@@ -62,8 +62,9 @@ def test_a_kernel_that_cannot_be_had_is_the_reason(run: Runner, world: World, pr
     with world.untouched():
         done = run("playbooks/rehearse.yml", hosts=probed, variables=variables)
     assert done.code == 2, done.output
-    assert f"linux-image-{CANDIDATE} can't be downloaded" in done.text
-    assert "the rehearsal of the running kernel could not be done: /nonexistent/go can't be asked" in done.text
+    told = "; ".join(done.report()["rehearsal"]["groups"][0]["reasons"])
+    assert f"the rehearsal of the candidate could not be done: linux-image-{CANDIDATE} can't be downloaded" in told
+    assert "the rehearsal of the running kernel could not be done: /nonexistent/go can't be asked" in told
 
 
 def test_another_kernel_is_for_the_rehearsal_alone(run: Runner, world: World, probed: Hosts) -> None:

@@ -18,6 +18,7 @@ from lab.artifacts import images
 
 SOURCES = Path(__file__).with_name("corpus")
 _FLAGS = ("-O2", "-g", "-target", "bpf", "-Wall", "-Werror", "-Wno-unused-variable", "-Wno-unused-function")
+_TWINS = re.compile(rb"\blinked: (\w+) is (\w+)\b")
 _MCPU = re.compile(r"\bmcpu=(v\d)\b")
 
 
@@ -50,7 +51,12 @@ def samples() -> list[Sample]:
 
 
 def _compile(clang: list[str], source: Path, target: Path, *more: str) -> None:
-    """``mcpu=v3`` in a source's first comment is its instruction set; v2 otherwise, as the incident was."""
+    """``mcpu=v3`` in a source's first comment is its instruction set; v2 otherwise, as the incident was.
+
+    ``linked: b is a`` there gives the function b the name of a, as linking two objects may.
+    """
     found = _MCPU.search(source.read_text())
     mcpu = f"-mcpu={found[1] if found else 'v2'}"
     subprocess.run([*clang, *_FLAGS, mcpu, *more, "-c", str(source), "-o", str(target)], check=True)
+    if twins := _TWINS.search(source.read_bytes().partition(b"\n")[0]):
+        target.write_bytes(target.read_bytes().replace(twins[1] + b"\0", twins[2] + b"\0"))

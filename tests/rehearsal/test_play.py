@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -100,9 +101,13 @@ def test_a_program_that_both_load_on_another_host(run: Runner, world: World, pac
     given |= {"friday_rehearsal_host": "rehearsals", "ansible_connection": "elsewhere"}
     given |= {"ansible_python_interpreter": sys.executable}
     environment = {"ANSIBLE_CONNECTION_PLUGINS": str(CONNECTIONS), "ANSIBLE_REMOTE_TEMP": str(tmp_path / "there")}
+    environment |= {"BROUGHT": str(tmp_path / "brought")}
     with world.untouched():
         done = run("playbooks/rehearse.yml", hosts=hosts, variables=given, environment=environment)
     assert done.code == 0, done.output
     assert rehearsal(done) == ("pass", 2, 0)
-    assert (tmp_path / "there").is_dir(), "it was there"
+    brought = [Path(line) for line in (tmp_path / "brought").read_text().splitlines()]
+    folders = Counter(path.parent.name for path in brought if (tmp_path / "cache") in path.parents)
+    assert folders == {"kernels": 2, "configs": 2, "objects": 1}
+    assert Path(str(given["friday_rehearsal_loader"])) in brought
     assert list((tmp_path / "there").iterdir()) == [], "nothing is left behind"

@@ -68,6 +68,7 @@ static void *(*ringbuf_reserve)(void *map, __u64 size, __u64 flags) = (void *)13
 static void (*ringbuf_submit)(void *data, __u64 flags) = (void *)132;
 static void (*ringbuf_discard)(void *data, __u64 flags) = (void *)133;
 static long (*seq_write)(void *seq, const void *data, __u32 size) = (void *)127;
+static void *(*per_cpu_ptr)(const void *variable, __u32 processor) = (void *)153;
 static long (*loop)(__u32 count, void *callback, void *ctx, __u64 flags) = (void *)181;
 static __u64 (*ktime_get_tai_ns)(void) = (void *)208;
 

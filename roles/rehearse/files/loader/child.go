@@ -73,9 +73,13 @@ func loadObject(objects []object, at place, types *btf.Cache) {
 
 // loadProgram loads one program with the maps that it refers to, and takes it away again. objects are all there are: one
 // of them may have what this program is a part of.
-func loadProgram(objects []object, spec *ebpf.CollectionSpec, name string, types *btf.Cache) line {
+func loadProgram(objects []object, spec *collection, name string, types *btf.Cache) line {
 	program := spec.Programs[name].Copy()
 	result := line{Type: program.Type.String(), Section: program.SectionName}
+	if why := spec.refused[name]; why != "" {
+		result.Outcome, result.Error = "refused", why
+		return result
+	}
 	if program.Type == ebpf.Extension {
 		holder, target, err := loadTarget(objects, program.AttachTo)
 		if err != nil {
@@ -103,7 +107,7 @@ func loadProgram(objects []object, spec *ebpf.CollectionSpec, name string, types
 			result.Tag = info.Tag
 		}
 		loaded.Close()
-		if refused := structRefused(spec, program); refused != "" {
+		if refused := structRefused(spec.CollectionSpec, program); refused != "" {
 			result.Outcome, result.Error = "map", refused
 		}
 		return result
@@ -125,10 +129,10 @@ func loadProgram(objects []object, spec *ebpf.CollectionSpec, name string, types
 }
 
 // only returns the collection of one program and the maps that it refers to.
-func only(spec *ebpf.CollectionSpec, name string, program *ebpf.ProgramSpec) *ebpf.CollectionSpec {
+func only(spec *collection, name string, program *ebpf.ProgramSpec) *ebpf.CollectionSpec {
 	return &ebpf.CollectionSpec{
 		Programs:  map[string]*ebpf.ProgramSpec{name: program},
-		Maps:      mapsOf(spec, program),
+		Maps:      mapsOf(spec.CollectionSpec, program),
 		Variables: map[string]*ebpf.VariableSpec{},
 		Types:     spec.Types,
 		ByteOrder: spec.ByteOrder,
