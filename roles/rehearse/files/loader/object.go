@@ -71,8 +71,8 @@ const (
 // adapt makes an object's symbols such as the library wants them, in place, and returns the weak options of the kernel.
 //
 // Weak maps (those of libbpf's usdt.bpf.h) and weak options become global ones: after linking, the one that is there is
-// the one that is meant. Of static functions with the same name, which linking (bpftool gen object) may bring together,
-// the others are called by the end of their name.
+// the one that is meant. A static function whose name another function has, which linking (bpftool gen object) may bring
+// about, is called by the end of its name.
 func adapt(data []byte, file *elf.File) (options []string) {
 	table := file.SectionByType(elf.SHT_SYMTAB)
 	symbols, err := file.Symbols()
@@ -80,15 +80,20 @@ func adapt(data []byte, file *elf.File) (options []string) {
 		return nil // the library says what is wrong with it
 	}
 	functions := map[string]bool{}
+	for _, symbol := range symbols {
+		if elf.ST_TYPE(symbol.Info) == elf.STT_FUNC && elf.ST_BIND(symbol.Info) != elf.STB_LOCAL {
+			functions[symbol.Name] = true
+		}
+	}
 	for number, symbol := range symbols {
 		if int(symbol.Section) >= len(file.Sections) {
 			continue
 		}
 		// The table's first symbol, which is none, is not among those that were read.
 		entry := data[table.Offset+uint64(number+1)*symbolSize:]
-		if elf.ST_TYPE(symbol.Info) == elf.STT_FUNC {
+		if elf.ST_TYPE(symbol.Info) == elf.STT_FUNC && elf.ST_BIND(symbol.Info) == elf.STB_LOCAL {
 			name := symbol.Name
-			for len(name) > 1 && functions[name] && elf.ST_BIND(symbol.Info) == elf.STB_LOCAL {
+			for len(name) > 1 && functions[name] {
 				name = name[1:]
 				file.ByteOrder.PutUint32(entry, file.ByteOrder.Uint32(entry)+1)
 			}
