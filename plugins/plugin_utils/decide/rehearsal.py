@@ -48,6 +48,9 @@ SHORT_NAME = 15
 _FEW = 10_000
 """Instructions below which growth is no news: a hundredth of the limit (BPF_COMPLEXITY_LIMIT_INSNS, 1,000,000)."""
 
+_LIVE_TYPES = {"SchedCLS": "sched_cls", "XDP": "xdp"}
+"""What bpftool calls the types that the loader assumes."""
+
 _WORST = list(Word)
 
 Answers = tuple[Trial, Trial]
@@ -274,10 +277,22 @@ def _programs(state: BpfState, answers: Mapping[str, Answers], policy: Policy) -
                 elsewhere = not known or known.tag not in same[program]
             live = is_live(program, state.live) and not elsewhere
             word, message = _program(before.get(program), after.get(program), trial, policy)
-            if word is Word.INCONCLUSIVE and name in carried and known and not known.loaded:
+            other = _other_type(known, state.live) if known else ""
+            if other:
+                word, message = Word.INCONCLUSIVE, other
+            if word is Word.INCONCLUSIVE and name in carried and known and (other or not known.loaded):
                 word = Word.WARN  # nobody has said that this is all that its process loads it with
             message = f"{program}: {message}" if message else ""
             yield ProgramVerdict(name, program, word, message, live, before.get(program), after.get(program))
+
+
+def _other_type(rehearsed: ProgramResult, live: Sequence[LiveProgram] | None) -> str:
+    """That a program was rehearsed as another type than it is live as, where its object does not say which it is."""
+    types = {each.type for each in live or () if each.type and is_live(rehearsed.program, (each,))}
+    guess = _LIVE_TYPES.get(rehearsed.type, rehearsed.type)
+    if not rehearsed.assumed or not types or guess in types:
+        return ""
+    return f"is live as {', '.join(sorted(types))}; its object says nothing of that, and it was rehearsed as {guess}"
 
 
 def _same_code(controls: Iterable[ProgramResult], live: Sequence[LiveProgram] | None) -> dict[str, set[str]]:

@@ -103,13 +103,14 @@ class ProgramResult:
     ``outcome`` is loaded, refused, map (a map that it needs can't be made), unsupported (can't be tried by itself) or
     crash (the loader, or the kernel, did not survive it). ``stats`` are the verifier's counts by its own names: insns,
     limit, total_states, peak_states, max_states_per_insn, stack, verification_usec. ``tag`` is the kernel's hash of the
-    code that it was given.
+    code that it was given. ``assumed``: the object says nothing of its type, which is a guess by its other programs.
     """
 
     program: str
     outcome: str
     type: str = ""
     section: str = ""
+    assumed: bool = False
     error: str = ""
     errno: int = 0
     tag: str = ""

@@ -214,6 +214,23 @@ def test_what_was_not_rehearsed_is_named() -> None:
     assert "was not rehearsed: it replaces a function" in verdict.reasons[0]
 
 
+@pytest.mark.parametrize(
+    ("live", "word"), [("sched_cls", Word.PASS), ("", Word.PASS), ("socket_filter", Word.INCONCLUSIVE)]
+)
+def test_a_type_that_was_only_assumed_is_compared_with_the_live_one(live: str, word: Word) -> None:
+    """The same code is another matter as another type: what it may read, and what it may return."""
+    state = replace(STATE, live=(LiveProgram("filter", live),))
+    control = trial(A, replace(loaded("filter"), type="SchedCLS", assumed=True))
+    verdict = weigh(control, replace(control, release=B), state)
+    assert verdict.word is word
+    told = "filter: is live as socket_filter; its object says nothing of that, and it was rehearsed as sched_cls"
+    assert verdict.reasons == ((told,) if word is Word.INCONCLUSIVE else ())
+    carried = replace(state, objects=(replace(HOST, carried=True),))
+    assert weigh(control, replace(control, release=B), carried).word is not Word.INCONCLUSIVE
+    said = trial(A, replace(loaded("filter"), type="SocketFilter"))
+    assert weigh(said, replace(said, release=B), state).word is Word.PASS, "its object says what it is"
+
+
 def test_an_object_that_cannot_be_read_is_named() -> None:
     torn = Trial(A, "#1", complete=True, error="unexpected EOF")
     verdict = weigh(torn, replace(torn, release=B))

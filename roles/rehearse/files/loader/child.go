@@ -75,7 +75,11 @@ func loadObject(objects []object, at place, types *btf.Cache) {
 // of them may have what this program is a part of.
 func loadProgram(objects []object, spec *collection, name string, types *btf.Cache) line {
 	program := spec.Programs[name].Copy()
-	result := line{Type: program.Type.String(), Section: program.SectionName}
+	assumed := program.Type == ebpf.UnspecifiedProgram
+	if assumed {
+		program.Type = assumedType(spec)
+	}
+	result := line{Type: program.Type.String(), Section: program.SectionName, Assumed: assumed}
 	if why := spec.refused[name]; why != "" {
 		result.Outcome, result.Error = "refused", why
 		return result
@@ -88,10 +92,6 @@ func loadProgram(objects []object, spec *collection, name string, types *btf.Cac
 		}
 		defer holder.Close()
 		program.AttachTarget = target
-	}
-	if program.Type == ebpf.UnspecifiedProgram {
-		// Cilium's tail calls up to 1.15 are in sections that say nothing of a type; its loader takes them for tc's.
-		program.Type = ebpf.SchedCLS
 	}
 	began := time.Now()
 	alone := only(spec, name, program)
@@ -137,4 +137,19 @@ func only(spec *collection, name string, program *ebpf.ProgramSpec) *ebpf.Collec
 		Types:     spec.Types,
 		ByteOrder: spec.ByteOrder,
 	}
+}
+
+// assumedType is that of programs in sections that say nothing of a type, as Cilium's tail calls are up to 1.15: its
+// loader takes them for what the others of the object are.
+func assumedType(spec *collection) ebpf.ProgramType {
+	found := ebpf.SchedCLS
+	for _, each := range spec.Programs {
+		switch each.Type {
+		case ebpf.SchedCLS, ebpf.SchedACT:
+			return ebpf.SchedCLS
+		case ebpf.XDP:
+			found = ebpf.XDP
+		}
+	}
+	return found
 }

@@ -47,6 +47,8 @@ type line struct {
 	// program
 	Type    string `json:"type,omitempty"`
 	Section string `json:"section,omitempty"`
+	// Assumed says that the section tells nothing of the type.
+	Assumed bool `json:"assumed,omitempty"`
 	// Outcome is loaded, refused (by the verifier, or by what comes before it), map (a map that it needs can't be
 	// made) or unsupported (it can't be loaded by itself: Error says why).
 	Outcome string `json:"outcome,omitempty"`
