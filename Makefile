@@ -65,7 +65,7 @@ rehearsal-matrix: setup ## kernels of Debian's archive by BPF objects: what a re
 .PHONY: abort-matrix kill-points
 abort-matrix: setup ## every way for a Friday to die, everywhere, on every ansible-core (hours; goes on where it was)
 	@FRIDAY_ALL_CORES=1 PYTHONPATH=collections:. python -m tests.fleet abort-matrix
-kill-points: setup ## kill a Friday at each event, and go on; at the end all is done once (about half an hour)
+kill-points: setup ## kill a Friday at each event, and go on; at the end all is done once (most of an hour)
 	@PYTHONPATH=collections:. python -m tests.fleet kill-points
 
 .PHONY: format

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import multiprocessing
 import os
 import signal
 import sys
@@ -126,6 +127,7 @@ def abort_matrix(given: argparse.Namespace) -> int:
     """Play what is to be played, print the table; 0 when all of it holds."""
     from tests.playbooks.cores import chosen
 
+    _end_in_order()
     cores = [core for core in chosen() if not given.core or str(core).startswith(given.core)]
     programs = {core.version: core.environment().playbook for core in cores}
     MEMORY.parent.mkdir(exist_ok=True)
@@ -138,8 +140,13 @@ def abort_matrix(given: argparse.Namespace) -> int:
     if todo:
         with ProcessPoolExecutor(given.jobs) as pool:
             shares = [pool.submit(_play_share, todo[number :: given.jobs], programs) for number in range(given.jobs)]
-            for share in as_completed(shares):
-                share.result()
+            try:
+                for share in as_completed(shares):
+                    share.result()
+            except KeyboardInterrupt:
+                for each in multiprocessing.active_children():
+                    each.terminate()
+                raise
     played = [cell for cell in remembered().values() if cell.key in {each.key for each in wanted}]
     bad = [cell for cell in played if cell.wrong]
     print(f"\n{table(played)}\n\n{len(played) - len(bad)} of {len(wanted)} cells hold")

@@ -122,6 +122,7 @@ class Controller:
         self.state = self.disk.seen if self.disk else self._state
         self.core = core or (f"{sys.prefix}/bin/ansible-playbook",)
         self._runs = 0
+        self._started: list[Started] = []
         folder.mkdir(parents=True, exist_ok=True)
         config = yaml.safe_load(kubeconfig.read_text())
         config["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{way.port}"
@@ -157,7 +158,8 @@ class Controller:
         )
         assert pen.stdin
         pen.stdin.close()
-        return Started(process, pen, log, earlier)
+        self._started.append(Started(process, pen, log, earlier))
+        return self._started[-1]
 
     def run(self, playbook: str = "friday.yml", *options: str, **variables: object) -> tuple[int, str]:
         """Run to the end; exit code and output."""
@@ -177,7 +179,10 @@ class Controller:
         return said
 
     def end(self) -> None:
-        """Take its disk away, if it has one of its own."""
+        """End what still runs of what was started here (an interrupted test), and take its disk away if it has one."""
+        for each in self._started:
+            if each.process.poll() is None:
+                each.kill()
         if self.disk:
             self.disk.end()
 

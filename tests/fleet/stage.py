@@ -24,6 +24,7 @@ class Stage:
         self._folder = folder
         self._cluster = Cluster(folder / "cluster")
         self._numbers = itertools.count()
+        self._others: list[Controller] = []
 
     def __enter__(self) -> Stage:
         (self._folder / "cluster").mkdir(parents=True, exist_ok=True)
@@ -54,15 +55,18 @@ class Stage:
         try:
             yield world, controller
         finally:
+            for each in (controller, *self._others):
+                each.end()
+            self._others = []
             way.end()
             world.end()
-            controller.end()
             self._remove(world, NAMESPACE)
 
     def another(self, world: World, controller: Controller, name: str) -> Controller:
         """Another controller of the same fleet, with an empty disk."""
         folder = controller.folder.with_name(name)
-        return Controller(folder, world, self._friday, controller.way, controller.core)
+        self._others.append(Controller(folder, world, self._friday, controller.way, controller.core))
+        return self._others[-1]
 
     def _remove(self, world: World, namespace: str) -> None:
         """Take Friday's own namespace away: the next fleet has had no runs."""
