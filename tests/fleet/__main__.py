@@ -209,7 +209,11 @@ def main() -> int:
     points.add_argument("--every", type=int, default=1, help="every so many points only")
     points.add_argument("--hosts", type=int, default=3)
     given = parser.parse_args()
-    return int(given.command(given))
+    try:
+        return int(given.command(given))
+    except KeyboardInterrupt:
+        print("interrupted; what it had started is ended", file=sys.stderr)
+        return 128 + signal.SIGINT
 
 
 if __name__ == "__main__":

@@ -33,10 +33,9 @@ STEPS = ("drain", "upgrade", "reboot", "verify", "soak")
 _CONNECTED = ("upgrade", "reboot", "verify", "soak")
 _HARMLESS = ("drain",)  # what fails here is given back
 _SHORT: Mapping[str, object] = {"friday_verify_timeout": 8, "friday_reboot_timeout": 8}
-"""Short enough to wait for the failing host, long enough for its healthy peers on a machine that does other things.
-
-Their drain has to wait for what the budget's status says, which the API server's controllers update after seconds.
-"""
+"""Short enough to wait for the failing host, long enough for its healthy peers on a machine that does other things."""
+_DRAIN: Mapping[str, object] = {"friday_drain_timeout": 20}
+"""The peers' drain waits for what the budget's status says, which its controller updates after seconds."""
 
 
 @dataclass(frozen=True)
@@ -174,14 +173,14 @@ def _nothing(_: Scene) -> None:
 
 
 WHATS: Mapping[str, What] = {
-    "task failed": What(_stuck, variables={**_SHORT, "friday_drain_timeout": 20}),
+    "task failed": What(_stuck, variables={**_SHORT, **_DRAIN}),
     "unreachable at connect": What(_machine("unreachable"), _CONNECTED, _SHORT),
     "unreachable in mid-task": What(_machine("lost"), _CONNECTED, _SHORT),
     "hung": What(
         _hung,
         variables={
             **_SHORT,
-            "friday_drain_timeout": 20,
+            **_DRAIN,
             "friday_lock_timeout": 0,
             "friday_upgrade_timeout": 8,
             "friday_look_timeout": 10,
