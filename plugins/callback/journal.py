@@ -8,7 +8,7 @@ from typing import Any
 
 from ansible.plugins.callback import CallbackBase
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils import interrupts
+from ansible_collections.friday.upgrade.plugins.plugin_utils import interrupts, kube
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import from_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind
 from ansible_collections.friday.upgrade.plugins.plugin_utils.session import Session
@@ -22,6 +22,7 @@ description:
   - Notes unreachable hosts in the journal of the run.
   - Lets Ctrl-C (and SIGTERM) end the run after the steps in hand, with its report; a second one stops at once.
   - Writes the report when a run has ended without its verdict, so that there is one in every case but a kill.
+  - Loads the Kubernetes client where Ansible forks its workers, so that not each task has to.
 author: [Friday contributors]
 requirements:
   - Listed in C(callbacks_enabled) of C(ansible.cfg).
@@ -49,6 +50,7 @@ class CallbackModule(CallbackBase):
         # Not by the name that it registers: from core 2.21 on that is a dictionary.
         if str(_task(result).action) == GUARD and "session" in answer:
             self.session = from_data(Session, answer["session"])
+            kube.preload()
             if not self.session.plan_only:  # that changes nothing: it may end anywhere
                 interrupts.soften(self.session.folder)
 

@@ -4,7 +4,8 @@
 
 Requests are JSON in and JSON out: the typed models of the ``kubernetes`` client take four times the time on a list of
 5,000 pods and give nothing to code that turns them into its own dataclasses at once.
-The client is imported when the first connection is made (it takes 0.6 s, and most tasks never need it).
+The client is imported when the first connection is made: it takes 0.4 s, and a process that merely lists tags has no
+use for it. A run preloads it in the process that its workers are forked from.
 """
 
 from __future__ import annotations
@@ -252,6 +253,14 @@ class _Exec(threading.Thread):
             return _exec_result(stdout, stderr, status)
         finally:
             socket.close(timeout=1)
+
+
+def preload() -> None:
+    """Import the client here and now, so that processes forked from this one need not. Never raises."""
+    with contextlib.suppress(ImportError):  # it is missed, and told, where a connection is made
+        from kubernetes import client, config, stream  # noqa: F401
+
+        _ = (client.ApiClient, client.CoreV1Api)  # the library imports these when they are first named
 
 
 def connect(kubeconfig: str = "", context: str = "", timeout: float = 30.0) -> Api:

@@ -14,8 +14,6 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot impo
 from ansible_collections.friday.upgrade.plugins.plugin_utils.observe.cluster import read_snapshot
 from ansible_collections.friday.upgrade.plugins.plugin_utils.session import BASELINE_FILE, Session
 
-_PAUSE = 10  # seconds between two looks
-
 
 def settled(session: Session, patience: float, hosts: Collection[str] = ()) -> tuple[Snapshot, Verdict]:
     """The cluster and its health, as soon as that passes or ``patience`` (seconds) is over.
@@ -34,9 +32,9 @@ def settled(session: Session, patience: float, hosts: Collection[str] = ()) -> t
         except KubeError:
             if time.monotonic() >= deadline or session.halted():
                 raise
-            session.rest(_PAUSE)
+            session.rest(session.policy.look_interval)
             continue
         health = baseline(session.policy, Observation(snapshot, seen.facts if seen else {}), targets)
         if health.outcome is Outcome.PASS or time.monotonic() >= deadline or session.halted():
             return snapshot, health
-        session.rest(_PAUSE)
+        session.rest(session.policy.look_interval)

@@ -4,7 +4,8 @@
 
 With ``PYTHONPATH=collections:.`` ``python -m tests.fleet abort-matrix [--core 2.16] [--what WORDS] [--jobs N]`` plays
 every cell on every ansible-core that runs here. What was played is kept in ``build/abort-matrix.jsonl``, so that it can
-be interrupted; ``--anew`` forgets it. ``--write`` puts the table into docs/reference/abort-matrix.md.
+be interrupted; ``--anew`` forgets it. ``--write`` puts it into the documentation, in the place of the same cells there:
+a table in docs/reference/abort-matrix.md, the cells beside it. ``--rest`` plays only cells that are not there.
 
 ``python -m tests.fleet kill-points [--every N] [--hosts N]`` kills a Friday at each point.
 """
@@ -17,10 +18,11 @@ import json
 import multiprocessing
 import os
 import signal
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -33,12 +35,15 @@ from tests.fleet.world import ZONES
 
 MEMORY = ROOT / "build" / "abort-matrix.jsonl"
 PAGE = ROOT / "docs" / "reference" / "abort-matrix.md"
+KEPT = PAGE.with_suffix(".jsonl")
+"""The cells of the table in the documentation."""
+
 _BEGIN, _END = "<!-- table: made by make abort-matrix -->", "<!-- end of the table -->"
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell of the matrix, and (played) what was wrong in it."""
+    """One cell of the matrix, and (played) what was wrong in it, of which commit."""
 
     core: str
     what: str
@@ -46,6 +51,7 @@ class Cell:
     step: str
     wrong: tuple[str, ...] | None = None
     seconds: float = 0.0
+    commit: str = ""
 
     @property
     def key(self) -> tuple[str, str, str, str]:
@@ -59,9 +65,16 @@ def cells(core: str) -> Iterator[Cell]:
             yield Cell(core, name, where, step)
 
 
+def in_order(cores: Iterable[str]) -> list[Cell]:
+    """All cells of these cores, the newest core first; before all others those on the canary, which take the least."""
+    found = [cell for core in reversed(list(cores)) for cell in cells(core)]
+    return sorted(found, key=lambda cell: cell.where != next(iter(aborts.WHERE)))
+
+
 def play(todo: Sequence[Cell], programs: Mapping[str, Sequence[str]]) -> Iterator[Cell]:
     """Play cells one after the other, on a stage of their own."""
     _end_in_order()
+    commit = _commit()
     with tempfile.TemporaryDirectory(prefix="friday-fleet-") as folder, Stage(Path(folder)) as stage:
         for cell in todo:
             began = time.monotonic()
@@ -71,7 +84,13 @@ def play(todo: Sequence[Cell], programs: Mapping[str, Sequence[str]]) -> Iterato
                     wrong = aborts.play(world, controller, cell.what, cell.where, cell.step)
             except AssertionError as error:
                 wrong = [str(error)[-600:]]
-            yield Cell(*cell.key, tuple(wrong), round(time.monotonic() - began, 1))
+            yield Cell(*cell.key, tuple(wrong), round(time.monotonic() - began, 1), commit)
+
+
+def _commit() -> str:
+    """Of this checkout; with a plus sign when it has changes of its own, empty when it is none."""
+    command = ["git", "describe", "--always", "--dirty=+", "--exclude=*"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def _end_in_order() -> None:
@@ -95,10 +114,10 @@ def _play_share(todo: Sequence[Cell], programs: Mapping[str, Sequence[str]]) -> 
     return played
 
 
-def remembered() -> dict[tuple[str, str, str, str], Cell]:
+def remembered(path: Path = MEMORY) -> dict[tuple[str, str, str, str], Cell]:
     """What was played before; a torn last line is left out."""
     found = {}
-    for line in MEMORY.read_text(encoding="utf-8").splitlines() if MEMORY.exists() else ():
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
         try:
             data = json.loads(line)
         except ValueError:
@@ -123,6 +142,15 @@ def table(played: Sequence[Cell]) -> str:
     return "\n".join(lines).strip()
 
 
+def write(played: Mapping[tuple[str, str, str, str], Cell]) -> None:
+    """Put the cells into the documentation: the table, and the file beside it."""
+    lines = [json.dumps(asdict(played[key])) for key in sorted(played)]
+    KEPT.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition(_BEGIN)
+    text = f"{before}{_BEGIN}\n\n{table(list(played.values()))}\n\n{_END}{rest.partition(_END)[2]}"
+    PAGE.write_text(text, encoding="utf-8")
+
+
 def abort_matrix(given: argparse.Namespace) -> int:
     """Play what is to be played, print the table; 0 when all of it holds."""
     from tests.playbooks.cores import chosen
@@ -133,7 +161,9 @@ def abort_matrix(given: argparse.Namespace) -> int:
     MEMORY.parent.mkdir(exist_ok=True)
     if given.anew:
         MEMORY.unlink(missing_ok=True)
-    wanted = [c for core in programs for c in cells(core) if given.what in c.what and given.where in c.where]
+    wanted = [c for c in in_order(programs) if given.what in c.what and given.where in c.where]
+    if given.rest:
+        wanted = [cell for cell in wanted if cell.key not in remembered(KEPT)]
     held = {key for key, cell in remembered().items() if not cell.wrong}  # what was wrong is played again
     todo = [cell for cell in wanted if cell.key not in held]
     print(f"{len(wanted)} cells on {', '.join(programs)}, {len(todo)} of them to play", flush=True)
@@ -153,9 +183,7 @@ def abort_matrix(given: argparse.Namespace) -> int:
     for cell in bad:
         print(f"WRONG {' / '.join(cell.key)}: {'; '.join(cell.wrong or ())}")
     if given.write:
-        page = PAGE.read_text(encoding="utf-8")
-        before, _, rest = page.partition(_BEGIN)
-        PAGE.write_text(f"{before}{_BEGIN}\n\n{table(played)}\n\n{_END}{rest.partition(_END)[2]}", encoding="utf-8")
+        write({**remembered(KEPT), **remembered()})
     return int(len(played) - len(bad) != len(wanted))
 
 
@@ -203,6 +231,7 @@ def main() -> int:
     matrix.add_argument("--where", default="", help="only places with these words")
     matrix.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 2) // 2), help="fleets at a time")
     matrix.add_argument("--anew", action="store_true", help="forget what was played before")
+    matrix.add_argument("--rest", action="store_true", help="only cells that the documentation does not have")
     matrix.add_argument("--write", action="store_true", help="put the table into the documentation")
     points = commands.add_parser("kill-points")
     points.set_defaults(command=kill_points)

@@ -27,9 +27,11 @@ LIMIT = 300  # seconds for one run
 POLICY: Mapping[str, object] = {
     "friday_soak": 1,
     "friday_soak_interval": 1,
-    "friday_wave_sizes": ["1", "2"],
+    "friday_canary": "n1",  # its zone has another two, for a wave of two early on
+    "friday_wave_sizes": ["2"],
     "friday_drain_timeout": 60,
     "friday_verify_timeout": 30,
+    "friday_look_interval": 1,
     "friday_lease_ttl": 15,
 }
 

@@ -9,11 +9,10 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import ApiError
 from tests.fleet.aborts import NAMESPACE
 from tests.fleet.controller import Controller
 from tests.fleet.machines import repository
-from tests.fleet.world import ZONES, Way, World, wait_for
+from tests.fleet.world import ZONES, Way, World
 from tests.support.control_plane import Cluster
 
 
@@ -60,7 +59,7 @@ class Stage:
             self._others = []
             way.end()
             world.end()
-            self._remove(world, NAMESPACE)
+            self._forget(world)
 
     def another(self, world: World, controller: Controller, name: str) -> Controller:
         """Another controller of the same fleet, with an empty disk."""
@@ -68,8 +67,7 @@ class Stage:
         self._others.append(Controller(folder, world, self._friday, controller.way, controller.core))
         return self._others[-1]
 
-    def _remove(self, world: World, namespace: str) -> None:
-        """Take Friday's own namespace away: the next fleet has had no runs."""
-        with contextlib.suppress(ApiError):
-            world.api.request("DELETE", f"/api/v1/namespaces/{namespace}")
-        wait_for("the end of the namespace", 60, lambda: not world.there(namespace))
+    def _forget(self, world: World) -> None:
+        """Take away what Friday has kept in the cluster: the next fleet has had no runs."""
+        for group, kind in (("api/v1", "configmaps"), ("apis/coordination.k8s.io/v1", "leases")):
+            world.api.request("DELETE", f"/{group}/namespaces/{NAMESPACE}/{kind}")

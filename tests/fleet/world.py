@@ -9,19 +9,19 @@ import select
 import socket
 import threading
 import time
+import uuid
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import Api, ApiError, KubeError, connect
+from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import Api, ApiError, connect
 from tests.fleet.machines import Machine
 from tests.support.things import Things, wait_until
 
-ZONES = {"n1": "a", "n2": "b", "n3": "c", "n4": "a", "n5": "b", "n6": "c", "n7": "c"}
-"""Seven hosts in three zones: a canary and at least four waves."""
+ZONES = {"n1": "a", "n2": "b", "n3": "c", "n4": "a", "n5": "b", "n6": "c", "n7": "a"}
+"""Seven hosts in three zones: a canary and three waves of two."""
 
-NAMESPACE = "shop"
 _LABELS = {"app": "web"}
 _ZONE = "topology.kubernetes.io/zone"
 _LOOK = 0.1  # seconds
@@ -74,8 +74,8 @@ class Kubelets(threading.Thread):
         self._told[machine.name] = seen
 
     def _let_go(self) -> None:
-        path = f"/api/v1/namespaces/{NAMESPACE}/pods"
-        pods = self._api.items(path)
+        path = f"/api/v1/namespaces/{self._things.namespace}/pods"
+        pods = list(self._api.items(path))
         for pod in pods:
             node = pod["spec"]["nodeName"]
             if pod["metadata"].get("deletionTimestamp") and node not in self.busy:
@@ -128,7 +128,7 @@ class World:
     def __init__(self, folder: Path, kubeconfig: Path, packages: Path, zones: Mapping[str, str] = ZONES) -> None:
         self.api = connect(str(kubeconfig), timeout=10)
         self.machines = {name: Machine(name, folder / name, packages) for name in zones}
-        self.things = Things(self.api, NAMESPACE)
+        self.things = Things(self.api, f"shop-{uuid.uuid4().hex[:8]}")  # another may still be on its way out
         owner = self._web(len(zones))
         self.kubelets = Kubelets(connect(str(kubeconfig), timeout=10), self.things, self.machines, owner)
         for name, zone in zones.items():
@@ -138,7 +138,7 @@ class World:
             self.things.status(f"/api/v1/nodes/{name}", {"conditions": [{"type": "Ready", "status": "True"}]})
             self.kubelets.report(self.machines[name])
             self.kubelets.start_pod(name)
-        path = f"/apis/policy/v1/namespaces/{NAMESPACE}/poddisruptionbudgets/web"
+        path = f"/apis/policy/v1/namespaces/{self.things.namespace}/poddisruptionbudgets/web"
         self.things.budget("web", _LABELS, len(zones) - 2)
         wait_until(lambda: self.api.get(path)["status"].get("disruptionsAllowed") == 2)
         self.kubelets.start()
@@ -146,12 +146,11 @@ class World:
     def end(self) -> None:
         """Take it all away, so that another one can be made."""
         self.kubelets.end()
-        path = f"/api/v1/namespaces/{NAMESPACE}/pods"
+        path = f"/api/v1/namespaces/{self.things.namespace}/pods"
         for pod in self.api.items(path):
             with contextlib.suppress(ApiError):
                 self.api.request("DELETE", f"{path}/{pod['metadata']['name']}", body={"gracePeriodSeconds": 0})
         self.things.remove()
-        wait_until(lambda: not self.there(NAMESPACE), 60)
 
     def cordoned(self) -> dict[str, str]:
         """The nodes that are cordoned, with the run whose mark they bear."""
@@ -168,14 +167,6 @@ class World:
         changed = {name for name, machine in self.machines.items() if machine.touched}
         return changed | set(self.kubelets.evicted) | set(self.cordoned())
 
-    def there(self, namespace: str) -> bool:
-        """Whether there is such a namespace."""
-        try:
-            self.api.get(f"/api/v1/namespaces/{namespace}")
-        except KubeError:
-            return False
-        return True
-
     def _web(self, replicas: int) -> dict[str, Any]:
         """The Deployment and its ReplicaSet; returns what makes pods the latter's."""
         template = {"metadata": {"labels": _LABELS}, "spec": {"containers": [{"name": "main", "image": "example"}]}}
@@ -183,7 +174,7 @@ class World:
         owner: dict[str, Any] = {}
         counts = ("replicas", "readyReplicas", "availableReplicas")
         for kind, name in (("Deployment", "web"), ("ReplicaSet", "web-1")):
-            collection = f"/apis/apps/v1/namespaces/{NAMESPACE}/{kind.lower()}s"
+            collection = f"/apis/apps/v1/namespaces/{self.things.namespace}/{kind.lower()}s"
             body = {"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": name, **owner}, "spec": spec}
             made = self.things.create(collection, body)
             self.things.status(f"{collection}/{name}", dict.fromkeys(counts, replicas))

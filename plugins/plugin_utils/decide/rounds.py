@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Outcome, Severity, Verdict
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
 
-INTERVAL = 10  # seconds between looks, except for passing ones of a soak
 LOOKS = 200  # at most in a phase, about: Ansible nests the looks of a phase, and its depth has an end
 CONFIRM_FAILURE = 2  # looks in a row that have to show a failure before it ends a phase ahead of its time
 # Looks in a row that have to pass. Nothing has changed before the first step, so there one is enough.
@@ -72,10 +71,11 @@ def next_round(progress: Progress, verdict: Verdict, phase: str, now: float, pol
     if phase not in CONFIRM_PASS:
         raise ValueError(f"there is no phase {phase!r}")
     left = progress.started + policy.verify_timeout - now
-    return _verify(progress, verdict, left, policy.verify_timeout, CONFIRM_PASS[phase])
+    return _verify(progress, verdict, left, policy, CONFIRM_PASS[phase])
 
 
-def _verify(progress: Progress, verdict: Verdict, left: float, timeout: int, confirm: int) -> tuple[Progress, Round]:
+def _verify(progress: Progress, verdict: Verdict, left: float, policy: Policy, confirm: int) -> tuple[Progress, Round]:
+    timeout, interval = policy.verify_timeout, policy.look_interval
     if verdict.outcome is Outcome.PASS:
         progress = _passed(progress)
         if progress.passes >= confirm:
@@ -83,7 +83,7 @@ def _verify(progress: Progress, verdict: Verdict, left: float, timeout: int, con
         if left <= 0:
             reason = f"passed {_times(progress.passes)} by the deadline of {timeout} s, not {_times(confirm)} in a row"
             return progress, Round("fail", reason, Outcome.INCONCLUSIVE)
-        return progress, _again(f"passed, {progress.passes} of {confirm}", Outcome.PASS, INTERVAL, left)
+        return progress, _again(f"passed, {progress.passes} of {confirm}", Outcome.PASS, interval, left)
     # Only what waiting does not heal counts here: a host that has just booted fails for good reasons.
     lasting = verdict.outcome is Outcome.FAIL and _lasting(verdict)
     progress = dataclasses.replace(progress, passes=0, failures=progress.failures + 1 if lasting else 0)
@@ -92,7 +92,7 @@ def _verify(progress: Progress, verdict: Verdict, left: float, timeout: int, con
         return progress, Round("fail", reason, Outcome.FAIL)
     if left <= 0:
         return progress, Round("fail", f"{_words(verdict)} (still so after {timeout} s)", verdict.outcome)
-    return progress, _again(_words(verdict), verdict.outcome, max(INTERVAL, timeout / LOOKS), left)
+    return progress, _again(_words(verdict), verdict.outcome, max(interval, timeout / LOOKS), left)
 
 
 def _soak(progress: Progress, verdict: Verdict, left: float, policy: Policy) -> tuple[Progress, Round]:
@@ -106,7 +106,7 @@ def _soak(progress: Progress, verdict: Verdict, left: float, policy: Policy) -> 
     if progress.failures >= CONFIRM_FAILURE:
         reason = f"{_words(verdict)} (seen {_times(progress.failures)} in a row)"
         return progress, Round("fail", reason, verdict.outcome)
-    soon = min(INTERVAL, policy.soak_interval)
+    soon = min(policy.look_interval, policy.soak_interval)
     return progress, Round("again", f"{_words(verdict)} (to be confirmed)", verdict.outcome, soon)
 
 

@@ -27,6 +27,7 @@ class Policy:
     reboot_timeout: int = 1800
     verify_timeout: int = 900
     look_timeout: int = 300
+    look_interval: int = 10
     on_failure: str = "hold"
     ignore_workloads: tuple[str, ...] = ()  # globs of namespace/name
     delete_emptydir_data: bool = False

@@ -67,6 +67,12 @@ def test_the_last_look_is_made_at_the_deadline():
     assert waits == [10, 6, 0]
 
 
+def test_looks_are_as_far_apart_as_is_wanted():
+    policy = Policy(verify_timeout=100, soak=100, soak_interval=30, look_interval=3)
+    assert [r.wait for r in play("after", (0, BAD), (3, GOOD), (6, GOOD), policy=policy)] == [3, 3, 0]
+    assert [r.wait for r in play("soak", (0, BAD), (3, GOOD), policy=policy)] == [3, 30]
+
+
 def test_a_soak_lasts_its_time_and_ends_with_a_pass():
     found = play("soak", (0, GOOD), (30, GOOD), (95, GOOD), (100, GOOD))
     assert [(r.action, r.wait) for r in found] == [("again", 30), ("again", 30), ("again", 5), ("pass", 0)]

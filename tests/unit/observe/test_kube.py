@@ -103,9 +103,34 @@ def test_where_the_kubeconfig_is_looked_for(tmp_path: Path, monkeypatch: pytest.
     assert "there is no context 'x'" in refusal(both, "x")
 
 
+def imported_after(code: str) -> bool:
+    """Whether the client is there in a process that has run this code."""
+    code += "\nimport sys; print({'kubernetes.client.api_client', 'kubernetes.config'} <= set(sys.modules))"
+    environment = {"PYTHONPATH": os.pathsep.join(sys.path)}
+    answer = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    return {"True\n": True, "False\n": False}[answer.stdout]
+
+
 def test_the_client_is_imported_when_it_is_needed() -> None:
-    code = f"import sys, {kube.__name__}; sys.exit('kubernetes' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": os.pathsep.join(sys.path)}).returncode == 0
+    assert not imported_after(f"import {kube.__name__}")
+    assert imported_after(f"import {kube.__name__} as kube; kube.preload()")
+
+
+_FOLLOWED = """
+from types import SimpleNamespace as Some
+from ansible_collections.friday.upgrade.plugins.callback import journal
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import to_data
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
+from ansible_collections.friday.upgrade.plugins.plugin_utils.session import Session
+
+answer = {{"session": to_data(Session("run", "/nowhere", Policy(), plan_only=True))}}
+journal.CallbackModule().v2_runner_on_ok(Some(_task=Some(action={action!r}), _result=answer))
+"""
+
+
+def test_a_run_preloads_it_for_its_workers_once_the_guard_has_opened_it() -> None:
+    assert imported_after(_FOLLOWED.format(action="friday.upgrade.guard"))
+    assert not imported_after(_FOLLOWED.format(action="friday.upgrade.event"))
 
 
 # Secrets of a kubeconfig: not in messages, not on stderr, not in files that stay.
