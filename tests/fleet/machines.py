@@ -29,6 +29,7 @@ _NEWER = (
     Package(META, "6.12.107-1", depends=f"{_KERNEL} (= 6.12.107-1)"),
     Package("tool", "2.0"),
 )
+_PYTHON = str(Path(__file__).with_name("python"))
 PACKAGES = len(_NEWER)
 """Packages that an upgrade installs on a machine."""
 
@@ -183,6 +184,12 @@ class Machine:
         line = "[    1.000000] node kernel: BUG: unable to handle page fault for address: ffff888000000000"
         self._write(f"var/log/oops-{CANDIDATE}", line + "\n")
 
+    def _compiled(self) -> Path:
+        """What the Python of all machines has compiled (see python/sitecustomize.py)."""
+        folder = self.packages.with_name("compiled")
+        folder.mkdir(exist_ok=True)
+        return folder
+
     def _write(self, name: str, text: str) -> None:
         (self.folder / name).write_text(text)
 
@@ -199,5 +206,6 @@ class Machine:
         mounts += [f"mount --bind {here}/{name} /{name}" for name in _STATE]
         mounts += [f"mount --bind {here}/boot_id /proc/sys/kernel/random/boot_id"]
         mounts += [f"mount --bind {here}/{name} /proc/sys/kernel/{name}" for name in ("osrelease", "version")]
-        self._script("inside", "\n".join([*mounts, 'exec /bin/sh -c "$1"']))
+        python = [f"export PYTHONPATH={shlex.quote(_PYTHON)} FLEET_COMPILED={shlex.quote(str(self._compiled()))}"]
+        self._script("inside", "\n".join([*mounts, *python, 'exec /bin/sh -c "$1"']))
         self._script("enter", f'exec {" ".join(entering())} {here}/inside "$1"')

@@ -25,6 +25,7 @@ ZONES = {"n1": "a", "n2": "b", "n3": "c", "n4": "a", "n5": "b", "n6": "c", "n7":
 _LABELS = {"app": "web"}
 _ZONE = "topology.kubernetes.io/zone"
 _LOOK = 0.1  # seconds
+_ROUND = 0.25  # seconds, of the kubelets
 
 
 class Kubelets(threading.Thread):
@@ -45,7 +46,7 @@ class Kubelets(threading.Thread):
         self._told: dict[str, tuple[str, str]] = {}
 
     def run(self) -> None:
-        while not self._ended.wait(_LOOK):
+        while not self._ended.wait(_ROUND):
             for machine in self._machines.values():
                 self.report(machine)
             with contextlib.suppress(ApiError):  # somebody was faster; there is a next look
