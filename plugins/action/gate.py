@@ -13,7 +13,8 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.gate import 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import KubeError
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind
-from ansible_collections.friday.upgrade.plugins.plugin_utils.session import Session
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Observation
+from ansible_collections.friday.upgrade.plugins.plugin_utils.session import BASELINE_FILE, Session
 
 
 class ActionModule(FridayAction):
@@ -49,4 +50,5 @@ class ActionModule(FridayAction):
         over = bool(lost or session.record().stop)
         hosts = {planned.host for each in session.outline().waves if each.number == wave for planned in each.hosts}
         snapshot, health = watch.settled(session, 0 if over else session.policy.verify_timeout, hosts)
-        return gate(session.plan(), session.record(), wave, snapshot, health, lost)
+        seen = session.load(Observation, BASELINE_FILE)
+        return gate(session.plan(), session.record(), wave, snapshot, health, lost, seen.snapshot if seen else None)

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import getpass
-import json
 import os
 import shutil
 import socket
@@ -25,7 +24,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.policy impor
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import to_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind
-from ansible_collections.friday.upgrade.plugins.plugin_utils.session import SESSION_FILE, Session, now, version
+from ansible_collections.friday.upgrade.plugins.plugin_utils.session import Session, now, version
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import console, journal
 
 _ROLES = Path(__file__).resolve().parents[2] / "roles"
@@ -78,7 +77,7 @@ class ActionModule(FridayAction):
                 shutil.rmtree(session.folder)  # nothing has begun that could be told of
                 raise
         session = _with(session, problems=tuple(problems))
-        session.path(SESSION_FILE).write_text(json.dumps(session.data()))
+        session.keep()
         session.tell(EventKind.RUN_STARTED, holder=session.holder, version=version(), check=session.plan_only)
         if session.recorded:
             self.show(close_dead(session))

@@ -39,7 +39,7 @@ class ActionModule(FridayAction):
         held = lease.current(api, namespace)
         stored = record.read_stored(api, namespace)
         recorded = {each.run: each for each in stored.records}
-        last, notes = decide.last_run(stored.records, stored.unreadable)
+        last, notes = decide.last_run(stored.records, stored.unreadable, held.lock() if held else None, now())
         run, notes = (wanted, ()) if wanted else (last, notes)
         seen = _journal(arguments["state_dir"], run)
         if wanted and run not in recorded and run not in stored.unreadable and not (seen and seen.record):

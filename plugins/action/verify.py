@@ -17,7 +17,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import H
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Event, EventKind, HostState
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Observation, Snapshot
 from ansible_collections.friday.upgrade.plugins.plugin_utils.resuming import earlier_baseline
-from ansible_collections.friday.upgrade.plugins.plugin_utils.session import BEFORE_FILE, EARLIER_FILE, Session, now
+from ansible_collections.friday.upgrade.plugins.plugin_utils.session import BEFORE_FILE, EARLIER_FILE, Session, steady
 
 _REACHED = {"after": HostState.VERIFIED, "soak": HostState.SOAKED}
 
@@ -44,7 +44,7 @@ class ActionModule(FridayAction):
         seen = Observation(session.load(Snapshot, "hosts", host, "seen.json") or _never(), _facts(host, arguments))
         verdict = _judge(session, host, phase, seen, arguments["peer_name"])
         session.save(verdict, "hosts", host, "verdict.json")
-        progress, next_round = rounds.next_round(progress, verdict, phase, now(), session.policy)
+        progress, next_round = rounds.next_round(progress, verdict, phase, steady(), session.policy)
         session.save(progress, *files)
         if next_round.action == "again":
             session.tell(EventKind.NOTE, host, message=f"{next_round.reason}; looking again")
@@ -61,8 +61,9 @@ class ActionModule(FridayAction):
 
 
 def _began(session: Session, host: str, phase: str) -> float:
-    """When a phase began: a soak with the verification that it follows, any other with its first look."""
-    return session.record().hosts[host].since if phase == "soak" else now()
+    """When a phase began: a soak with the last look of the verification before it, any other with its first look."""
+    before = session.load(rounds.Progress, "hosts", host, "after.json") if phase == "soak" else None
+    return before.looked if before else steady()
 
 
 def _facts(host: str, arguments: dict[str, Any]) -> dict[str, HostFacts]:

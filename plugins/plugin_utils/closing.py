@@ -31,29 +31,62 @@ def close_dead(session: Session) -> Iterator[str]:
         yield f"runs before this one could not be looked at: {error}"
         return
     for record in records:
-        folder = Path(session.folder).parent / record.run
-        here = (folder / FILE_NAME).exists() and (folder / SESSION_FILE).exists()
-        if record.run == session.run or not record.started or (record.finished and not here):
+        if record.run == session.run or not record.started:
             continue
-        message = f"it ended without a word (killed, or lost); run {session.run} has closed it"
         try:
-            if here and fold(journal.read(folder), RunRecord(record.run)).finished:
-                continue
-            if here:
-                yield from _close_here(session, folder, message)
-            else:
-                _close_record(session, record, message)
-                yield f"run {record.run} never said that it ended: closed"
+            yield from _close(session, record)
         except (KubeError, JournalError, OSError, ValueError) as error:
             yield f"run {record.run} never said that it ended, and could not be closed: {error}"
 
 
-def _close_here(session: Session, folder: Path, message: str) -> Iterator[str]:
-    """A run of this controller: its journal has all that is known, and its report is made from that."""
+def _close(session: Session, record: RunRecord) -> Iterator[str]:
+    """Bring the record of one run to its end, by the one of record and journal that knows more."""
+    folder = Path(session.folder).parent / record.run
+    here = (folder / FILE_NAME).exists() and (folder / SESSION_FILE).exists()
+    message = f"it ended without a word (killed, or lost); run {session.run} has closed it"
+    if here:
+        try:
+            known = fold(journal.read(folder), RunRecord(record.run))
+            if known.finished:
+                yield from _bring_up(session, record, known)
+            else:
+                yield from _close_here(session, folder, record, message)
+            return
+        except (JournalError, ValueError) as error:  # damaged: the record is all that is known
+            if not record.finished:
+                yield f"run {record.run} is closed without its journal in {folder}: {error}"
+    if not record.finished:
+        _close_record(session, record, message)
+        yield f"run {record.run} never said that it ended: closed"
+
+
+def _bring_up(session: Session, record: RunRecord, known: RunRecord) -> Iterator[str]:
+    """A run that came to its end here, which the API server did not hear of; somebody may have closed it since."""
+    if known.seq > record.seq or (known.seq == record.seq and known.outcome != record.outcome):
+        cluster_record.write(session.api(), session.namespace, known)
+    elif not record.finished:  # it has states that the journal had no room for
+        ended = replace(record, finished=known.finished, outcome=known.outcome, message=known.message)
+        cluster_record.write(session.api(), session.namespace, ended, hosts=())
+    else:
+        return
+    yield f"run {record.run} ended with {known.outcome}: its record in the cluster was behind, and is brought up"
+
+
+def _close_here(session: Session, folder: Path, record: RunRecord, message: str) -> Iterator[str]:
+    """A run of this controller that has not ended in its journal; its report is made from that.
+
+    The record knows more where the disk was full, or the journal has lost its end: it is then left as it is.
+    """
     dead = from_data(Session, session.stored(folder))
     dead = replace(dead, cache={"api": session.api()})  # what else is kept there is of the run that lives
-    dead.tell(EventKind.RUN_FINISHED, outcome=OUTCOME, message=message)
-    cluster_record.write(session.api(), session.namespace, dead.record())  # all of it: the record may be behind
+    if record.seq > dead.record().seq:
+        ended = record if record.finished else replace(record, outcome=OUTCOME, message=message)
+        if not record.finished:
+            _close_record(session, record, message)
+        replace(dead, recorded=False).tell(EventKind.RUN_FINISHED, outcome=ended.outcome, message=ended.message)
+    else:
+        dead.tell(EventKind.RUN_FINISHED, outcome=OUTCOME, message=message)
+        cluster_record.write(session.api(), session.namespace, dead.record())  # all of it: the record may be behind
     written, unwritten = ending.write(dead, ending.report_data(dead))
     yield f"run {dead.run} never said that it ended: closed, {written.get('report') or unwritten[0]}"
 

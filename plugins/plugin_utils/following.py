@@ -17,7 +17,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Ev
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import journal
 
 FILE_NAME = "recorded.json"
-_WIDE = (EventKind.RUN_STARTED, EventKind.RUN_PLANNED)  # they name the hosts, and their order
+WIDE = (EventKind.RUN_STARTED, EventKind.RUN_PLANNED)  # they name the hosts, and their order
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def follow(
         hosts = {event.host for event in since if event.host in record.hosts}
         reached = recorded.mark
         try:
-            write(record, None if any(event.kind in _WIDE for event in since) else sorted(hosts))
+            write(record, None if any(event.kind in WIDE for event in since) else sorted(hosts))
             reached = mark
         finally:
             _note(folder, Recorded(reached, mark.seq))

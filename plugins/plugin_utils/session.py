@@ -136,12 +136,19 @@ class Session:
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
+    def keep(self) -> None:
+        """Write the session itself, for a later run (see :meth:`stored`)."""
+        self._write(self.data(), SESSION_FILE)
+
     def save(self, value: Any, *names: str) -> Path:
         """Write a model value as JSON, whole or not at all."""
+        return self._write(to_data(value), *names)
+
+    def _write(self, data: Any, *names: str) -> Path:
         path = self.path(*names)
         draft = path.with_name(f".{path.name}.{os.getpid()}")
         with draft.open("w", encoding="utf-8") as file:
-            file.write(json.dumps(to_data(value), indent=1, sort_keys=True) + "\n")
+            file.write(json.dumps(data, indent=1, sort_keys=True) + "\n")
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
@@ -268,16 +275,16 @@ class Session:
         Display().display(console.event_line(event, self.outline(), self._folded().progress))
 
     def _record_without_journal(self, kind: EventKind, host: str, data: dict[str, Any]) -> None:
-        """What the journal has no room for is in the cluster's record at least."""
+        """What the journal has no room for is in the cluster's record at least, on top of what that knows already."""
         if not self.recorded or kind in (EventKind.NOTE, EventKind.STEP):
             return
-        try:
+        with contextlib.suppress(journal.JournalError, ValueError), self._record_may_be_behind():
             record = self.record()
-        except journal.JournalError:
-            return
-        event = Event(record.seq + 1, now(), self.run, kind, host, to_data(data))
-        with self._record_may_be_behind():
-            self._write_record(fold([event], record), [host] if host else None)
+            stored = cluster_record.read(self.api(), self.namespace, self.run)
+            if stored and stored.seq > record.seq:
+                record = stored
+            event = Event(record.seq + 1, now(), self.run, kind, host, to_data(data))
+            self._write_record(fold([event], record), None if kind in following.WIDE else [host] if host else ())
 
     def _record_in_cluster(self, event: Event) -> None:
         with self._record_may_be_behind():
@@ -302,8 +309,13 @@ class Session:
 
 
 def now() -> float:
-    """Seconds since the epoch: the one clock of the actions."""
+    """Seconds since the epoch: when something happened."""
     return time.time()
+
+
+def steady() -> float:
+    """Seconds on a clock that is never set, and goes on while the controller sleeps: for what has to take its time."""
+    return keeper.boottime()
 
 
 def version() -> str:

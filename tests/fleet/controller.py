@@ -122,6 +122,7 @@ class Controller:
         self._state = folder / "state"
         self.disk = Disk(self._state, disk_kib) if disk_kib else None
         self.state = self.disk.seen if self.disk else self._state
+        self.settings: dict[str, str] = {}  # Ansible's, from the environment
         self.core = core or (f"{sys.prefix}/bin/ansible-playbook",)
         self._runs = 0
         self._started: list[Started] = []
@@ -232,6 +233,7 @@ class Controller:
             "ANSIBLE_REMOTE_TEMP": str(self.folder / "remote"),
             "ANSIBLE_CONNECTION_PLUGINS": str(ROOT / "tests/fleet/connection"),
             "ANSIBLE_CALLBACK_PLUGINS": str(ROOT / "tests/fleet/callback"),
+            **self.settings,
         }
 
 

@@ -45,6 +45,18 @@ def test_an_abort_aborts(stage: Stage, what: str, where: str, step: str) -> None
         assert aborts.play(world, controller, what, where, step) == []
 
 
+def test_no_setting_of_ansible_undoes_it(stage: Stage) -> None:
+    """Each of these makes something else of a play that does not say what it wants: peers would be sent to rescue."""
+    with stage.fleet() as (world, controller):
+        controller.settings = {
+            "ANSIBLE_ANY_ERRORS_FATAL": "true",
+            "ANSIBLE_STRATEGY": "free",
+            "ANSIBLE_ENABLE_TASK_DEBUGGER": "true",
+        }
+        assert aborts.play(world, controller, "task failed", "first host of a wave", "upgrade") == []
+        assert controller.record().finished, "the verdict was reached"
+
+
 def test_a_signal_is_heeded(stage: Stage, core: Environment) -> None:
     """By the callback, whose interface changes from core to core; and workers get signals in different ways."""
     with stage.fleet(core=core.playbook) as (world, controller):

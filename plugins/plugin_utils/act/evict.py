@@ -78,7 +78,8 @@ def evict(
         while True:
             now = clock()
             due = [item for item in pending.values() if item.due is not None and item.due <= now]
-            list(pool.map(lambda item: _ask(api, item, grace, retry_seconds, clock), due))
+            if not halted():  # a machine that slept in the pause may have lost its lock
+                list(pool.map(lambda item: _ask(api, item, grace, retry_seconds, clock), due))
             gone = _gone(api, pending)
             evicted += gone
             pending = {name: item for name, item in pending.items() if name not in gone}

@@ -143,12 +143,12 @@ def lost(folder: Path) -> str:
     running = read_state(folder)
     if running and not alive(running.pid, running.pid_started):
         return f"the lease's keeper (process {running.pid}) is gone: {_tail(folder / LOG_FILE)}"
-    if running and 0 < running.until < _boottime():
+    if running and 0 < running.until < boottime():
         return "the lease was not renewed in time: this machine slept, or the keeper hangs"
     return ""
 
 
-def _boottime() -> float:
+def boottime() -> float:
     """Seconds on a clock that is never set, and that goes on while the machine sleeps."""
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
@@ -178,7 +178,7 @@ def keep(
     that worked: from then on another run may have the lease.
     """
     folder, lease = Path(task.folder), task.lease
-    monotonic = monotonic or _boottime
+    monotonic = monotonic or boottime
     last = monotonic()
     due = last
     while not stopped.is_set():
@@ -229,7 +229,7 @@ def main(argument: str) -> int:
 
 def _tell_state(folder: Path, now: float, ttl: int, say: Callable[[str], None]) -> None:
     """Say that this keeper lives. A full disk is no reason to give the lease up: the journal stops the run then."""
-    running = Running(os.getpid(), process_start(os.getpid()), now, _boottime() + ttl)
+    running = Running(os.getpid(), process_start(os.getpid()), now, boottime() + ttl)
     try:
         _write_file(folder / STATE_FILE, json.dumps(dataclasses.asdict(running)))
     except OSError as error:

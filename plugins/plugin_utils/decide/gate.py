@@ -16,7 +16,13 @@ STOPPED = (HostState.FAILED, HostState.HELD)
 
 
 def gate(
-    plan: Plan, record: RunRecord, wave: int, snapshot: Snapshot, health: Verdict, lost_hosts: Sequence[str]
+    plan: Plan,
+    record: RunRecord,
+    wave: int,
+    snapshot: Snapshot,
+    health: Verdict,
+    lost_hosts: Sequence[str],
+    found: Snapshot | None = None,
 ) -> Problem | None:
     """The first reason to keep wave ``wave`` (counted from 1) closed, or None when it may start.
 
@@ -26,6 +32,7 @@ def gate(
         snapshot: read just now.
         health: verdict on ``snapshot`` as a baseline; whatever is not a pass keeps the wave closed.
         lost_hosts: hosts that Ansible has dropped from the play: it goes on without the unreachable ones.
+        found: read before the first wave, with the marks that dead runs had left by then.
     """
     wanted = next((planned for planned in plan.waves if planned.number == wave), None)
     if wanted is None:
@@ -34,6 +41,7 @@ def gate(
         *_of_record(plan, record, wave),
         *_lost(lost_hosts),
         *_of_nodes(wanted, snapshot),
+        *_of_strangers(record.run, snapshot, found),
         *_of_health(health),
     )
     return next(iter(reasons), None)
@@ -87,6 +95,17 @@ def _of_node(node: Node, member: bool, zones: set[str]) -> Iterator[Problem]:
         yield Problem(node.name, f"is not Ready{place}", "repair it first")
     if node.unschedulable and not node.cordoned_by:
         yield Problem(node.name, "was cordoned by somebody else", f"kubectl uncordon {node.name}, if that is right")
+
+
+def _of_strangers(run: str, snapshot: Snapshot, found: Snapshot | None) -> Iterator[Problem]:
+    """Another Friday at work: its lock is in another namespace, or it has just taken this one's."""
+    left = {node.name: node.cordoned_by for node in (found.nodes if found else ())}
+    for node in sorted(snapshot.nodes, key=lambda node: natural_key(node.name)):
+        if node.unschedulable and node.cordoned_by not in ("", run, left.get(node.name, "")):
+            message = f"was cordoned by another Friday, run {node.cordoned_by}, while this one is at work"
+            yield Problem(
+                node.name, message, "see playbooks/status.yml; all Fridays of a cluster need one friday_namespace"
+            )
 
 
 def _quorum(members: set[str], snapshot: Snapshot) -> Iterator[Problem]:

@@ -25,12 +25,14 @@ class Progress:
     """What the rounds of one phase on one host need to remember.
 
     Attributes:
-        started: time of the first look, in seconds since the epoch.
+        started: when the phase began, in seconds on a clock that is never set.
+        looked: when the last look was.
         passes: looks in a row, up to the last one, that passed.
         failures: looks in a row, up to the last one, that count towards ending the phase with a failure.
     """
 
     started: float
+    looked: float = 0.0
     passes: int = 0
     failures: int = 0
 
@@ -61,11 +63,12 @@ def next_round(progress: Progress, verdict: Verdict, phase: str, now: float, pol
         phase: ``before`` and ``after`` wait for a pass until ``friday_verify_timeout``; a lasting failure that is seen
             in two looks in a row ends them at once. ``soak`` lasts ``friday_soak`` seconds and has to end with a pass;
             what does not pass is looked at again soon (even when the time is over), and twice in a row it ends it.
-        now: time of this look, in seconds since the epoch.
+        now: time of this look, on the clock of ``progress``.
 
     Raises:
         ValueError: there is no such phase.
     """
+    progress = dataclasses.replace(progress, looked=now)
     if phase == "soak":
         return _soak(progress, verdict, progress.started + policy.soak - now, policy)
     if phase not in CONFIRM_PASS:

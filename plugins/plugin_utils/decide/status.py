@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.outcome import FAIL
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.outcome import FAIL, NOTHING_TO_DO
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.targets import natural_key
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord, HostState, RunRecord
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Node
@@ -72,21 +72,30 @@ def life(lock: Lock | None, now: float) -> Life:
     return Life.ALIVE if now < lock.renewed + lock.ttl else Life.ABANDONED
 
 
-def last_run(records: Collection[RunRecord], unreadable: Collection[str]) -> tuple[str, tuple[str, ...]]:
+def last_run(
+    records: Collection[RunRecord], unreadable: Collection[str], lock: Lock | None, now: float
+) -> tuple[str, tuple[str, ...]]:
     """The run that says where the hosts are, and notes on those after it. Empty when there is none.
 
-    It is the newest (an id begins with the time), but for runs that were refused before they had any host: those tell
-    nothing of the hosts that an earlier one has left.
+    It is the newest (an id begins with the time), but for runs that had no host yet when they were refused or died:
+    those tell nothing of the hosts that an earlier one has left. ``lock`` and ``now`` tell which run is still at work.
     """
+    holder = lock.run if lock and life(lock, now) is not Life.ABANDONED else ""
     known = {record.run: record for record in records}
     newest = sorted({*known, *unreadable}, reverse=True)
     refused: list[str] = []
     for run in newest:
         record = known.get(run)
-        if record is None or record.hosts or not record.finished or record.outcome != FAIL:
+        if record is None or record.hosts or run == holder or record.outcome == NOTHING_TO_DO:
             return run, tuple(refused)
-        refused.append(f"run {run}, after this one, was not started: {record.message}")
+        refused.append(f"run {run}, after this one, {_before_its_plan(record)}")
     return (newest[0] if newest else ""), ()
+
+
+def _before_its_plan(record: RunRecord) -> str:
+    if not record.finished:
+        return "died before it had a plan"
+    return f"{'was not started' if record.outcome == FAIL else 'did not come to a plan'}: {record.message}"
 
 
 def assess(

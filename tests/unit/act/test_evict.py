@@ -162,3 +162,17 @@ def test_what_can_not_be_listed_is_not_gone() -> None:
     assert not state.done
     assert state.waiting == {"ns/a": "evicted, but its node's pods can't be listed: no answer in time"}
     assert cluster.drain().done
+
+
+def test_a_controller_that_slept_asks_for_nothing_before_it_knows_that_it_may() -> None:
+    cluster = FakeCluster("a", refuse=lambda _name, _now: BLOCKED)
+
+    def nap(_seconds: float) -> None:
+        cluster.now += 3600
+
+    cluster.sleep = nap  # type: ignore[method-assign]
+    cluster.drain(7200, halted=lambda: "the lock is lost" if cluster.now else "")
+    assert cluster.asked == [(0, "a")]
+    cluster.asked.clear()
+    assert not cluster.drain(7200, halted=lambda: "the lock is lost").done
+    assert cluster.asked == []

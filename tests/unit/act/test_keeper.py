@@ -162,11 +162,11 @@ def test_a_keeper_that_was_not_heard_of_for_too_long_counts_as_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It hangs, or the machine slept: another run may have the lease by now."""
-    now = keeper._boottime()
+    now = keeper.boottime()
     running = keeper.Running(os.getpid(), keeper.process_start(os.getpid()), 1.0, now + 60)
     (tmp_path / keeper.STATE_FILE).write_text(json.dumps(dataclasses.asdict(running)))
     assert keeper.lost(tmp_path) == ""
-    monkeypatch.setattr(keeper, "_boottime", lambda: now + 61)
+    monkeypatch.setattr(keeper, "boottime", lambda: now + 61)
     assert "was not renewed in time" in keeper.lost(tmp_path)
 
 

@@ -38,6 +38,7 @@ class Written(list[tuple[RunRecord, Any]]):
 def written(monkeypatch: pytest.MonkeyPatch) -> Written:
     written = Written()
     monkeypatch.setattr(module.cluster_record, "write", written)
+    monkeypatch.setattr(module.cluster_record, "read", lambda *_: None)
     monkeypatch.setattr(Session, "api", lambda _self: None)
     return written
 

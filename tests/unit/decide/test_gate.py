@@ -26,9 +26,9 @@ def record(*states, **changes):
     return RunRecord("run", plan_digest=PLAN.digest, hosts=hosts, **changes)
 
 
-def closed(wave, known=None, some=FLEET, health=GOOD, lost=()):
+def closed(wave, known=None, some=FLEET, health=GOOD, lost=(), found=FLEET):
     known = known or record("done", "planned", "planned")
-    problem = gate(PLAN, known, wave, some.snapshot, health, lost)
+    problem = gate(PLAN, known, wave, some.snapshot, health, lost, found.snapshot)
     return problem.line() if problem else ""
 
 
@@ -73,11 +73,18 @@ def test_nodes_keep_it_closed():
     assert closed(2, some=FLEET.with_node("node2", ready=None)).startswith("node2: is not Ready")
     assert "in another zone (zone-c)" in closed(2, some=FLEET.with_node("node3", ready=False))
     assert "by somebody else" in closed(2, some=FLEET.with_node("node3", unschedulable=True))
-    assert closed(2, some=FLEET.with_node("node3", unschedulable=True, cordoned_by="run0")) == ""
     assert closed(2, some=FLEET.with_snapshot(nodes=FLEET.snapshot.nodes[:1])).startswith("node2: is no node")
     assert closed(2, some=FLEET.with_snapshot(nodes=(), unknown={"nodes": "403"})).startswith(
         "nodes: could not be read"
     )
+
+
+def test_another_friday_at_work_keeps_it_closed():
+    marked = FLEET.with_node("node3", unschedulable=True, cordoned_by="run0")
+    assert closed(2, some=marked).startswith("node3: was cordoned by another Friday, run run0")
+    assert closed(2, some=marked, found=marked) == "", "one that had died before this one began"
+    assert closed(2, some=marked.with_node("node3", cordoned_by="run")) == "", "a peer that this run has taken over"
+    assert closed(2, some=marked.with_node("node3", cordoned_by="run1"), found=marked).startswith("node3: ")
 
 
 def test_etcd_keeps_its_majority():

@@ -263,15 +263,27 @@ def test_other_runs_are_listed_newest_first() -> None:
         (OTHER, 1, 1, ""),
     ]
     old, new = RunRecord(OTHER, 1.0, 2.0, outcome="pass"), RunRecord(RUN, 1.0, 2.0, outcome="nothing-to-do")
-    assert last_run([old, new], ()) == (RUN, ())
-    assert last_run([old], [RUN]) == (RUN, ()), "one that can't be read is told, not passed over"
-    assert last_run([], ()) == ("", ())
+    assert last_run([old, new], (), None, NOW) == (RUN, ())
+    assert last_run([old], [RUN], None, NOW) == (RUN, ()), "one that can't be read is told, not passed over"
+    assert last_run([], (), None, NOW) == ("", ())
 
 
 def test_a_run_that_was_refused_hides_no_hosts() -> None:
     left = RunRecord(OTHER, 1.0, hosts={"node1": HostRecord(HostState.UPGRADED, 1.0)})
     refused = RunRecord(RUN, 3.0, 4.0, outcome="fail", message="2 problems to solve first")
-    run, (note,) = last_run([left, refused], ())
+    run, (note,) = last_run([left, refused], (), None, NOW)
     assert run == OTHER
     assert note == f"run {RUN}, after this one, was not started: 2 problems to solve first"
-    assert last_run([refused], ()) == (RUN, ())
+    assert last_run([refused], (), None, NOW) == (RUN, ())
+
+
+def test_nor_does_one_that_died_before_it_had_a_plan() -> None:
+    left = RunRecord(OTHER, 1.0, hosts={"node1": HostRecord(HostState.UPGRADED, 1.0)})
+    dead = RunRecord(RUN, 3.0)
+    assert last_run([left, dead], (), None, NOW) == (OTHER, (f"run {RUN}, after this one, died before it had a plan",))
+    gone = replace(LOCK, renewed=1.0)
+    assert last_run([left, dead], (), gone, NOW)[0] == OTHER
+    assert last_run([left, dead], (), LOCK, NOW) == (RUN, ()), "it is at work"
+    closed = replace(dead, finished=4.0, outcome="inconclusive", message="it ended without a word")
+    note = f"run {RUN}, after this one, did not come to a plan: it ended without a word"
+    assert last_run([left, closed], (), None, NOW) == (OTHER, (note,))
