@@ -12,30 +12,29 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-import yaml
 from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils import called, kube
+from ansible_collections.friday.upgrade.plugins.plugin_utils import called, declared, kube
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act import keeper, lease, process
 from ansible_collections.friday.upgrade.plugins.plugin_utils.action import FridayAction
 from ansible_collections.friday.upgrade.plugins.plugin_utils.closing import close_dead
-from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.policy import misplaced, parse_policy, unknown_names
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.policy import misplaced, parse_policy
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import to_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind
 from ansible_collections.friday.upgrade.plugins.plugin_utils.session import Session, now, version
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import console, journal
 
-_ROLES = Path(__file__).resolve().parents[2] / "roles"
 _REFERENCE = "see docs/reference/variables.md"
-_SPEC_KEYS = ("type", "default", "choices", "elements", "no_log", "required")
+_HOSTS = "friday_hosts"
 
 
 class ActionModule(FridayAction):
     """Check the call, the variables, the cluster and the rights; take the lock; open the journal and the record."""
 
-    ARGUMENTS: ClassVar[dict[str, Any]] = {"plan_only": {"type": "bool", "default": False}}
+    ARGUMENTS: ClassVar[dict[str, Any]] = {}
 
     def act(self, arguments: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
         """Return the session as ``session``; what is wrong so far is in its problems, for the plan to tell."""
@@ -47,14 +46,12 @@ class ActionModule(FridayAction):
         policy, wrong = parse_policy(given)
         variables, misfits = _fitted(given, told={problem.subject for problem in wrong})
         problems = [*unreadable, *wrong, *misfits]
-        problems += unknown_names(_names_in_use(task_vars), _known_names())
+        problems += declared.unknown(task_vars)
         own = {str(host): task_vars["hostvars"].raw_get(host) for host in task_vars["groups"]["all"]}
-        problems += misplaced(_run_spec(), task_vars, own)
-        plan_only = arguments["plan_only"] or self._task.check_mode
-        if variables["friday_candidate_kernel"] and not plan_only:
-            problems.append(
-                Problem("friday_candidate_kernel", "is not what the upgrade would bring", "use playbooks/rehearse.yml")
-            )
+        problems += misplaced(declared.of_the_run().keys() - {_HOSTS}, task_vars, own)
+        problems += _unread(own)
+        plan_only = variables["friday_plan_only"] or self._task.check_mode
+        problems += _of_the_call(variables, policy, plan_only)
         run = journal.new_run_id(now())
         session = Session(
             run=run,
@@ -92,12 +89,12 @@ class ActionModule(FridayAction):
     def _given(self, task_vars: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
         """The run-wide variables that somebody set, evaluated, and those that cannot be. Null is as good as not set."""
         given, problems = {}, []
-        for name in sorted(_run_spec().keys() & task_vars.keys()):
+        for name in sorted(declared.of_the_run().keys() & task_vars.keys()):
             try:
                 given[name] = to_data(self._templar.template(task_vars[name]))
             except (AnsibleError, TypeError) as error:
                 # The message may quote the value.
-                reason = "what is wrong would tell a secret" if _run_spec()[name].get("no_log") else error
+                reason = "what is wrong would tell a secret" if declared.of_the_run()[name].get("no_log") else error
                 problems.append(Problem(name, f"cannot be evaluated: {reason}", _REFERENCE))
         return {name: value for name, value in given.items() if value is not None}, problems
 
@@ -122,26 +119,13 @@ class ActionModule(FridayAction):
         return _with(session, recorded=True, keeper=companion)
 
 
-def _specs() -> Iterator[dict[str, Any]]:
-    """The options of every entry point of every role."""
-    for path in sorted(_ROLES.glob("*/meta/argument_specs.yml")):
-        for entry in yaml.safe_load(path.read_text())["argument_specs"].values():
-            yield entry.get("options", {})
-
-
-def _run_spec() -> dict[str, dict[str, Any]]:
-    path = _ROLES / "guard" / "meta" / "argument_specs.yml"
-    options = yaml.safe_load(path.read_text())["argument_specs"]["main"]["options"]
-    return {name: {key: option[key] for key in _SPEC_KEYS if key in option} for name, option in options.items()}
-
-
 def _fitted(given: Mapping[str, Any], told: Collection[str]) -> tuple[dict[str, Any], list[Problem]]:
     """The run-wide variables by type and choice, each for itself: a wrong one holds its default and spoils no other.
 
     ``told`` are those of which something better is said already.
     """
     values, problems = {}, []
-    for name, option in _run_spec().items():
+    for name, option in declared.of_the_run().items():
         validator = ArgumentSpecValidator({name: option})
         checked = validator.validate({name: given[name]} if name in given else {})
         if checked.error_messages:
@@ -151,17 +135,23 @@ def _fitted(given: Mapping[str, Any], told: Collection[str]) -> tuple[dict[str, 
     return values, problems
 
 
-def _known_names() -> set[str]:
-    return {name for options in _specs() for name in options}
+def _of_the_call(variables: Mapping[str, Any], policy: Policy, plan_only: bool) -> Iterator[Problem]:
+    """What is right by itself, and has no effect as this run was called."""
+    if variables["friday_candidate_kernel"] and not plan_only:
+        yield Problem("friday_candidate_kernel", "is not what the upgrade would bring", "use playbooks/rehearse.yml")
+    if variables["friday_candidate_kernel"] and policy.rehearsal == "skip":
+        message = "asks for a rehearsal, and friday_rehearsal: skip switches it off"
+        yield Problem("friday_candidate_kernel", message, "add -e friday_rehearsal=require")
+    if (url := variables["friday_webhook_url"]) and not url.startswith(("https://", "http://")):
+        yield Problem("friday_webhook_url", "is no URL that begins with https:// or http://", _REFERENCE)
 
 
-def _names_in_use(task_vars: Mapping[str, Any]) -> set[str]:
-    """Every variable that looks like ours, of this run or of any host."""
-    hostvars = task_vars["hostvars"]
-    names = set(task_vars)
-    for host in task_vars["groups"]["all"]:
-        names.update(hostvars.raw_get(host))
-    return {str(name) for name in names if str(name).startswith("friday_")}
+def _unread(own: Mapping[str, Mapping[str, Any]]) -> Iterator[Problem]:
+    """The one variable that Ansible reads before it has read the hosts' own. ``own``: by host, extra variables too."""
+    found = next((variables[_HOSTS] for variables in own.values() if _HOSTS in variables), None)
+    if found is not None and not called.by_extra_vars(_HOSTS):
+        message = "is set in the inventory, where Ansible reads it too late: it has no effect"
+        yield Problem(_HOSTS, message, f"give it on the command line: -e {_HOSTS}={found}")
 
 
 def _folder_problems(folder: str) -> list[Problem]:

@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from ansible.errors import AnsibleError
+
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act import record
 from ansible_collections.friday.upgrade.plugins.plugin_utils.action import FridayAction
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.health import baseline, refusals
@@ -123,9 +125,11 @@ def _survey(
         hostvars = task_vars["hostvars"][host]
         if SURVEY_RESULT not in hostvars:
             continue
-        targets.append(
-            Target(str(host), str(hostvars.get("friday_node_name") or host), str(hostvars.get("friday_zone") or ""))
-        )
+        names = {}
+        for name in ("friday_node_name", "friday_zone"):
+            names[name], wrong = _name(str(host), hostvars, name)
+            problems += wrong
+        targets.append(Target(str(host), names["friday_node_name"] or str(host), names["friday_zone"]))
         seen, problem = read_answer(str(host), to_data(hostvars[SURVEY_RESULT]))
         if seen:
             facts[str(host)] = seen
@@ -136,6 +140,23 @@ def _survey(
             Problem("friday_hosts", "no host of the inventory took part in the survey", "check the pattern")
         )
     return tuple(targets), facts, problems
+
+
+def _name(host: str, hostvars: Mapping[str, Any], variable: str) -> tuple[str, list[Problem]]:
+    """A name that a variable gives the host (empty when it is not set), or what is wrong with it."""
+    fix = "see docs/reference/variables.md"
+    try:
+        value = hostvars.get(variable)
+    except AnsibleError as error:
+        return "", [Problem(host, f"{variable} cannot be evaluated: {error}", fix)]
+    if value is None:
+        return "", []
+    text = str(value)
+    if not isinstance(value, (str, int)) or isinstance(value, bool):
+        return "", [Problem(host, f"{variable} is no name: {text}", fix)]
+    if "{{" in text:  # what ansible-core before 2.19 makes of a template that cannot be evaluated
+        return "", [Problem(host, f"{variable} cannot be evaluated: {text}", fix)]
+    return text, []
 
 
 def _left(session: Session, snapshot: Snapshot) -> tuple[list[RunRecord], list[Problem]]:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from ansible.utils.display import Display
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils import kube
+from ansible_collections.friday.upgrade.plugins.plugin_utils import declared, kube
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act import lease, record
 from ansible_collections.friday.upgrade.plugins.plugin_utils.action import FridayAction
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.release import refusals
@@ -41,7 +41,7 @@ class ActionModule(FridayAction):
         api = kube.connect(arguments["kubeconfig"], arguments["context"])
         held, moment = lease.current(api, namespace), now()
         lock = held.lock() if held else None
-        problems = refusals(run, reason, lock)
+        problems = (*declared.unknown(task_vars), *refusals(run, reason, lock))
         if lock is None or problems:
             self.show([console.problems_list(problems)])
             return {"failed": True, "changed": False, "msg": "; ".join(problem.line() for problem in problems)}

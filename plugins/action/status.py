@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils import kube
+from ansible_collections.friday.upgrade.plugins.plugin_utils import declared, kube
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act import lease, record
 from ansible_collections.friday.upgrade.plugins.plugin_utils.action import FridayAction
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide import status as decide
@@ -35,6 +35,9 @@ class ActionModule(FridayAction):
     def act(self, arguments: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
         """Return everything as data, in the form of ``model.status.Status``; print it for people."""
         namespace, wanted = arguments["namespace"], arguments["run"]
+        if problems := declared.unknown(task_vars):
+            self.show([console.problems_list(problems)])
+            return {"failed": True, "changed": False, "msg": "; ".join(problem.line() for problem in problems)}
         api = kube.connect(arguments["kubeconfig"], arguments["context"])
         held = lease.current(api, namespace)
         stored = record.read_stored(api, namespace)

@@ -17,11 +17,6 @@ description:
     rest.
   - Runs on the controller, as a part of a run that M(friday.upgrade.guard) has opened.
 author: [Friday contributors]
-options:
-  plan_only:
-    type: bool
-    description: Plan only. Takes no lock and opens no record.
-    default: false
 attributes:
   check_mode:
     support: full
@@ -31,7 +26,6 @@ attributes:
 EXAMPLES = r"""
 - name: Open the run
   friday.upgrade.guard:
-    plan_only: true
   register: guard_run
 """
 

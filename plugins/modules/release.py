@@ -12,8 +12,8 @@ version_added: 0.1.0
 description:
   - Takes the lock away from the run that is named, whether it is alive or not, and records who did it, when and why.
   - Refuses when the lock is free or another run's, and without a reason.
-  - Warns when the holder seems to be alive. Its keeper then notices that the lease is lost, and no further wave of that
-    run starts; a host that it is working on it goes on with.
+  - Warns when the holder seems to be alive. Its keeper then notices that the lease is lost, and no further step of that
+    run begins, on any host.
   - Needed only to spare the wait for a dead run's lock, which expires by itself.
   - Runs on the controller.
 author: [Friday contributors]

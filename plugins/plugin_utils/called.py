@@ -7,6 +7,8 @@ from __future__ import annotations
 from typing import Any
 
 from ansible import context
+from ansible.parsing.dataloader import DataLoader
+from ansible.utils.vars import load_extra_vars
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide import invocation
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
@@ -22,6 +24,11 @@ def refused() -> tuple[Problem, ...]:
         start_at_task=str(arguments.get("start_at_task") or ""),
         step=bool(arguments.get("step")),
     )
+
+
+def by_extra_vars(name: str) -> bool:
+    """Whether the variable was given on the command line (``--extra-vars``)."""
+    return name in load_extra_vars(DataLoader())
 
 
 def only_listed() -> bool:

@@ -42,6 +42,7 @@ _CONNECT_SECONDS = 5.0
 _RIGHTS_AT_ONCE = 8
 _SUBJECT = "friday_kubeconfig"
 _LOGIN = re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^\s/?#@]+@", re.IGNORECASE)
+_ANONYMOUS = "system:anonymous"
 _SHORTEST_SECRET = 6
 _NO_SECRETS = frozenset(
     (
@@ -468,7 +469,8 @@ def _who(api: Api) -> str:
     try:
         answer = api.request("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", body=body)
     except ApiError as error:
-        if error.status == 404:  # before Kubernetes 1.28
+        # Before Kubernetes 1.28 there is no such thing: administrators are told so, others that it is forbidden.
+        if error.status == 404 or (error.status == 403 and _ANONYMOUS not in error.message):
             return ""
         raise
     return str(answer["status"]["userInfo"]["username"])
@@ -480,7 +482,7 @@ def _connection_problem(error: ApiError, api: Api, configuration: Configuration)
         if expired:
             return Problem(_SUBJECT, expired, "get a new kubeconfig")
         return Problem(_SUBJECT, f"{api.server} does not accept its credentials (401)", "get a new kubeconfig")
-    if error.status == 403 and "system:anonymous" in error.message:
+    if error.status == 403 and _ANONYMOUS in error.message:
         return Problem(
             _SUBJECT, f"it has no credentials that {api.server} knows: {error.message}", "check the user of the context"
         )

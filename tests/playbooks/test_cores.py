@@ -28,18 +28,30 @@ def test_a_part_is_refused(run: Runner, outdated: Hosts, core: Environment, opti
 
 def test_problems_are_told(run: Runner, world: World, outdated: Hosts, core: Environment) -> None:
     hosts: Hosts = {
-        "node1": outdated["node1"],
+        "node1": {**outdated["node1"], "friday_zone": "{{ room }}"},
         "nod2": {
             "ansible_connection": "local",
             "ansible_become": False,
             "ansible_python_interpreter": "/nonexistent/python3",
         },
     }
-    variables = {"friday_sock": 1, "friday_soak": "soon"}
+    variables = {
+        "friday_sock": 1,
+        "friday_soak": "soon",
+        "friday_hosts": "nodes",
+        "friday_plan_only": "perhaps",
+        "friday_rehearsal": "skip",
+        "friday_candidate_kernel": "newest",
+        "friday_webhook_url": "hooks.example.org",
+    }
     with world.untouched():
         done = run("friday.yml", hosts=hosts, variables=variables, program=core.playbook)
     assert done.code == 2, done.output
-    assert done.problems().keys() == {"friday_sock", "friday_soak", "nod2", "node2", "node3"}
+    wrong = variables.keys() - {"friday_rehearsal"}
+    assert done.problems().keys() == {*wrong, "node1", "nod2", "node2", "node3"}
+    assert "friday_zone cannot be evaluated" in done.problems()["node1"]
+    assert "is set in the inventory" in done.problems()["friday_hosts"]
+    assert "friday_rehearsal: skip switches it off" in done.problems()["friday_candidate_kernel"]
     assert "no usable Python" in done.problems()["nod2"]
     assert done.report()["versions"]["ansible-core"] == core.core
 
@@ -51,6 +63,17 @@ def test_a_plan_is_made(run: Runner, world: World, outdated: Hosts, core: Enviro
     assert [host.host for host in done.plan().hosts()] == ["node1", "node2", "node3"]
     assert "WARNING" not in done.output
     assert "DEPRECAT" not in done.output
+
+
+def test_the_hosts_are_those_that_the_command_line_names(
+    run: Runner, world: World, outdated: Hosts, core: Environment
+) -> None:
+    """Others are not even looked at."""
+    hosts = {**outdated, "database": {"ansible_connection": "local", "ansible_python_interpreter": "/nonexistent"}}
+    with world.untouched():
+        done = run("playbooks/plan.yml", "-e", "friday_hosts=node*", hosts=hosts, program=core.playbook)
+    assert done.code == 0, done.output
+    assert "database" not in done.output
 
 
 def test_nothing_to_do_ends_well(run: Runner, world: World, current: Hosts, core: Environment) -> None:

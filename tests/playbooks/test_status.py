@@ -88,6 +88,12 @@ def test_a_cluster_that_has_no_record(run: Runner, world: World, tmp_path: Path)
     assert not list(tmp_path.iterdir()), "nothing is written here either"
 
 
+def test_a_name_that_is_none_is_refused(run: Runner, world: World, tmp_path: Path) -> None:
+    done = ask(run, world, tmp_path, friday_rum="20261122-161500-3f2a")
+    assert done.code == 2, done.output
+    assert "friday_rum: there is no such variable fix: did you mean friday_run?" in done.text
+
+
 def test_a_run_that_died_is_told_by_another_controller(
     run: Runner, world: World, recorded: Callable[[str, int], str], tmp_path: Path
 ) -> None:

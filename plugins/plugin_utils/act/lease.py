@@ -90,7 +90,7 @@ class LeaseHeld(KubeError):
 
     def __init__(self, holder: Holder, now: float) -> None:
         message = f"another Friday is at work on this cluster: {holder.line(now)}"
-        advice = f"wait until it has ended; a killed one's lock expires {holder.ttl} s after its last renewal"
+        advice = "wait until it has ended (a killed one's lock expires by itself); see playbooks/status.yml"
         super().__init__(Problem("lock", message, advice))
         self.holder = holder
 

@@ -59,7 +59,7 @@ def reasons(
         if row.reference in accepted:
             yield Word.WARN, f"known to be bad, and accepted: {row.text}"
         else:
-            yield Word.FAIL, f"known to be bad: {row.text}"
+            yield Word.FAIL, f"known to be bad: {row.text}; friday_known_bad_accept: [{row.reference}] goes on"
 
 
 def notes(group: Group, running: Image | None, candidate: Image | None) -> Iterator[str]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
 
+_NO_LIMIT = "leave it out; to upgrade some hosts only, set friday_only"
 HARMLESS = frozenset(("molecule-notest", "notest"))  # molecule always skips these; nothing of Friday's bears them
 
 
@@ -19,11 +20,11 @@ def partial_run(
     A limit drops the plays on localhost and ends with "no hosts matched" and exit code 0, a tag filter or a task that
     doesn't match does the same: nothing done, reported as success.
     """
-    whole = "run friday.yml as a whole"
+    whole = "run the same playbook as a whole, without it"
     problems = []
     if limit:
         problems.append(
-            Problem("--limit", f"a limit ({limit}) would drop plays that Friday's safety relies on", "set friday_only")
+            Problem("--limit", f"a limit ({limit}) would drop plays that Friday's safety relies on", _NO_LIMIT)
         )
     if set(tags) - {"all"}:
         problems.append(Problem("--tags", f"a tag filter ({', '.join(tags)}) would leave out steps", whole))

@@ -147,7 +147,8 @@ def _back(host: str, planned: PlannedHost) -> str:
 
 def _after_hold(host: str, known: HostRecord) -> str:
     step = known.step or "the first step"
-    return f"Nothing was changed on {host}, and it is uncordoned again. Clear what held it in {step}: {known.message}"
+    held = f"Clear what held it in {step}: {known.message}"
+    return f"Nothing was changed on {host}, and this run's cordon is not on it. {held}"
 
 
 def _go_on(states: Mapping[str, HostState], left: Sequence[str]) -> str:

@@ -46,6 +46,7 @@ SHORT_NAME = 15
 """Characters that the kernel keeps of a program's name (BPF_OBJ_NAME_LEN - 1), unless it has BTF."""
 
 _FEW = 10_000
+_HOLD = "hold its metapackage there (`apt-mark hold`, with friday_packages: all)"
 """Instructions below which growth is no news: a hundredth of the limit (BPF_COMPLEXITY_LIMIT_INSNS, 1,000,000)."""
 
 _LIVE_TYPES = {"SchedCLS": "sched_cls", "XDP": "xdp"}
@@ -408,7 +409,7 @@ def _none_passes(each: Newest) -> Problem:
     return Problem(
         ", ".join(each.hosts),
         f"none of {each.tried} kernels passes the rehearsal",
-        "stay on the one that runs: hold the kernel's metapackage (apt-mark hold)",
+        f"stay on the one that runs: {_HOLD}",
     )
 
 
@@ -420,8 +421,8 @@ def problems(verdicts: Sequence[GroupVerdict], policy: Policy) -> tuple[Problem,
         more = f"; and {len(verdict.reasons) - 3} more" if verdict.reasons[3:] else ""
         told = "; ".join(verdict.reasons[:3]) + more
         if verdict.word in (Word.FAIL, Word.SPLAT):
-            message = f"would not survive {verdict.candidate} (rehearsed): {told}"
-            fix = "upgrade what loads these programs first, or hold the kernel back"
+            message = f"would not survive {verdict.candidate}: {told}"
+            fix = f"upgrade what loads these programs first, or stay on the kernel that runs: {_HOLD}"
             found.append(Problem(hosts, message, fix))
         elif verdict.word is Word.INCONCLUSIVE and policy.rehearsal != "accept":
             message = f"the rehearsal of {verdict.candidate} proves nothing: {told}"
@@ -446,7 +447,7 @@ def advice(rehearsal: Rehearsal) -> tuple[str, ...]:
             steps += [
                 f"Update what has loaded {names} on {hosts} (the network agent, mostly) to a version that loads on "
                 f"kernel {verdict.candidate}.",
-                f"Or stay on kernel {verdict.running}: hold the kernel's metapackage there (`apt-mark hold`).",
+                f"Or stay on kernel {verdict.running}: {_HOLD}.",
                 "Or see which other kernels would do: `playbooks/rehearse.yml` with "
                 "`-e friday_candidate_kernel=newest`.",
             ]

@@ -81,7 +81,11 @@ def _duplicates(targets: Collection[Target]) -> list[Problem]:
 def _misfits(target: Target, node: Node | None, left_over: Collection[str]) -> list[Problem]:
     if node is None:
         close = difflib.get_close_matches(target.node, left_over, n=1)
-        fix = f"did you mean {close[0]}?" if close else "remove it, or set friday_node_name to its node's name"
+        fix = (
+            f"did you mean {close[0]}?"
+            if close
+            else "set friday_node_name to its node's name, or remove it, or leave it out with -e friday_hosts=GROUP"
+        )
         named = "" if target.host == target.node else f" (node {target.node})"
         return [Problem(target.host, f"is no node of the cluster{named}", fix)]
     if not target.zone and not node.zone:

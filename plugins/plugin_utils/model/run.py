@@ -23,7 +23,7 @@ class HostState(str, enum.Enum):
     VERIFIED = "verified"
     SOAKED = "soaked"
     DONE = "done"
-    HELD = "held"  # stopped before anything on it was changed, and uncordoned again
+    HELD = "held"  # stopped before anything on it was changed; this run's cordon is off again
     FAILED = "failed"  # stopped after something changed (or may have); still cordoned
 
     @property

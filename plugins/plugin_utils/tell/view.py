@@ -49,7 +49,7 @@ STATE_TEXT: dict[HostState, str] = {
     HostState.VERIFIED: "cordoned, verified, not soaked",
     HostState.SOAKED: "cordoned, verified and soaked",
     HostState.DONE: "done",
-    HostState.HELD: "held: nothing changed, uncordoned again",
+    HostState.HELD: "held: nothing changed, not cordoned by this run",
     HostState.FAILED: "failed, still cordoned",
 }
 # A controller that was killed in one of these steps has left more behind than the state says.

@@ -36,7 +36,7 @@ def act(state_dir: Path) -> Any:
     action = object.__new__(release.ActionModule)
     action._task = SimpleNamespace(check_mode=False)
     names = {"kubeconfig": "", "context": "", "namespace": "friday", "state_dir": str(state_dir)}
-    return action.act({**names, "run": RUN, "reason": " it is\ngone "}, {})
+    return action.act({**names, "run": RUN, "reason": " it is\ngone "}, {"hostvars": {}, "groups": {"all": []}})
 
 
 def test_it_is_recorded_first(done: list[str], tmp_path: Path) -> None:

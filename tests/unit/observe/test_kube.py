@@ -343,3 +343,21 @@ def test_exec_that_is_refused() -> None:
         run(api)
     assert caught.value.status == 403
     assert "is forbidden" in caught.value.message
+
+
+@pytest.mark.parametrize(("status", "message"), [(404, "not found"), (403, 'forbidden: User "ann" cannot create')])
+def test_servers_that_tell_nobody_his_name_are_no_obstacle(status: int, message: str) -> None:
+    class Server:
+        def request(self, *_: object, **__: object) -> None:
+            raise ApiError(status, message)
+
+    assert kube._who(Server()) == ""  # type: ignore[arg-type]
+
+
+def test_a_nobody_is_told_so() -> None:
+    class Server:
+        def request(self, *_: object, **__: object) -> None:
+            raise ApiError(403, 'forbidden: User "system:anonymous" cannot create resource "selfsubjectreviews"')
+
+    with pytest.raises(ApiError):
+        kube._who(Server())  # type: ignore[arg-type]
