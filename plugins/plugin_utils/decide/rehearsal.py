@@ -46,6 +46,7 @@ SHORT_NAME = 15
 """Characters that the kernel keeps of a program's name (BPF_OBJ_NAME_LEN - 1), unless it has BTF."""
 
 _FEW = 10_000
+_BAD = (Word.FAIL, Word.SPLAT)
 _HOLD = "hold its metapackage there (`apt-mark hold`, with friday_packages: all)"
 """Instructions below which growth is no news: a hundredth of the limit (BPF_COMPLEXITY_LIMIT_INSNS, 1,000,000)."""
 
@@ -420,8 +421,9 @@ def problems(verdicts: Sequence[GroupVerdict], policy: Policy) -> tuple[Problem,
         hosts = ", ".join(sorted(verdict.hosts, key=natural_key))
         more = f"; and {len(verdict.reasons) - 3} more" if verdict.reasons[3:] else ""
         told = "; ".join(verdict.reasons[:3]) + more
-        if verdict.word in (Word.FAIL, Word.SPLAT):
-            message = f"would not survive {verdict.candidate}: {told}"
+        if verdict.word in _BAD:
+            seen = verdict.word is Word.SPLAT or any(each.live and each.word in _BAD for each in verdict.programs)
+            message = f"would not survive {verdict.candidate}{' (rehearsed)' if seen else ''}: {told}"
             fix = f"upgrade what loads these programs first, or stay on the kernel that runs: {_HOLD}"
             found.append(Problem(hosts, message, fix))
         elif verdict.word is Word.INCONCLUSIVE and policy.rehearsal != "accept":
@@ -440,8 +442,8 @@ def advice(rehearsal: Rehearsal) -> tuple[str, ...]:
         if each.release
     ]
     for verdict in () if rehearsal.newest else rehearsal.groups:
-        if verdict.word in (Word.FAIL, Word.SPLAT):
-            bad = [each.program for each in verdict.programs if each.live and each.word in (Word.FAIL, Word.SPLAT)]
+        if verdict.word in _BAD:
+            bad = [each.program for each in verdict.programs if each.live and each.word in _BAD]
             names = _listed(dict.fromkeys(bad)) or "the BPF programs"
             hosts = ", ".join(sorted(verdict.hosts, key=natural_key))
             steps += [

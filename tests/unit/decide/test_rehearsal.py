@@ -70,7 +70,9 @@ def test_the_incident() -> None:
     assert verdict.programs[0].program == "cil_from_netdev", "the worst first"
     (problem,) = decide.problems([verdict], Policy(rehearsal="accept"))
     assert problem.subject == "n1, n2"
-    assert f"would not survive {B}" in problem.message
+    assert f"would not survive {B} (rehearsed): " in problem.message
+    (by_the_table,) = decide.problems([replace(verdict, programs=())], Policy())
+    assert f"would not survive {B}: " in by_the_table.message, "what nobody has tried is not called so"
     assert "cil_from_netdev: loads on the running kernel, and the candidate refuses it" in problem.message
     assert "BPF program is too large. Processed 1000001 insn (errno 7)" in problem.message
 
