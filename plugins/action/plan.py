@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.health impor
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.preflight import preflight
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.resume import (
     changed,
+    died,
     inventory_of,
     marks,
     policy_of,
@@ -160,7 +162,7 @@ def _name(host: str, hostvars: Mapping[str, Any], variable: str) -> tuple[str, l
 
 
 def _left(session: Session, snapshot: Snapshot) -> tuple[list[RunRecord], list[Problem]]:
-    """Records of the runs that have left nodes cordoned, and a problem for each that can't be had."""
+    """Records of the runs that have left nodes cordoned, or that died; and a problem for each that can't be had."""
     found, problems = [], []
     for run in marks(snapshot):
         try:
@@ -170,4 +172,8 @@ def _left(session: Session, snapshot: Snapshot) -> tuple[list[RunRecord], list[P
         else:
             found += [known] if known else []
             problems += [] if known else unrecorded(session.policy, run, "there is none")
+    with contextlib.suppress(KubeError):  # what keeps them from being read is told already, by the guard
+        records = record.read_stored(session.api(), session.namespace).records
+        dead = died(each for each in records if each.run != session.run)
+        found += [dead] if dead and dead.run not in marks(snapshot) else []
     return found, problems

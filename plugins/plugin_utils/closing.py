@@ -65,7 +65,7 @@ def _bring_up(session: Session, record: RunRecord, known: RunRecord) -> Iterator
     if known.seq > record.seq or (known.seq == record.seq and known.outcome != record.outcome):
         cluster_record.write(session.api(), session.namespace, known)
     elif not record.finished:  # it has states that the journal had no room for
-        ended = replace(record, finished=known.finished, outcome=known.outcome, message=known.message)
+        ended = replace(record, finished=known.finished, outcome=known.outcome, message=known.message, closed_by="")
         cluster_record.write(session.api(), session.namespace, ended, hosts=())
     else:
         return
@@ -80,18 +80,20 @@ def _close_here(session: Session, folder: Path, record: RunRecord, message: str)
     dead = from_data(Session, session.stored(folder))
     dead = replace(dead, cache={"api": session.api()})  # what else is kept there is of the run that lives
     if record.seq > dead.record().seq:
-        ended = record if record.finished else replace(record, outcome=OUTCOME, message=message)
-        if not record.finished:
-            _close_record(session, record, message)
-        replace(dead, recorded=False).tell(EventKind.RUN_FINISHED, outcome=ended.outcome, message=ended.message)
+        ended = record if record.finished else _close_record(session, record, message)
+        here = replace(dead, recorded=False)
+        here.tell(EventKind.RUN_FINISHED, outcome=ended.outcome, message=ended.message, closed_by=ended.closed_by)
     else:
-        dead.tell(EventKind.RUN_FINISHED, outcome=OUTCOME, message=message)
+        dead.tell(EventKind.RUN_FINISHED, outcome=OUTCOME, message=message, closed_by=session.run)
         cluster_record.write(session.api(), session.namespace, dead.record())  # all of it: the record may be behind
     written, unwritten = ending.write(dead, ending.report_data(dead))
     yield f"run {dead.run} never said that it ended: closed, {written.get('report') or unwritten[0]}"
 
 
-def _close_record(session: Session, record: RunRecord, message: str) -> None:
-    """A run of another controller: the record is all that is known here."""
-    closed = replace(record, finished=now(), outcome=OUTCOME, message=message, seq=record.seq + 1)
+def _close_record(session: Session, record: RunRecord, message: str) -> RunRecord:
+    """A run of another controller: the record is all that is known here. Returns it as it is then."""
+    closed = replace(
+        record, finished=now(), outcome=OUTCOME, message=message, closed_by=session.run, seq=record.seq + 1
+    )
     cluster_record.write(session.api(), session.namespace, closed, hosts=())
+    return closed

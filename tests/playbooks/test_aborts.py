@@ -102,6 +102,22 @@ def test_a_dead_run_is_closed_by_the_next(stage: Stage) -> None:
         assert (machine.boots, machine.upgrades) == (1, PACKAGES)
 
 
+def test_a_run_that_died_between_two_waves_is_gone_on_for_as_it_was(stage: Stage) -> None:
+    """No node is cordoned then; that it has died is in its record."""
+    with stage.fleet() as (_, controller):
+        started = controller.start()
+        controller.await_event(started, 1, kind="run-planned")
+        started.kill()
+        dead = controller.runs()[-1].name
+        for _again in range(2):
+            code, output = controller.run(friday_soak=0)
+            assert code == 2, output
+            words = " ".join(output.split())
+            assert (
+                f"the policy is not that of run {dead}, which died before it was done: friday_soak was 1, is 0" in words
+            )
+
+
 def test_a_resumed_host_is_compared_with_how_it_was_before_the_dead_run(stage: Stage) -> None:
     """The new kernel's complaint is new, although it was there when the second run began."""
     with stage.fleet() as (world, controller):

@@ -16,7 +16,7 @@ from typing import Any
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import RunRecord
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostState, RunRecord
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Snapshot
 
 VARIABLE = "friday_replan"
@@ -44,11 +44,12 @@ def inventory_of(hosts: Iterable[str]) -> str:
 
 
 def changed(policy: Policy, hosts: Collection[str], left: Iterable[RunRecord]) -> tuple[Problem, ...]:
-    """What is other than in the runs that have left hosts in the middle; empty when nothing is, or when it is meant.
+    """What is other than in the runs that are gone on for; empty when nothing is, or when it is meant.
 
     Args:
         hosts: all of the inventory.
-        left: records of those runs. One of an older version, which knows neither, is not compared.
+        left: records of those runs: that have left nodes cordoned, or that died. One of an older version, which knows
+            neither, is not compared.
     """
     if policy.replan:
         return ()
@@ -61,6 +62,17 @@ def marks(snapshot: Snapshot) -> list[str]:
     return sorted({node.cordoned_by for node in snapshot.nodes if node.unschedulable and node.cordoned_by})
 
 
+def died(records: Iterable[RunRecord]) -> RunRecord | None:
+    """The run that the next one goes on for: the last one that had hosts, if it died before it was done with them.
+
+    A run that has said itself that it ended is over: what comes after it is another Friday, under rules of its own.
+    """
+    last = max((record for record in records if record.hosts), key=lambda record: record.run, default=None)
+    if last is None or not last.closed_by:
+        return None
+    return last if any(known.state is not HostState.DONE for known in last.hosts.values()) else None
+
+
 def unrecorded(policy: Policy, run: str, reason: str) -> list[Problem]:
     """A run whose record can't be had can't be compared; a problem, unless it is meant to go on."""
     if policy.replan:
@@ -71,7 +83,8 @@ def unrecorded(policy: Policy, run: str, reason: str) -> list[Problem]:
 
 def _changed(policy: Policy, hosts: Collection[str], record: RunRecord) -> Iterator[Problem]:
     fix = f"write what it was, or set {VARIABLE}: true to go on under the new one"
-    where = f"run {record.run}, which has left hosts in the middle"
+    begun = any(known.state not in (HostState.PLANNED, HostState.DONE) for known in record.hosts.values())
+    where = f"run {record.run}, which {'has left hosts in the middle' if begun else 'died before it was done'}"
     if differences := list(_differences(record.policy, policy_of(policy))):
         yield Problem(VARIABLE, f"the policy is not that of {where}: {'; '.join(differences)}", fix)
     if record.inventory != inventory_of(hosts):

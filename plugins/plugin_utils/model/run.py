@@ -43,7 +43,7 @@ class EventKind(str, enum.Enum):
     FAILURE = "failure"  # a host failed or is held; data: state, step, message, halted (the run was, not the host)
     STOP = "stop"  # later waves will not start; data: reason
     NOTE = "note"  # data: message
-    RUN_FINISHED = "run-finished"  # data: outcome, message
+    RUN_FINISHED = "run-finished"  # data: outcome, message, closed_by (the run that says so of a dead one)
     LOCK_BROKEN = (
         "lock-broken"  # somebody takes the lock away from the run; data: by, reason (empty: it was not, after all)
     )
@@ -96,6 +96,7 @@ class RunRecord:
     seq: int = 0
     hosts: dict[str, HostRecord] = field(default_factory=dict)
     released: str = ""  # when, by whom and why its lock was broken; empty when it was not
+    closed_by: str = ""  # the run that has closed it; empty when it has said itself that it ended
 
 
 def fold(events: Iterable[Event], record: RunRecord | None = None) -> RunRecord:
@@ -129,7 +130,11 @@ def _apply(record: RunRecord, event: Event) -> RunRecord:
         return dataclasses.replace(record, stop=record.stop or str(data.get("reason", "")))
     if kind is EventKind.RUN_FINISHED:
         return dataclasses.replace(
-            record, finished=event.time, outcome=str(data.get("outcome", "")), message=str(data.get("message", ""))
+            record,
+            finished=event.time,
+            outcome=str(data.get("outcome", "")),
+            message=str(data.get("message", "")),
+            closed_by=str(data.get("closed_by", "")),
         )
     if kind is EventKind.LOCK_BROKEN:
         when = datetime.fromtimestamp(event.time, timezone.utc)

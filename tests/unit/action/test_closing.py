@@ -56,6 +56,7 @@ def test_a_dead_run_is_closed_with_its_report(tmp_path: Path, cluster: ConfigMap
     assert (tmp_path / DEAD / "report.html").exists()
     record = stored(cluster)
     assert (record.outcome, record.hosts["n1"].state) == ("inconclusive", HostState.DRAINED)
+    assert record.closed_by == NEXT
 
 
 def test_states_that_the_journal_has_lost_stay_in_the_record(tmp_path: Path, cluster: ConfigMaps) -> None:
@@ -68,6 +69,7 @@ def test_states_that_the_journal_has_lost_stay_in_the_record(tmp_path: Path, clu
     record = stored(cluster)
     assert (record.outcome, record.hosts["n1"].state) == ("inconclusive", HostState.VERIFIED)
     assert session.record().finished
+    assert (record.closed_by, session.record().closed_by) == (NEXT, NEXT)
 
 
 def test_the_end_of_a_run_whose_disk_was_full_is_in_its_record(
@@ -116,7 +118,7 @@ def test_so_is_one_that_another_controller_has_closed_meanwhile(tmp_path: Path, 
     close(tmp_path / "other", cluster)
     assert stored(cluster).outcome == "inconclusive"
     close(tmp_path, cluster)
-    assert stored(cluster).outcome == "pass"
+    assert (stored(cluster).outcome, stored(cluster).closed_by) == ("pass", "")
 
 
 def test_a_run_whose_files_are_torn_is_closed_by_its_record(tmp_path: Path, cluster: ConfigMaps) -> None:

@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.policy import parse_policy
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.resume import (
     changed,
+    died,
     inventory_of,
     policy_of,
     unrecorded,
@@ -47,6 +48,26 @@ def test_another_policy_is_refused_with_the_difference() -> None:
 def test_another_inventory_is_refused(hosts: tuple[str, ...], what: str) -> None:
     (problem,) = changed(POLICY, hosts, [LEFT])
     assert problem.message.endswith(what)
+
+
+def test_a_run_that_died_is_gone_on_for_and_one_that_ended_is_not() -> None:
+    dead = replace(LEFT, run="20261122-161500-3f2a", finished=1.0, closed_by="20261122-171500-3f2a")
+    refused = RunRecord("20261122-181500-3f2a", finished=2.0, outcome="fail")
+    assert died([dead, refused]) == dead
+    assert died([replace(dead, closed_by="")]) is None
+    assert died([dead, replace(LEFT, run="20261122-191500-3f2a", finished=3.0)]) is None, "another came after it"
+    done = {"node1": HostRecord(HostState.DONE, 1.0)}
+    assert died([replace(dead, hosts=done)]) is None
+    assert died([refused]) is None
+
+
+def test_what_a_run_was_that_died_between_two_waves_is_told() -> None:
+    hosts = {"node1": HostRecord(HostState.DONE, 1.0), "node9": HostRecord(HostState.PLANNED, 1.0)}
+    (problem,) = changed(replace(POLICY, soak=31), HOSTS, [replace(LEFT, hosts=hosts)])
+    assert (
+        problem.message
+        == "the policy is not that of run run-1, which died before it was done: friday_soak was 30, is 31"
+    )
 
 
 def test_it_can_be_meant() -> None:
