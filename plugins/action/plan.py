@@ -4,11 +4,11 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Collection, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleError
+from ansible.utils.display import Display
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act import record
 from ansible_collections.friday.upgrade.plugins.plugin_utils.action import FridayAction
@@ -172,8 +172,11 @@ def _left(session: Session, snapshot: Snapshot) -> tuple[list[RunRecord], list[P
         else:
             found += [known] if known else []
             problems += [] if known else unrecorded(session.policy, run, "there is none")
-    with contextlib.suppress(KubeError):  # what keeps them from being read is told already, by the guard
+    try:
         records = record.read_stored(session.api(), session.namespace).records
-        dead = died(each for each in records if each.run != session.run)
-        found += [dead] if dead and dead.run not in marks(snapshot) else []
+    except KubeError as error:
+        Display().warning(f"whether the last run has died could not be looked at: {error}")
+        return found, problems
+    dead = died(each for each in records if each.run != session.run)
+    found += [dead] if dead and dead.run not in marks(snapshot) else []
     return found, problems

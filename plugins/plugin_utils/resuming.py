@@ -9,12 +9,10 @@ import json
 from pathlib import Path
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import from_data
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostState, fold
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import fold
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Observation
 from ansible_collections.friday.upgrade.plugins.plugin_utils.session import BEFORE_FILE, EARLIER_FILE, Session
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import journal
-
-ENDED = (HostState.DONE, HostState.HELD, HostState.FAILED)
 
 
 def earlier_baseline(session: Session, host: str) -> Observation | None:
@@ -32,7 +30,7 @@ def earlier_baseline(session: Session, host: str) -> Observation | None:
     except (journal.JournalError, ValueError):
         return None
     # Its node has the run's mark: a host that is "planned" there was being cordoned when the run died.
-    if known is None or (known.state in ENDED and not known.halted):
+    if known is None or (known.state.ended and not known.halted):
         return None
     for name in (EARLIER_FILE, BEFORE_FILE):  # the first of a chain of dead runs is the one that counts
         path = folder / "hosts" / host / name

@@ -24,7 +24,6 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.status import
 CLOCK_SKEW = 5.0
 """Seconds by which two machines' clocks may differ without a remark."""
 
-_ENDED = (HostState.DONE, HostState.HELD, HostState.FAILED)
 _CORDONED = tuple(s for s in HostState if s not in (HostState.PLANNED, HostState.DONE, HostState.HELD))
 _REACHES = {
     "before": HostState.CORDONED,
@@ -252,7 +251,7 @@ def _unseen(seen: HostStatus, known: HostRecord, moment: str, active: bool, run:
 
 def _in_hand(known: HostRecord) -> str:
     """The step that was begun and is not known to have ended."""
-    if known.state in _ENDED or known.step not in _REACHES:
+    if known.state.ended or known.step not in _REACHES:
         return ""
     return known.step if _ORDER.index(known.state) < _ORDER.index(_REACHES[known.step]) else ""
 

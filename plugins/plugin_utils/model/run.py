@@ -31,6 +31,11 @@ class HostState(str, enum.Enum):
         """True when the host may differ from how it was before the run (cordon aside)."""
         return self not in (HostState.PLANNED, HostState.CORDONED, HostState.DRAINED, HostState.HELD)
 
+    @property
+    def ended(self) -> bool:
+        """True when nothing more happens to the host in the run."""
+        return self in (HostState.DONE, HostState.HELD, HostState.FAILED)
+
 
 class EventKind(str, enum.Enum):
     """Kinds of events. ``step`` and ``note`` tell; all others change the record."""

@@ -1,0 +1,23 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Looks and soaks take their time on a clock that nobody sets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.friday.upgrade.plugins.action import verify
+from ansible_collections.friday.upgrade.plugins.plugin_utils.act import keeper
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.rounds import Progress
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
+from ansible_collections.friday.upgrade.plugins.plugin_utils.session import Session
+
+
+def test_a_soak_begins_with_the_last_look_of_the_verification(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeper, "boottime", lambda: 50.0)
+    session = Session("20261122-161500-3f2a", str(tmp_path), Policy())
+    session.save(Progress(started=5.0, looked=42.0), "hosts", "n1", "after.json")
+    assert verify._began(session, "n1", "soak") == 42.0
+    assert verify._began(session, "n1", "after") == 50.0
