@@ -79,13 +79,15 @@ class Tier:
     """A tier: pytest on ``tests/NAME``, or the ``steps`` when given.
 
     ``estimate`` and ``limit`` are in seconds; over its limit a tier is ended. ``builds``: what of the lab has to be
-    built before, which takes its own time (``python -m lab build``); empty: nothing of it is needed.
+    built before, which takes its own time (``python -m lab build``); empty: nothing of it is needed. ``options``: what
+    its pytest is told besides.
     """
 
     name: str
     estimate: int
     limit: int
     builds: str = ""
+    options: tuple[str, ...] = ()
     steps: Callable[[], Sequence[Step]] | None = None
 
 
@@ -204,10 +206,13 @@ def molecule_steps() -> Sequence[Step]:
     return (reset, *tests, destroy) if tests else ()
 
 
+SPREAD = ("-n", "auto", "--maxprocesses", "4", "--dist", "loadgroup")
+"""Tests side by side, one for each processor but no more than four: each brings a control plane of 600 MB."""
+
 TIERS = (
     Tier("lint", estimate=60, limit=900, steps=lint_steps),
     Tier("unit", estimate=30, limit=600),
-    Tier("playbooks", estimate=600, limit=1800, builds="control-plane"),
+    Tier("playbooks", estimate=600, limit=1800, builds="control-plane", options=SPREAD),
     Tier("cluster", estimate=90, limit=1800, builds="control-plane"),
     Tier("rehearsal", estimate=240, limit=1200, builds="all"),
     Tier("lab", estimate=2400, limit=3600, builds="all"),
@@ -258,7 +263,7 @@ def run_tier(tier: Tier, limit: float) -> Outcome:
     deadline = min(deadline, time.monotonic() + tier.limit)
     if tier.steps:
         return _run_steps(tier.name, tier.steps(), started, deadline)
-    return _run_pytest(tier.name, started, deadline)
+    return _run_pytest(tier, started, deadline)
 
 
 def prepare(tier: Tier, limit: float) -> str:
@@ -277,19 +282,20 @@ def prepare(tier: Tier, limit: float) -> str:
     return ""
 
 
-def _run_pytest(tier: str, started: float, deadline: float) -> Outcome:
-    report = RESULTS / f"{tier}.xml"
+def _run_pytest(tier: Tier, started: float, deadline: float) -> Outcome:
+    report = RESULTS / f"{tier.name}.xml"
     report.unlink(missing_ok=True)
-    command = ("python", "-m", "pytest", f"tests/{tier}", "--strict-config", f"--junit-xml={report}")
+    options = (*tier.options, "--strict-config", f"--junit-xml={report}")
+    command = ("python", "-m", "pytest", f"tests/{tier.name}", *options)
     code: int | None = None
-    if not (ROOT / "tests" / tier).is_dir():
-        return judge_pytest(tier, 5, None, 0)
+    if not (ROOT / "tests" / tier.name).is_dir():
+        return judge_pytest(tier.name, 5, None, 0)
     try:
         code = call(command, deadline - time.monotonic())
     except OutOfTime:
         pass
     text = report.read_text(encoding="utf-8") if report.exists() else None
-    return judge_pytest(tier, code, text, time.monotonic() - started)
+    return judge_pytest(tier.name, code, text, time.monotonic() - started)
 
 
 def _run_steps(tier: str, steps: Sequence[Step], started: float, deadline: float) -> Outcome:

@@ -1,15 +1,20 @@
 # Copyright: Friday contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""One control plane, one world in it and one runner for all tests of this tier."""
+"""One control plane, one world in it and one runner for all tests of a worker.
+
+The tier runs on one worker for each processor. Tests of a module share its fixtures, so a module stays on one worker;
+those of whole Fridays (test_aborts) share nothing but a control plane, and are spread.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from tests.playbooks.canaries import Canaries
-from tests.playbooks.cores import Core, Environment, chosen, told
+from tests.playbooks.cores import RAN, Core, Environment, chosen, told
 from tests.playbooks.machines import NEW_TOOL, Machine
 from tests.playbooks.runs import Hosts, Runner
 from tests.playbooks.world import NODES, World
@@ -59,6 +64,25 @@ def core(request: pytest.FixtureRequest) -> Environment:
     """An ansible-core, in an environment of its own."""
     wanted: Core = request.param
     return wanted.environment()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a module together, but for the one that takes longest."""
+    for item in items:
+        if item.path.stem != "test_aborts":
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker tells what it ran on."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["cores"] = RAN
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Hear from a worker what it ran on; one that died has said nothing."""
+    RAN.extend(line for line in getattr(node, "workeroutput", {}).get("cores", ()) if line not in RAN)
 
 
 def pytest_report_header() -> str:

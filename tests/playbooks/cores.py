@@ -25,7 +25,8 @@ ROOT = Path(__file__).resolve().parents[2]
 _THIS = sys.version_info[:2]
 _BUILD_SECONDS = 40
 _PINNED_BY_CORE = ("ansible-core", "resolvelib")
-_RAN: list[str] = []
+RAN: list[str] = []
+"""What was run on so far: version and Python."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Core:
                 lambda path: _make(path, python, wanted, pins),
                 _BUILD_SECONDS,
             )
-        _RAN.append(f"{self.version} on Python {_version_of(python)}")
+        RAN.append(f"{self.version} on Python {_version_of(python)}")
         # Not by its first line: that names the folder in which the environment was built.
         return Environment(self.version, (f"{folder}/bin/python", f"{folder}/bin/ansible-playbook"))
 
@@ -98,10 +99,10 @@ def _all() -> bool:
 
 def told() -> Iterator[str]:
     """Lines that say which versions ran, and which did not."""
-    for line in _RAN:
+    for line in RAN:
         yield f"RAN      {line}"
     for core in CORES:
-        if not any(line.startswith(f"{core} ") for line in _RAN):
+        if not any(line.startswith(f"{core} ") for line in RAN):
             reason = "FRIDAY_ALL_CORES=1 runs it" if core.python() else "no fitting Python here"
             yield f"NOT RUN  {core} ({reason})"
 
