@@ -57,7 +57,7 @@ def parser() -> argparse.ArgumentParser:
     shell = command("ssh", _ssh, "run a command on a node, or a shell")
     shell.add_argument("node", choices=[each.name for each in NODES])
     shell.add_argument("words", nargs=argparse.REMAINDER, metavar="WORD", help="the command")
-    asking = command("client", _client, "ask the web Service twice a second, and count")
+    asking = command("client", _client, "ask the web Service once a second, and count")
     asking.add_argument("action", choices=("start", "stop"))
     command("friday", _friday, "play the story: a Friday that stops at the canary, the fix, a Friday that ends well")
     command("bench", _bench, "measure a Friday against a bare drain, upgrade, reboot and uncordon")

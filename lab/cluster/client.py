@@ -13,8 +13,9 @@ from lab.artifacts import apps
 from lab.cluster.lifecycle import Lab
 from lab.process import Daemon
 
-INTERVAL, TIMEOUT = "500ms", "10s"
-"""An answer that takes longer counts as failed. Under emulation a request alone takes some tenths of a second."""
+INTERVAL, TIMEOUT = "1s", "10s"
+"""An answer that takes longer counts as failed. Under emulation two requests a second take a tenth of what the
+machine can do, and all that is measured takes longer for it."""
 
 _PACE = (f"-interval={INTERVAL}", f"-timeout={TIMEOUT}")
 
