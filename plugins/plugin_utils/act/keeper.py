@@ -190,7 +190,7 @@ def keep(
             try:
                 lease = renew(api, lease, clock=clock)
                 last, due = began, began + lease.ttl / 3
-                _tell_state(folder, clock(), lease.ttl, say)
+                _tell_state(folder, clock(), began + lease.ttl - monotonic(), say)
             except LeaseLost as error:
                 return _lose(folder, str(error), say)
             except KubeError as error:
@@ -227,9 +227,9 @@ def main(argument: str) -> int:
         return 1
 
 
-def _tell_state(folder: Path, now: float, ttl: int, say: Callable[[str], None]) -> None:
-    """Say that this keeper lives. A full disk is no reason to give the lease up: the journal stops the run then."""
-    running = Running(os.getpid(), process_start(os.getpid()), now, boottime() + ttl)
+def _tell_state(folder: Path, now: float, left: float, say: Callable[[str], None]) -> None:
+    """Say that this keeper lives, and that the lease is good for the seconds that are ``left``. A full disk is no reason to give the lease up: the journal stops the run then."""
+    running = Running(os.getpid(), process_start(os.getpid()), now, boottime() + left)
     try:
         _write_file(folder / STATE_FILE, json.dumps(dataclasses.asdict(running)))
     except OSError as error:

@@ -101,6 +101,24 @@ def test_an_api_server_that_is_away_for_a_while_loses_nothing(tmp_path: Path) ->
     assert keeper.lost(tmp_path) == ""
 
 
+def test_the_lease_is_good_from_when_its_renewal_began(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The API server may have written it as soon as it was asked; its answer took nine seconds."""
+    monkeypatch.setattr(keeper, "boottime", lambda: 500 + leases.now)
+    leases = FakeLeases(stop_at=9.5)
+    plain = leases.request
+
+    def request(*arguments: Any, **options: Any) -> dict[str, Any]:
+        answer = plain(*arguments, **options)
+        leases.now += 9
+        return answer
+
+    leases.request = request  # type: ignore[method-assign]
+    assert keep(leases, tmp_path)[0]
+    running = keeper.read_state(tmp_path)
+    assert running is not None
+    assert running.until == 500 + HELD.ttl
+
+
 def test_goes_when_another_process_has_the_id(tmp_path: Path) -> None:
     leases = FakeLeases()
     done, said = keep(leases, tmp_path, started="1")
