@@ -43,12 +43,21 @@ class ActionModule(FridayAction):
 
     def _closed(self, session: Session, wave: int, lost: list[str]) -> Problem | None:
         """The reason to keep the wave closed. A cluster that is still settling gets until the deadline."""
-        if lock := session.lock_lost():
-            return Problem("lock", f"is lost: {lock}", "see who holds the Lease, then run Friday again")
-        if reason := session.halted():
-            return Problem("run", f"was halted: {reason}", "the same command goes on")
+        if stopped := _stopped(session):
+            return stopped
         over = bool(lost or session.record().stop)
         hosts = {planned.host for each in session.outline().waves if each.number == wave for planned in each.hosts}
         snapshot, health = watch.settled(session, 0 if over else session.policy.verify_timeout, hosts)
+        if stopped := _stopped(session):  # while it was waited for
+            return stopped
         seen = session.load(Observation, BASELINE_FILE)
         return gate(session.plan(), session.record(), wave, snapshot, health, lost, seen.snapshot if seen else None)
+
+
+def _stopped(session: Session) -> Problem | None:
+    """What stops the run as a whole, whatever the cluster says."""
+    if lock := session.lock_lost():
+        return Problem("lock", f"is lost: {lock}", "see who holds the Lease, then run Friday again")
+    if reason := session.halted():
+        return Problem("run", f"was halted: {reason}", "the same command goes on")
+    return None

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleError
@@ -19,17 +19,19 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.resume impor
     died,
     inventory_of,
     marks,
+    owes_reboot,
     policy_of,
     unrecorded,
 )
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.survey import read_answer
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.targets import resolve_targets
-from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.waves import lineup, make_plan
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.waves import lineup, make_plan, waits_since
 from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import KubeError
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import to_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import HostFacts
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import Plan, Target
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind, RunRecord
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Observation, Snapshot
 from ansible_collections.friday.upgrade.plugins.plugin_utils.observe.cluster import read_snapshot
@@ -81,7 +83,8 @@ class ActionModule(FridayAction):
             if reason := session.halted():
                 problems.append(Problem("run", f"was halted: {reason}", "run the same command again"))
             if not problems:
-                plan = make_plan(session.policy, targets, snapshot, facts)
+                owed = _owed(session.policy, targets, snapshot, facts, left)
+                plan = make_plan(session.policy, targets, snapshot, facts, owed)
                 if session.recorded:
                     prune(session, keep=marks(snapshot))
         return self._told(session, plan, problems, task_vars["groups"]["all"])
@@ -180,3 +183,22 @@ def _left(session: Session, snapshot: Snapshot) -> tuple[list[RunRecord], list[P
     dead = died(each for each in records if each.run != session.run)
     found += [dead] if dead and dead.run not in marks(snapshot) else []
     return found, problems
+
+
+def _owed(
+    policy: Policy,
+    targets: Iterable[Target],
+    snapshot: Snapshot,
+    facts: Mapping[str, HostFacts],
+    left: Iterable[RunRecord],
+) -> set[str]:
+    """The hosts that the run which has left them cordoned still owes a reboot."""
+    records = {record.run: record for record in left}
+    runs = {node.name: waits_since(node) for node in snapshot.nodes}
+    found = set()
+    for target in targets:
+        run = runs.get(target.node)
+        known = records[run].hosts.get(target.host) if run in records else None
+        if run and target.host in facts and owes_reboot(policy, known, facts[target.host]):
+            found.add(target.host)
+    return found

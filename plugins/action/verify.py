@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.action import FridayAction
@@ -78,13 +79,14 @@ def _facts(host: str, arguments: dict[str, Any]) -> dict[str, HostFacts]:
 
 def _judge(session: Session, host: str, phase: str, seen: Observation, peer: str) -> Verdict:
     if phase == "before":
-        return baseline(session.policy, seen, [target for target in session.targets() if target.host == host], peer)
+        return _judge_before(session, host, seen, peer)
     found = session.load(Observation, "hosts", host, BEFORE_FILE) or _never()
     earlier = session.load(Observation, "hosts", host, EARLIER_FILE)
     planned = session.planned(host)
     boots = [str(e.data.get("boot_id", "")) for e in session.events() if e.host == host and _rebooted(e)]
     if earlier and earlier.facts[host].boot_id != found.facts[host].boot_id:
-        boots = boots or [found.facts[host].boot_id]  # it was the run that died which has rebooted it
+        # The earlier run has rebooted it, or who repaired it.
+        boots = boots or [found.facts[host].boot_id]
     return compare(
         earlier or found,
         seen,
@@ -97,6 +99,15 @@ def _judge(session: Session, host: str, phase: str, seen: Observation, peer: str
     )
 
 
+def _judge_before(session: Session, host: str, seen: Observation, peer: str) -> Verdict:
+    """The host by itself. Where it was left by a run that this controller knows nothing of, nothing else is there."""
+    earlier = session.load(Observation, "hosts", host, EARLIER_FILE)
+    if earlier is None and (earlier := earlier_baseline(session, host)):
+        session.save(earlier, "hosts", host, EARLIER_FILE)
+    targets = [target for target in session.targets() if target.host == host]
+    return baseline(session.policy, seen, targets, peer, left_by="" if earlier else session.waited(host))
+
+
 def _rebooted(event: Event) -> bool:
     return event.kind is EventKind.STATE and event.data.get("state") == HostState.REBOOTED.value
 
@@ -104,10 +115,11 @@ def _rebooted(event: Event) -> bool:
 def _passed(session: Session, host: str, phase: str, seen: Observation) -> None:
     if phase == "before":
         session.save(seen, "hosts", host, BEFORE_FILE)
-        if earlier := earlier_baseline(session, host):
-            session.save(earlier, "hosts", host, EARLIER_FILE)
-            message = "compared with how it was before the run that died on it"
-            session.tell(EventKind.NOTE, host, message=message)
+        if run := session.waited(host):
+            how = f"how it was before run {run}"
+            if not (Path(session.folder) / "hosts" / host / EARLIER_FILE).exists():
+                how = f"how it is now: {how} is not known here"
+            session.tell(EventKind.NOTE, host, message=f"compared with {how}")
         return
     facts = seen.facts[host]
     session.tell(EventKind.STATE, host, state=_REACHED[phase], kernel=facts.kernel, boot_id=facts.boot_id)

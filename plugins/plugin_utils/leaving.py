@@ -25,6 +25,8 @@ def leave(session: Session, host: str, known: HostRecord) -> tuple[HostState, st
     state = after_failure(known, bool(session.waited(host)))
     if state is not HostState.HELD:
         return state, ""
+    if known.state is HostState.PLANNED and known.step in ("", "before"):
+        return state, ""  # nor was it cordoned
     if lost := session.lock_lost():  # the node may be another run's by now
         return HostState.FAILED, f"; nothing on it was changed, and it is left cordoned: the lock is lost ({lost})"
     for attempt in range(1, _ATTEMPTS + 1):

@@ -1,6 +1,6 @@
 # Copyright: Friday contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a run that goes on where another died has to know of it: how a host was before anything on it was changed."""
+"""What a run that goes on where another stopped has to know of it: how a host was before anything on it was changed."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import json
 from pathlib import Path
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import from_data
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import fold
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostState, fold
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Observation
 from ansible_collections.friday.upgrade.plugins.plugin_utils.session import BEFORE_FILE, EARLIER_FILE, Session
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import journal
 
 
 def earlier_baseline(session: Session, host: str) -> Observation | None:
-    """How ``host`` was before an earlier run of this controller changed it, if that run died on the way or was halted.
+    """How ``host`` was before an earlier run of this controller changed it, if that run did not get it through.
 
-    None when there is no such run, or nothing of it here. After a failure there is none either: somebody has repaired
-    the host since, and the comparison is with how they left it.
+    None when there is no such run, or nothing of it here. A run that failed on the host counts like one that died: that
+    somebody has repaired it since is what the comparison has to show.
     """
     run = session.waited(host)
     folder = Path(session.folder).parent / run if run else None
@@ -30,9 +30,9 @@ def earlier_baseline(session: Session, host: str) -> Observation | None:
     except (journal.JournalError, ValueError):
         return None
     # Its node has the run's mark: a host that is "planned" there was being cordoned when the run died.
-    if known is None or (known.state.ended and not known.halted):
+    if known is None or known.state is HostState.DONE:
         return None
-    for name in (EARLIER_FILE, BEFORE_FILE):  # the first of a chain of dead runs is the one that counts
+    for name in (EARLIER_FILE, BEFORE_FILE):  # the first of a chain of runs is the one that counts
         path = folder / "hosts" / host / name
         if path.exists():
             with contextlib.suppress(ValueError):  # the power failed while it was written

@@ -287,7 +287,8 @@ def test_the_record_of_five_thousand_hosts_fits(api: Api, admin_api: Api, things
         )
         for number in reversed(range(5000))
     }
-    written = RunRecord(run=RUN, started=1.0, seq=60000, hosts=states)
+    long = "🔥" * 300_000
+    written = RunRecord(run=RUN, started=1.0, seq=60000, hosts=states, message=long, stop=long, released=long)
     record.write(api, home, written)
     found = record.read(api, home, RUN)
     assert found is not None

@@ -184,6 +184,10 @@ class Machine:
         line = "[    1.000000] node kernel: BUG: unable to handle page fault for address: ffff888000000000"
         self._write(f"var/log/oops-{CANDIDATE}", line + "\n")
 
+    def recover(self) -> None:
+        """The candidate kernel complains no more."""
+        (self.folder / f"var/log/oops-{CANDIDATE}").unlink()
+
     def _compiled(self) -> Path:
         """What the Python of all machines has compiled (see python/sitecustomize.py)."""
         folder = self.packages.with_name("compiled")

@@ -128,3 +128,27 @@ def test_a_resumed_host_is_compared_with_how_it_was_before_the_dead_run(stage: S
         assert "new in the kernel's log of n1: BUG: unable to handle page fault" in " ".join(output.split())
         assert world.machines["n1"].boots == 1
         assert set(world.cordoned()) == {"n1"}
+
+
+def test_the_same_command_with_nothing_repaired_stops_there_again(stage: Stage) -> None:
+    """On this controller, which knows how the host was, and on another, which takes no doubtful state for good."""
+    said = "BUG: unable to handle page fault"
+    with stage.fleet() as (world, controller):
+        assert aborts.play(world, controller, "verify said fail", "canary", "verify") == []
+        for _again in range(2):
+            code, output = controller.run(friday_only=["n1", "n4"])
+            assert code == 2, output
+            assert f"new in the kernel's log of n1: {said}" in " ".join(output.split())
+        other = stage.another(world, controller, "other")
+        code, output = other.run(friday_only=["n1", "n4"])
+        assert code == 2, output
+        words = " ".join(output.split())
+        assert "the kernel's log of n1 has suspicious lines already" in words
+        assert "is not known here" in words
+        assert world.touched() == {"n1"}
+        assert set(world.cordoned()) == {"n1"}
+        world.machines["n1"].recover()
+        code, output = controller.run(friday_only=["n1"])
+        assert code == 0, output
+        assert world.cordoned() == {}
+        assert world.machines["n1"].boots == 1

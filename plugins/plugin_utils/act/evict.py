@@ -78,8 +78,7 @@ def evict(
         while True:
             now = clock()
             due = [item for item in pending.values() if item.due is not None and item.due <= now]
-            if not halted():  # a machine that slept in the pause may have lost its lock
-                list(pool.map(lambda item: _ask(api, item, grace, retry_seconds, clock), due))
+            list(pool.map(lambda item: _ask(api, item, grace, retry_seconds, clock, halted), due))
             gone = _gone(api, pending)
             evicted += gone
             pending = {name: item for name, item in pending.items() if name not in gone}
@@ -103,8 +102,19 @@ def _line(gone: Sequence[str], pending: dict[str, _Pending]) -> str:
     return "; ".join((*parts, *refused))
 
 
-def _ask(api: Api, item: _Pending, grace: int | None, retry_seconds: float, clock: Callable[[], float]) -> None:
+def _ask(
+    api: Api,
+    item: _Pending,
+    grace: int | None,
+    retry_seconds: float,
+    clock: Callable[[], float],
+    halted: Callable[[], str],
+) -> None:
     """Ask for one eviction and note what became of it."""
+    if (
+        halted()
+    ):  # a machine that slept may have lost its lock, or it was lost while others of a long list were asked for
+        return
     pod = item.pod
     options: dict[str, object] = {"preconditions": {"uid": pod.uid}} if pod.uid else {}
     if grace is not None:

@@ -169,11 +169,13 @@ def keep(
     clock: Callable[[], float] = time.time,
     monotonic: Callable[[], float] | None = None,
     say: Callable[[str], None] = print,
+    again: Callable[[], Api] | None = None,
 ) -> bool:
     """Renew the lease each third of its time to live; true when it was released, false when it is left or lost.
 
     Raises KubeError when the lease can't be released.
 
+    ``again`` connects anew: what was read when the run began, a token in a file say, may be good no more.
     An API server that doesn't answer is asked again until the time to live is over since the start of the last renewal
     that worked: from then on another run may have the lease.
     """
@@ -196,6 +198,8 @@ def keep(
             except KubeError as error:
                 say(f"can't renew the lease: {error}")
                 due = began + lease.ttl / 12
+                with contextlib.suppress(KubeError):  # the next attempt says why it fails
+                    api = again() if again else api
         if monotonic() - last >= lease.ttl:
             return _lose(folder, f"the lease could not be renewed for {lease.ttl} s", say)
         stopped.wait(min(_LOOK_SECONDS, lease.ttl / 12))
@@ -220,15 +224,22 @@ def main(argument: str) -> int:
 
     try:
         # A request must not take longer than there is left to try again.
-        api = connect(task.kubeconfig, task.context, timeout=max(1.0, min(10.0, task.lease.ttl / 6)))
-        return 0 if keep(api, task, stopped, say=say) else 1
+        timeout = max(1.0, min(10.0, task.lease.ttl / 6))
+
+        def reach() -> Api:
+            return connect(task.kubeconfig, task.context, timeout=timeout)
+
+        return 0 if keep(reach(), task, stopped, say=say, again=reach) else 1
     except KubeError as error:
         say(str(error))
         return 1
 
 
 def _tell_state(folder: Path, now: float, left: float, say: Callable[[str], None]) -> None:
-    """Say that this keeper lives, and that the lease is good for the seconds that are ``left``. A full disk is no reason to give the lease up: the journal stops the run then."""
+    """Say that this keeper lives, and that the lease is good for the seconds that are ``left``.
+
+    A full disk is no reason to give the lease up: the journal stops the run then.
+    """
     running = Running(os.getpid(), process_start(os.getpid()), now, boottime() + left)
     try:
         _write_file(folder / STATE_FILE, json.dumps(dataclasses.asdict(running)))

@@ -30,6 +30,9 @@ HOSTS_IN_PART = 500
 LONGEST_MESSAGE = 400
 """Characters of a host's message that are kept, so that a full part fits whatever they are. The journal has all."""
 
+LONGEST_SUMMARY = 2000
+"""The same for what is said of the run as a whole."""
+
 _META = "meta"
 _HOST = "host."
 _RELEASED = (
@@ -256,14 +259,24 @@ def _hosts(data: dict[str, str]) -> dict[str, Any]:
 
 
 def _meta_value(record: RunRecord) -> str:
-    return _json({**to_data(dataclasses.replace(record, hosts={})), _PARTS: len(_parts(record))})
+    short = dataclasses.replace(
+        record,
+        hosts={},
+        message=_short(record.message),
+        stop=_short(record.stop),
+        released=_short(record.released),
+    )
+    return _json({**to_data(short), _PARTS: len(_parts(record))})
 
 
 def _host_value(record: RunRecord, host: str) -> str:
     known = record.hosts[host]
-    if len(known.message) > LONGEST_MESSAGE:
-        known = dataclasses.replace(known, message=known.message[: LONGEST_MESSAGE - 1] + "…")
+    known = dataclasses.replace(known, message=_short(known.message, LONGEST_MESSAGE))
     return _json({"host": host, **to_data(known)})
+
+
+def _short(text: str, longest: int = LONGEST_SUMMARY) -> str:
+    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def _json(data: Any) -> str:

@@ -47,7 +47,14 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot impo
 _THE_CLUSTER = Target("", "")
 
 
-def baseline(policy: Policy, observation: Observation, targets: Sequence[Target], peer: str | None = None) -> Verdict:
+def baseline(
+    policy: Policy,
+    observation: Observation,
+    targets: Sequence[Target],
+    peer: str | None = None,
+    *,
+    left_by: str = "",
+) -> Verdict:
     """Judge the cluster by itself, without a before.
 
     A cordon that an earlier Friday left on a host that did not get through is tolerated, with a note: the same command
@@ -59,6 +66,8 @@ def baseline(policy: Policy, observation: Observation, targets: Sequence[Target]
         targets: the hosts that the run may touch.
         peer: the host that looks at the one of ``targets`` from outside; empty when there is none, None when that is
             not the question.
+        left_by: the run that has left the host of ``targets`` in the middle, where nobody knows how it was before that.
+            What would else be a note, since it may always have been so, is a failure then.
 
     Returns:
         A verdict with every finding, not the first one alone.
@@ -72,7 +81,7 @@ def baseline(policy: Policy, observation: Observation, targets: Sequence[Target]
             findings.append(rule.finding(Severity.INFO, "the cluster", message))
             continue
         for target in targets if rule.of_hosts else (_THE_CLUSTER,):
-            question = _Question(rule, policy, observation, agents, target)
+            question = _Question(rule, policy, observation, agents, target, left_by)
             if unknown := question.unread():
                 findings.append(unknown)
                 continue
@@ -139,6 +148,7 @@ class _Question:
     observation: Observation
     agents: dict[str, AgentStatus]
     target: Target
+    left_by: str
 
     @property
     def snapshot(self) -> Snapshot:
@@ -171,6 +181,13 @@ class _Question:
     def warn(self, subject: str, message: str, *evidence: str) -> Finding:
         return self.rule.finding(Severity.WARN, subject, message, _said(evidence))
 
+    def doubt(self, subject: str, message: str, *evidence: str) -> Finding:
+        """A note; a failure where it may be what an earlier run has left, and nobody knows."""
+        if not self.left_by:
+            return self.warn(subject, message, *evidence)
+        message = f"{message}; whether it was so before run {self.left_by} is not known here"
+        return self.fail(subject, message, *evidence)
+
 
 def _broken(endpoint: AgentEndpoint) -> bool:
     return not leaving(endpoint) and not endpoint_ready(endpoint)
@@ -199,7 +216,7 @@ def _kernel_log(question: _Question) -> Iterator[Finding]:
     host = question.target.host
     if lines := question.facts.kernel_log:
         message = f"the kernel's log of {host} has suspicious lines already, the last: {lines[-1]}"
-        yield question.warn(host, message, *lines)
+        yield question.doubt(host, message, *lines)
 
 
 def _refusals(question: _Question) -> Iterator[Finding]:
@@ -292,7 +309,7 @@ def _probes(question: _Question) -> Iterator[Finding]:
         if not probe.ok:
             target = f"{probe.kind} from {question.target.host} to {probe.name or probe.target}"
             message = f"{target} fails already ({probe.error or 'no answer'}): it can't be compared later"
-            yield question.warn(question.target.host, message)
+            yield question.doubt(question.target.host, message)
 
 
 def _webhooks(question: _Question) -> Iterator[Finding]:

@@ -15,8 +15,9 @@ from dataclasses import fields
 from typing import Any
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import HostFacts
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostState, RunRecord
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord, HostState, RunRecord
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Snapshot
 
 VARIABLE = "friday_replan"
@@ -71,6 +72,19 @@ def died(records: Iterable[RunRecord]) -> RunRecord | None:
     if last is None or not last.closed_by:
         return None
     return last if any(known.state is not HostState.DONE for known in last.hosts.values()) else None
+
+
+def owes_reboot(policy: Policy, known: HostRecord | None, facts: HostFacts) -> bool:
+    """True when an earlier run was to reboot the host, did not, and what is pending there now does not tell.
+
+    Args:
+        known: the host in the record of the run that has left its node cordoned; None when there is none.
+    """
+    if known and (known.rebooted or known.boot_id != facts.boot_id):
+        return False
+    if known and (known.step == "reboot" or (known.step == "upgrade" and policy.reboot == "always")):
+        return True
+    return facts.reboot_required  # of its kernel too: a rebuilt one has the release of the one that runs
 
 
 def unrecorded(policy: Policy, run: str, reason: str) -> list[Problem]:

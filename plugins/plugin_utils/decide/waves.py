@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,20 +115,27 @@ def work_of(policy: Policy, facts: HostFacts) -> Work:
     return Work(packages, target, reboot)
 
 
-def make_plan(policy: Policy, targets: Iterable[Target], snapshot: Snapshot, facts: Mapping[str, HostFacts]) -> Plan:
+def make_plan(
+    policy: Policy,
+    targets: Iterable[Target],
+    snapshot: Snapshot,
+    facts: Mapping[str, HostFacts],
+    owed: Collection[str] = (),
+) -> Plan:
     """Put the targets into waves.
 
     Args:
         targets: as :func:`~.targets.resolve_targets` returns them. To refuse faults of the input (unread hosts, unknown
             nodes) is :func:`~.preflight.preflight`'s part; here such a host is skipped.
         facts: by name of the host in the inventory.
+        owed: hosts that an earlier run was to reboot and did not, see :func:`~.resume.owes_reboot`.
     """
     fleet = sorted(targets, key=lambda target: natural_key(target.host))
     nodes = {node.name: node for node in snapshot.nodes}
     chosen: list[_Candidate] = []
     skipped: list[SkippedHost] = []
     for target in fleet:
-        candidate = _candidate(policy, target, nodes.get(target.node), facts.get(target.host))
+        candidate = _candidate(policy, target, nodes.get(target.node), facts.get(target.host), target.host in owed)
         if isinstance(candidate, str):
             skipped.append(SkippedHost(target.host, target.node, candidate))
         else:
@@ -140,7 +147,9 @@ def make_plan(policy: Policy, targets: Iterable[Target], snapshot: Snapshot, fac
     return dataclasses.replace(plan, digest=digest(plan))
 
 
-def _candidate(policy: Policy, target: Target, node: Node | None, facts: HostFacts | None) -> _Candidate | str:
+def _candidate(
+    policy: Policy, target: Target, node: Node | None, facts: HostFacts | None, owed: bool
+) -> _Candidate | str:
     """The host as it goes into a wave, or the reason to skip it."""
     if policy.only and target.host not in policy.only:
         return "not in friday_only"
@@ -149,6 +158,8 @@ def _candidate(policy: Policy, target: Target, node: Node | None, facts: HostFac
     if facts is None:
         return "could not be read"
     work, run = work_of(policy, facts), waits_since(node)
+    if owed and run:
+        work = dataclasses.replace(work, reboot=True)
     if not work and not run:
         return _up_to_date(policy, facts)
     return _Candidate(target.host, node, target.zone or node.zone, facts, work, run)

@@ -80,6 +80,7 @@ class HostRecord:
     boot_id: str = ""
     message: str = ""
     step_since: float = 0.0
+    rebooted: bool = False  # by the run
     halted: bool = False  # failed or held because the run was halted: nothing is wrong with the host
 
 
@@ -165,5 +166,6 @@ def _apply_to_host(old: HostRecord, event: Event) -> HostRecord:
         boot_id=str(data.get("boot_id", "")) or old.boot_id,
         message=str(data.get("message", "")),
         step_since=old.step_since,
+        rebooted=old.rebooted or state is HostState.REBOOTED,
         halted=bool(data.get("halted", False)),
     )

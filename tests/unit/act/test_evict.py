@@ -176,3 +176,10 @@ def test_a_controller_that_slept_asks_for_nothing_before_it_knows_that_it_may() 
     cluster.asked.clear()
     assert not cluster.drain(7200, halted=lambda: "the lock is lost").done
     assert cluster.asked == []
+
+
+def test_a_run_that_is_halted_in_a_long_list_asks_for_no_more_of_it() -> None:
+    names = [f"pod-{number}" for number in range(40)]
+    cluster = FakeCluster(*names)
+    assert not cluster.drain(halted=lambda: "the lock is lost" if len(cluster.asked) >= 10 else "").done
+    assert 10 <= len(cluster.asked) < 20, "those that were under way"

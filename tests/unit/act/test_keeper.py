@@ -62,6 +62,7 @@ def keep(leases: FakeLeases, folder: Path, pid: int = 0, **options: Any) -> tupl
         clock=lambda: 1000 + leases.now,
         monotonic=lambda: leases.now,
         say=said.append,
+        again=options.get("again"),
     )
     return done, said
 
@@ -196,3 +197,22 @@ def test_a_full_disk_does_not_end_the_keeper(tmp_path: Path, monkeypatch: pytest
     said: list[str] = []
     keeper._tell_state(tmp_path, 1.0, 60, said.append)
     assert said == [f"can't write {keeper.STATE_FILE}: No space left on device"]
+
+
+def test_it_connects_anew_when_it_is_refused(tmp_path: Path) -> None:
+    """A token that was read from a file when the run began is good for an hour."""
+    leases, fresh = FakeLeases(), FakeLeases()
+    asked: list[float] = []
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise ApiError(401, "Unauthorized")
+
+    def again() -> FakeLeases:
+        asked.append(leases.now)
+        return fresh
+
+    plain, leases.stop_at = leases.request, 90
+    leases.request = lambda *a, **o: plain(*a, **o) if leases.now < 30 else refuse()  # type: ignore[method-assign]
+    assert keep(leases, tmp_path, again=again)[0]
+    assert asked == [40]
+    assert fresh.renewed

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.friday.upgrade.plugins.plugin_utils.leaving import leave
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import Plan, PlannedHost, Wave
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind, HostState
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind, HostRecord, HostState
 from ansible_collections.friday.upgrade.plugins.plugin_utils.resuming import earlier_baseline
 from ansible_collections.friday.upgrade.plugins.plugin_utils.session import (
     BASELINE_FILE,
@@ -69,8 +70,24 @@ def test_also_when_it_died_between_the_cordon_and_its_event(dead: Session, livin
     assert earlier_baseline(living, "node2") == FIRST
 
 
-def test_what_failed_was_repaired_and_is_compared_with_that(dead: Session, living: Session) -> None:
-    dead.tell(EventKind.FAILURE, "node2", state=HostState.FAILED, step="verify", message="broken")
-    assert earlier_baseline(living, "node2") is None
-    dead.tell(EventKind.FAILURE, "node2", state=HostState.FAILED, step="verify", message="halted", halted=True)
+@pytest.mark.parametrize("halted", [True, False])
+def test_what_failed_has_to_be_again_as_it_was_before_it_failed(dead: Session, living: Session, halted: bool) -> None:
+    """Else the same command, with nothing repaired, would take what is broken for what it has to be."""
+    dead.tell(EventKind.FAILURE, "node2", state=HostState.FAILED, step="verify", message="broken", halted=halted)
     assert earlier_baseline(living, "node2") == FIRST
+
+
+def test_a_host_that_got_through_is_over(dead: Session, living: Session) -> None:
+    """Its node bears the mark: somebody has cordoned it by hand since, and left the annotation."""
+    dead.tell(EventKind.STATE, "node2", state=HostState.DONE)
+    assert earlier_baseline(living, "node2") is None
+
+
+def test_a_host_that_was_never_cordoned_is_held_whatever_is_lost(tmp_path: Path) -> None:
+    session = a_session(tmp_path, NEXT)
+    session.save(FIRST, BASELINE_FILE)
+    session.step("node2", "before")
+    session = replace(session, recorded=True)
+    (Path(session.folder) / "lost").write_text("somebody has it")
+    assert leave(session, "node2", session.record().hosts["node2"]) == (HostState.HELD, "")
+    assert leave(session, "node2", HostRecord(HostState.PLANNED, 1.0, step="cordon"))[0] is HostState.FAILED

@@ -183,3 +183,15 @@ def test_a_host_is_looked_at_from_outside_or_it_is_said_why_not():
     silent = asked(lab.with_facts(HEALTHY, "node1", unknown={"*": "no route"}), "node1")
     assert silent.outcome is Outcome.INCONCLUSIVE
     assert silent.cause.message == "node1 could not look at node2 from outside: no route"
+
+
+def test_what_an_earlier_run_may_have_broken_is_no_note_where_nobody_knows_how_it_was():
+    probes = tuple(replace(probe, ok=False, error="no answer") for probe in HEALTHY.facts["node2"].reach[:1])
+    broken = lab.with_facts(HEALTHY, "node2", reach=probes, kernel_log=("BUG: soft lockup",))
+    assert probes
+    assert baseline(Policy(), broken, lab.TARGETS[1:2], "node1").outcome is Outcome.PASS
+    verdict = baseline(Policy(), broken, lab.TARGETS[1:2], "node1", left_by="20261122-161500-3f2a")
+    failed = [found for found in (verdict.cause, *verdict.consequences) if found]
+    assert verdict.outcome is Outcome.FAIL
+    assert {found.check for found in failed} == {"kernel-log", "node-network"}
+    assert all("whether it was so before run 20261122-161500-3f2a is not known here" in f.message for f in failed)

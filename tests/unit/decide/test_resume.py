@@ -13,11 +13,13 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.resume impor
     changed,
     died,
     inventory_of,
+    owes_reboot,
     policy_of,
     unrecorded,
 )
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord, HostState, RunRecord
+from tests.unit.decide.fleets import facts
 
 HOSTS = ("node1", "node2", "node3")
 POLICY = Policy(soak=30, ignore_workloads=("ci/*", "x/y"), min_free_boot=2**20)
@@ -102,3 +104,25 @@ def test_a_run_without_a_record_is_not_gone_on_with_in_silence() -> None:
     assert problem.subject == "friday_replan"
     assert "run run-1 has left hosts in the middle, and its record can't be read: there is none" in problem.message
     assert unrecorded(Policy(replan=True), "run-1", "there is none") == []
+
+
+@pytest.mark.parametrize(
+    ("known", "policy", "required", "owed"),
+    [
+        (HostRecord(HostState.UPGRADED, 1.0, step="reboot", boot_id="now"), {}, False, True),
+        (HostRecord(HostState.FAILED, 1.0, step="reboot", boot_id="now"), {}, False, True),
+        (HostRecord(HostState.REBOOTED, 1.0, step="reboot", boot_id="now", rebooted=True), {}, False, False),
+        (HostRecord(HostState.UPGRADED, 1.0, step="reboot", boot_id="then"), {}, False, False),
+        (HostRecord(HostState.UPGRADED, 1.0, step="upgrade", boot_id="now"), {"reboot": "always"}, False, True),
+        (HostRecord(HostState.DRAINED, 1.0, step="drain", boot_id="now"), {"reboot": "always"}, False, False),
+        (HostRecord(HostState.UPGRADED, 1.0, step="upgrade", boot_id="now"), {}, False, False),
+        (HostRecord(HostState.UPGRADED, 1.0, step="upgrade", boot_id="now"), {"packages": "kernel"}, True, True),
+        (None, {"packages": "kernel"}, True, True),
+        (None, {}, False, False),
+    ],
+)
+def test_a_reboot_that_an_earlier_run_owes(
+    known: HostRecord | None, policy: dict[str, str], required: bool, owed: bool
+) -> None:
+    seen = facts("node1", boot_id="now", reboot_required=required)
+    assert owes_reboot(Policy(**policy), known, seen) is owed

@@ -143,6 +143,13 @@ def test_a_cordoned_host_in_the_middle_of_its_upgrade_is_finished_first():
     assert f"waits since run {RUN}: finish, verify and uncordon" in host.reason
 
 
+def test_a_reboot_that_is_owed_is_made_where_nothing_else_is_left_to_do():
+    some = done(fleet(ZONES), "node1", "node2").with_node("node2", unschedulable=True, cordoned_by=RUN)
+    plan = make_plan(*some.arguments(), owed={"node1", "node2"})
+    assert [(host.host, host.reboot) for host in plan.waves[0].hosts] == [("node2", True)]
+    assert "node1" in {host.host for host in plan.skipped}, "owed by the run that has left it, and none has"
+
+
 def test_all_that_wait_come_first_in_their_zones():
     some = fleet({f"node{i}": "zone-a" for i in range(1, 5)} | {"node5": "zone-b"}, wave_sizes=("1",))
     for host in ("node3", "node4"):
