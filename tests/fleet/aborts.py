@@ -76,6 +76,7 @@ class What:
         killed: nobody is left to write anything; the next command does.
         silent: journal and record can't agree: one of them can't be written.
         keeps: the hosts' cordons can't be given back.
+        drifts: it stops the run in the step or after it: the last page of the journal may have room for some events.
         expires: the lock can't be given back, and dies by itself.
         disk_kib: size of the disk for the controller's state; 0: as large as there is.
     """
@@ -87,6 +88,7 @@ class What:
     killed: bool = False
     silent: bool = False
     keeps: bool = False
+    drifts: bool = False
     expires: bool = False
     disk_kib: int = 0
 
@@ -192,7 +194,7 @@ WHATS: Mapping[str, What] = {
     "verify said inconclusive": What(_no_evidence, ("verify", "soak"), _SHORT),
     "API server gone": What(_api_gone, variables=_SHORT, silent=True, keeps=True, expires=True),
     "lock lost": What(_lock_lost, keeps=True),
-    "controller's disk full": What(_disk_full, silent=True, keeps=True, disk_kib=1024),
+    "controller's disk full": What(_disk_full, silent=True, keeps=True, drifts=True, disk_kib=1024),
     "callback raises": What(_nothing, ("soak",), passes=True),
     "channel raises": What(_nothing, ("soak",), {"friday_webhook_url": "http://127.0.0.1:9/hook"}, passes=True),
     "SIGINT": What(_signal(signal.SIGINT, terminal=True)),
@@ -262,7 +264,8 @@ def _of_hosts(scene: Scene, what: What) -> Iterator[str]:
     held = scene.step in _HARMLESS and not what.keeps
     if held and host in cordoned:
         yield f"{host} is still cordoned, although nothing on it was changed"
-    if not held and cordoned.get(host) != run and not what.killed:
+    given_back = what.drifts and host not in cordoned and not world.machines[host].touched
+    if not held and not given_back and cordoned.get(host) != run and not what.killed:
         yield f"{host} is not cordoned by this run: {cordoned}"
     record = scene.controller.record()
     for peer in next(wave for wave in WAVES if host in wave):

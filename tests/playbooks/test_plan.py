@@ -123,4 +123,4 @@ def test_nothing_to_do_leaves_no_process_behind(idle: Run) -> None:
     running = keeper.read_state(idle.path(""))
     assert running is not None
     assert not keeper.alive(running.pid, running.pid_started)
-    assert idle.path(keeper.RELEASED_FILE).exists()
+    assert running.released

@@ -34,7 +34,6 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding impor
 STATE_FILE = "keeper.json"
 LOG_FILE = "keeper.log"
 LOST_FILE = "lost"
-RELEASED_FILE = "released"
 
 RELEASE = signal.SIGUSR1
 """What tells a keeper to release the lease and go."""
@@ -42,6 +41,7 @@ RELEASE = signal.SIGUSR1
 _MODULE = "ansible_collections.friday.upgrade.plugins.plugin_utils.act.keeper"
 _LOOK_SECONDS = 1.0
 _START_SECONDS = 30.0
+_STATE_BYTES = 512  # the state is written over itself, which takes no room on a full disk
 
 
 @dataclass(frozen=True)
@@ -61,12 +61,14 @@ class Running:
     """A keeper as its state file has it: its process, and when (seconds since the epoch) it last renewed the lease.
 
     ``until``: how long that is good, in seconds on the clock that goes on while the machine sleeps; 0: not known.
+    ``released``: it has given the lease back.
     """
 
     pid: int
     pid_started: str
     renewed: float
     until: float = 0.0
+    released: bool = False
 
 
 class KeeperError(KubeError):
@@ -90,7 +92,7 @@ def start(folder: Path, lease: Lease, watch: int, kubeconfig: str = "", context:
         KubeError: there is no such kubeconfig.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for name in (STATE_FILE, LOST_FILE, RELEASED_FILE):
+    for name in (STATE_FILE, LOST_FILE):
         (folder / name).unlink(missing_ok=True)
     # It works in another folder, so that paths have to be whole: also those of the environment.
     paths = os.pathsep.join(str(path.absolute()) for path in kubeconfig_paths(kubeconfig))
@@ -131,7 +133,8 @@ def stop(folder: Path, pid: int, timeout: float = 30.0) -> str:
         if time.monotonic() > end:
             return f"its keeper (process {pid}) did not end within {timeout:g} s"
         time.sleep(0.05)
-    return "" if (folder / RELEASED_FILE).exists() else _tail(folder / LOG_FILE)
+    running = read_state(folder)
+    return "" if running and running.released else _tail(folder / LOG_FILE)
 
 
 def lost(folder: Path) -> str:
@@ -182,7 +185,7 @@ def keep(
     folder, lease = Path(task.folder), task.lease
     monotonic = monotonic or boottime
     last = monotonic()
-    due = last
+    due, renewed, until = last, 0.0, 0.0
     while not stopped.is_set():
         if not alive(task.pid, task.pid_started):
             say(f"process {task.pid} is gone: leaving the lease to expire")
@@ -192,7 +195,8 @@ def keep(
             try:
                 lease = renew(api, lease, clock=clock)
                 last, due = began, began + lease.ttl / 3
-                _tell_state(folder, clock(), began + lease.ttl - monotonic(), say)
+                renewed, until = clock(), boottime() + began + lease.ttl - monotonic()
+                _tell_state(folder, renewed, until, say)
             except LeaseLost as error:
                 return _lose(folder, str(error), say)
             except KubeError as error:
@@ -206,8 +210,7 @@ def keep(
     if not release(api, lease, clock=clock):
         return _lose(folder, "the lease was not ours any more", say)
     say("lease released")
-    with contextlib.suppress(OSError):
-        _write_file(folder / RELEASED_FILE, "")
+    _tell_state(folder, renewed, until, say, released=True)
     return True
 
 
@@ -235,14 +238,17 @@ def main(argument: str) -> int:
         return 1
 
 
-def _tell_state(folder: Path, now: float, left: float, say: Callable[[str], None]) -> None:
-    """Say that this keeper lives, and that the lease is good for the seconds that are ``left``.
-
-    A full disk is no reason to give the lease up: the journal stops the run then.
-    """
-    running = Running(os.getpid(), process_start(os.getpid()), now, boottime() + left)
+def _tell_state(folder: Path, now: float, until: float, say: Callable[[str], None], *, released: bool = False) -> None:
+    """Say that this keeper lives, and until when the lease is good, see :class:`Running`."""
+    running = Running(os.getpid(), process_start(os.getpid()), now, until, released)
+    text = json.dumps(dataclasses.asdict(running)).ljust(_STATE_BYTES)
+    path = folder / STATE_FILE
     try:
-        _write_file(folder / STATE_FILE, json.dumps(dataclasses.asdict(running)))
+        if path.exists():
+            with path.open("r+", encoding="utf-8") as file:
+                file.write(text)
+        else:
+            _write_file(path, text)
     except OSError as error:
         say(f"can't write {STATE_FILE}: {error.strerror}")
 

@@ -190,12 +190,26 @@ def test_a_keeper_that_was_not_heard_of_for_too_long_counts_as_lost(
 
 
 def test_a_full_disk_does_not_end_the_keeper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does it look like a lock that is lost, or that was not given back: the state is written over itself."""
+    said: list[str] = []
+    keeper._tell_state(tmp_path, 1.0, keeper.boottime() - 1, said.append)
+    assert "was not renewed in time" in keeper.lost(tmp_path)
+    size = (tmp_path / keeper.STATE_FILE).stat().st_size
+
     def no_room(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(keeper, "_write_file", no_room)
-    said: list[str] = []
-    keeper._tell_state(tmp_path, 1.0, 60, said.append)
+    keeper._tell_state(tmp_path, 2.0, keeper.boottime() + 60, said.append)
+    assert keeper.lost(tmp_path) == ""
+    keeper._tell_state(tmp_path, 2.0, 0.0, said.append, released=True)
+    running = keeper.read_state(tmp_path)
+    assert running is not None
+    assert running.released
+    assert (tmp_path / keeper.STATE_FILE).stat().st_size == size
+    assert said == []
+    (tmp_path / keeper.STATE_FILE).unlink()
+    keeper._tell_state(tmp_path, 2.0, 0.0, said.append)
     assert said == [f"can't write {keeper.STATE_FILE}: No space left on device"]
 
 
