@@ -29,7 +29,7 @@ CELLS = (
     ("controller's disk full", "canary", "verify"),
     ("SIGTERM", "canary", "upgrade"),
 )
-"""Each way to die once, most on the canary, where they take the least time."""
+"""Most ways to die once, most on the canary, where they take the least time."""
 
 
 @pytest.fixture(scope="module")
