@@ -42,7 +42,7 @@ class ActionModule(FridayAction):
         held = lease.current(api, namespace)
         stored = record.read_stored(api, namespace)
         recorded = {each.run: each for each in stored.records}
-        last, notes = decide.last_run(stored.records, stored.unreadable, held.lock() if held else None, now())
+        last, notes = decide.last_run(stored.runs, stored.records, held.lock() if held else None, now())
         run, notes = (wanted, ()) if wanted else (last, notes)
         seen = _journal(arguments["state_dir"], run)
         if wanted and run not in recorded and run not in stored.unreadable and not (seen and seen.record):
@@ -55,7 +55,7 @@ class ActionModule(FridayAction):
                 namespace=namespace,
                 lock=held.lock() if held else None,
                 notes=(*notes, *([stored.unreadable[run]] if run in stored.unreadable else ())),
-                earlier=decide.earlier(stored.records, stored.unreadable, run),
+                earlier=decide.earlier(stored.runs, stored.records, stored.unreadable, run),
                 unread=unread,
             ),
             recorded.get(run),
@@ -94,4 +94,4 @@ def _node_names(task_vars: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _known(runs: Iterable[str]) -> str:
-    return f"the cluster has records of {', '.join(sorted(runs, reverse=True)[:5]) or 'none'}"
+    return f"the cluster has records of {', '.join(list(runs)[:5]) or 'none'}"

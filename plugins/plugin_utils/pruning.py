@@ -24,7 +24,7 @@ def prune(session: Session, keep: Collection[str]) -> None:
     kept = {session.run, *keep}
     try:
         stored = record.read_stored(session.api(), session.namespace)
-        surplus_runs = surplus(stored.records, stored.unreadable, session.policy.keep_runs)
+        surplus_runs = surplus(stored.runs, stored.records, session.policy.keep_runs)
         old = [run for run in surplus_runs if run not in kept]
         gone = record.prune(session.api(), session.namespace, old)
     except KubeError as error:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -20,7 +21,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Ho
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import CORDONED_BY, Pod
 from tests.support.things import Things
 
-RUN = "20261122-161500-3f2a"
+RUN, OLD, OLDER = "20261122-161500-3f2a", "20261115-161500-aaaa", "20261108-161500-bbbb"
 
 
 def marks(api: Api, node: str) -> tuple[bool, str | None]:
@@ -174,9 +175,15 @@ def test_record_round_trip(api: Api, things: Things) -> None:
 
 
 def test_records_are_listed_newest_first(api: Api, things: Things) -> None:
-    for run, started in (("20261101-000000-aaaa", 1.0), (RUN, 3.0), ("20261102-000000-bbbb", 2.0)):
-        record.write(api, things.namespace, RunRecord(run=run, started=started, seq=1))
-    assert [found.started for found in record.read_all(api, things.namespace)] == [3.0, 2.0, 1.0]
+    """Not by their ids and times, which are by the clocks of their controllers: by when they came to be here."""
+    record.write(api, things.namespace, RunRecord(run=RUN, started=3.0, seq=1))
+    time.sleep(1.1)  # the API server tells whole seconds
+    record.write(api, things.namespace, RunRecord(run=OLDER, started=1.0, seq=1))
+    time.sleep(1.1)
+    record.write(api, things.namespace, RunRecord(run=OLD, started=2.0, seq=1))
+    record.write(api, things.namespace, RunRecord(run=RUN, started=3.0, seq=2))
+    stored = record.read_stored(api, things.namespace)
+    assert stored.runs == tuple(found.run for found in stored.records) == (OLD, OLDER, RUN)
 
 
 def test_that_a_lock_was_broken_outlives_what_the_run_writes(api: Api, things: Things) -> None:
@@ -210,9 +217,6 @@ def test_one_that_cannot_be_read_hides_no_other(api: Api, things: Things) -> Non
         record.read_all(api, home)
 
 
-OLD, OLDER = "20261115-161500-aaaa", "20261108-161500-bbbb"
-
-
 def test_old_records_are_deleted_whole_and_no_other(api: Api, things: Things) -> None:
     home = things.namespace
     for run in (OLDER, OLD, RUN):
@@ -231,7 +235,7 @@ def test_what_was_left_half_deleted_goes_too(api: Api, admin_api: Api, things: T
     admin_api.request("DELETE", f"/api/v1/namespaces/{home}/configmaps/friday-run-{RUN}")
     assert list(record.read_stored(api, home).unreadable) == [RUN]
     assert record.prune(api, home, [RUN]) == (RUN,)
-    assert record.read_stored(api, home) == record.Stored((), {})
+    assert record.read_stored(api, home) == record.Stored((), (), {})
 
 
 def test_a_record_that_is_written_meanwhile_stays(api: Api, things: Things) -> None:

@@ -98,8 +98,8 @@ def test_a_run_that_died_is_told_by_another_controller(
     run: Runner, world: World, recorded: Callable[[str, int], str], tmp_path: Path
 ) -> None:
     """Its lock looks abandoned, a reboot was under way, and a node of no host of it bears an older run's cordon."""
+    _earlier(world, "friday-died")
     namespace = recorded("friday-died", REBOOTING)
-    record.write(world.api, namespace, fold([Event(1, 1.0, BEFORE, K.RUN_STARTED), _ended(2)]))
     world.lock("friday-elsewhere", "ann@tower:4711", RUN)
     _expired_lock(world, namespace)
     cordon.cordon(world.api, "node3", BEFORE)
@@ -121,6 +121,12 @@ def test_a_run_that_died_is_told_by_another_controller(
     assert "1. node2: run the same command again" in done.text
     assert f"Friday's cordons on other nodes: node cordoned by ----- {'-' * 24} node3 run {BEFORE}" in done.text
     assert f"{BEFORE} 1970-01-01 00:00:01 UTC 0 of 0 done pass" in done.text
+
+
+def _earlier(world: World, namespace: str) -> None:
+    """The record of a run before the one of the story."""
+    world.home(namespace)
+    record.write(world.api, namespace, fold([Event(1, 1.0, BEFORE, K.RUN_STARTED), _ended(2)]))
 
 
 def _ended(seq: int) -> Event:
@@ -215,8 +221,8 @@ def test_a_damaged_journal_is_not_trusted(
 def test_another_run_can_be_asked_for(
     run: Runner, world: World, recorded: Callable[[str, int], str], tmp_path: Path
 ) -> None:
+    _earlier(world, "friday-other")
     namespace = recorded("friday-other", UPGRADING)
-    record.write(world.api, namespace, fold([Event(1, 1.0, BEFORE, K.RUN_STARTED), _ended(2)]))
     done = ask(run, world, tmp_path, friday_namespace=namespace, friday_run=BEFORE)
     assert done.code == 0, done.output
     assert f"run {BEFORE} started 1970-01-01 00:00:01 UTC, ended 1970-01-01 00:00:02 UTC" in done.text
@@ -228,10 +234,12 @@ def test_another_run_can_be_asked_for(
 def test_a_record_that_cannot_be_read_hides_no_other(
     run: Runner, world: World, recorded: Callable[[str, int], str], tmp_path: Path
 ) -> None:
-    namespace = recorded("friday-broken", UPGRADING)
+    namespace = "friday-broken"
+    world.home(namespace)
     labels = {record.MANAGED_BY: "friday", record.RUN_LABEL: BEFORE}
     body = {"metadata": {"name": f"friday-run-{BEFORE}", "labels": labels}, "data": {"meta": "no"}}
     world.things.create(f"/api/v1/namespaces/{namespace}/configmaps", body)
+    recorded(namespace, UPGRADING)
     done = ask(run, world, tmp_path, friday_namespace=namespace)
     assert done.code == 0, done.output
     assert f"ConfigMap friday-run-{BEFORE} is not the record of a run" in done.text

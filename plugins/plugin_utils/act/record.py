@@ -46,8 +46,16 @@ _PAGE = 50  # ConfigMaps in one answer: each may have 1 MiB
 
 @dataclass(frozen=True)
 class Stored:
-    """The records of all runs, the newest first, and why others (by run) can't be read."""
+    """What is there of all runs.
 
+    Attributes:
+        runs: all of them, the newest first: by when the API server made their records, whose clock is the only one that
+            they share. A run's id and its times are by the clock of its controller.
+        records: those that can be read, in the same order.
+        unreadable: why the others (by run) can't be.
+    """
+
+    runs: tuple[str, ...]
     records: tuple[RunRecord, ...]
     unreadable: dict[str, str]
 
@@ -155,13 +163,19 @@ def read_stored(api: Api, namespace: str) -> Stored:
     runs = defaultdict(list)
     for item in api.items(f"/api/v1/namespaces/{namespace}/configmaps", page=_PAGE, labelSelector=selector):
         runs[item["metadata"]["labels"][RUN_LABEL]].append(item)
+    newest = sorted(runs, key=lambda run: (_made(runs[run]), run), reverse=True)
     records, unreadable = [], {}
-    for run, items in runs.items():
+    for run in newest:
         try:
-            records.append(_parse(sorted(items, key=partial(_number, run))))
+            records.append(_parse(sorted(runs[run], key=partial(_number, run))))
         except ValueError as error:
             unreadable[run] = str(error)
-    return Stored(tuple(sorted(records, key=lambda record: record.started, reverse=True)), unreadable)
+    return Stored(tuple(newest), tuple(records), unreadable)
+
+
+def _made(items: Sequence[dict[str, Any]]) -> str:
+    """When the first of a run's ConfigMaps was made: in RFC 3339, UTC, whole seconds, as which texts sort as times."""
+    return min(str(item["metadata"].get("creationTimestamp", "")) for item in items)
 
 
 def _parts(record: RunRecord) -> list[list[str]]:

@@ -66,9 +66,11 @@ def marks(snapshot: Snapshot) -> list[str]:
 def died(records: Iterable[RunRecord]) -> RunRecord | None:
     """The run that the next one goes on for: the last one that had hosts, if it died before it was done with them.
 
+    ``records``: the newest first.
+
     A run that has said itself that it ended is over: what comes after it is another Friday, under rules of its own.
     """
-    last = max((record for record in records if record.hosts), key=lambda record: record.run, default=None)
+    last = next((record for record in records if record.hosts), None)
     if last is None or not last.closed_by:
         return None
     return last if any(known.state is not HostState.DONE for known in last.hosts.values()) else None

@@ -4,27 +4,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Sequence
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.hold import lost_hosts
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import RunRecord
 
 
-def surplus(records: Sequence[RunRecord], unreadable: Collection[str], keep: int) -> tuple[str, ...]:
+def surplus(runs: Sequence[str], records: Iterable[RunRecord], keep: int) -> tuple[str, ...]:
     """The runs whose records may be deleted, the newest first.
 
-    Kept are the last ``keep`` runs (an id begins with the time), and of runs that died and have left hosts under way
-    the last ``keep`` too: only their records know in which state those hosts were left.
+    Kept are the last ``keep`` runs, and of runs that died and have left hosts under way the last ``keep`` too: only
+    their records know in which state those hosts were left.
 
     Args:
-        unreadable: runs whose records can't be read. They go when they are older than all that are kept: a prune that
-            was cut short leaves such ones.
+        runs: all that there are, the newest first.
+        records: those that can be read. One that can't goes when it is older than all that are kept: a prune that was
+            cut short leaves such ones.
         keep: at least 1.
     """
-    newest = sorted(records, key=lambda record: record.run, reverse=True)
-    died = [record for record in newest if lost_hosts(record)]
-    kept = {record.run for record in (*newest[:keep], *died[:keep])}
-    surplus_ = [record.run for record in newest if record.run not in kept]
-    if len(newest) >= keep:
-        surplus_ += [run for run in unreadable if run < min(kept)]
-    return tuple(sorted(surplus_, reverse=True))
+    known = {record.run: record for record in records}
+    newest = [run for run in runs if run in known]
+    died = [run for run in newest if lost_hosts(known[run])]
+    kept = {*newest[:keep], *died[:keep]}
+    oldest = max((place for place, run in enumerate(runs) if run in kept), default=0)
+    torn = [run for run in runs[oldest + 1 :] if run not in known and len(newest) >= keep]
+    return tuple(run for run in runs if run in torn or (run in known and run not in kept))

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.outcome import FAIL, NOTHING_TO_DO
@@ -72,23 +72,27 @@ def life(lock: Lock | None, now: float) -> Life:
 
 
 def last_run(
-    records: Collection[RunRecord], unreadable: Collection[str], lock: Lock | None, now: float
+    runs: Sequence[str], records: Iterable[RunRecord], lock: Lock | None, now: float
 ) -> tuple[str, tuple[str, ...]]:
     """The run that says where the hosts are, and notes on those after it. Empty when there is none.
 
-    It is the newest (an id begins with the time), but for runs that had no host yet when they were refused or died:
-    those tell nothing of the hosts that an earlier one has left. ``lock`` and ``now`` tell which run is still at work.
+    It is the newest, but for runs that had no host yet when they were refused or died: those tell nothing of the hosts
+    that an earlier one has left.
+
+    Args:
+        runs: all that there are, the newest first.
+        records: those that can be read.
+        lock, now: tell which run is still at work.
     """
     holder = lock.run if lock and life(lock, now) is not Life.ABANDONED else ""
     known = {record.run: record for record in records}
-    newest = sorted({*known, *unreadable}, reverse=True)
     refused: list[str] = []
-    for run in newest:
+    for run in runs:
         record = known.get(run)
         if record is None or record.hosts or run == holder or record.outcome == NOTHING_TO_DO:
             return run, tuple(refused)
         refused.append(f"run {run}, after this one, {_before_its_plan(record)}")
-    return (newest[0] if newest else ""), ()
+    return (runs[0] if runs else ""), ()
 
 
 def _before_its_plan(record: RunRecord) -> str:
@@ -179,10 +183,12 @@ def judge(
     )
 
 
-def earlier(records: Sequence[RunRecord], unreadable: Mapping[str, str], shown: str) -> tuple[RunLine, ...]:
-    """The runs but the one that is ``shown``, the newest first."""
-    lines = [
-        RunLine(
+def earlier(
+    runs: Iterable[str], records: Iterable[RunRecord], unreadable: Mapping[str, str], shown: str
+) -> tuple[RunLine, ...]:
+    """The runs but the one that is ``shown``, in the order of ``runs``."""
+    lines = {
+        record.run: RunLine(
             run=record.run,
             started=record.started,
             finished=record.finished,
@@ -191,9 +197,9 @@ def earlier(records: Sequence[RunRecord], unreadable: Mapping[str, str], shown: 
             done=sum(host.state is HostState.DONE for host in record.hosts.values()),
         )
         for record in records
-    ]
-    lines += [RunLine(run=run, unreadable=why) for run, why in unreadable.items()]
-    return tuple(sorted((line for line in lines if line.run != shown), key=lambda line: line.run, reverse=True))
+    }
+    lines.update({run: RunLine(run=run, unreadable=why) for run, why in unreadable.items()})
+    return tuple(lines[run] for run in runs if run != shown)
 
 
 def _newer(recorded: RunRecord | None, journal: Journal | None) -> tuple[RunRecord | None, str, tuple[str, ...]]:

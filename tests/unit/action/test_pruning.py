@@ -41,7 +41,7 @@ def deleted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         gone.extend(runs)
         return tuple(runs)
 
-    stored = Stored(tuple(RunRecord(run, finished=1.0) for run in RUNS), {})
+    stored = Stored(RUNS, tuple(RunRecord(run, finished=1.0) for run in RUNS), {})
     monkeypatch.setattr(pruning.record, "read_stored", lambda *_: stored)
     monkeypatch.setattr(pruning.record, "prune", prune)
     return gone

@@ -55,9 +55,11 @@ def test_another_inventory_is_refused(hosts: tuple[str, ...], what: str) -> None
 def test_a_run_that_died_is_gone_on_for_and_one_that_ended_is_not() -> None:
     dead = replace(LEFT, run="20261122-161500-3f2a", finished=1.0, closed_by="20261122-171500-3f2a")
     refused = RunRecord("20261122-181500-3f2a", finished=2.0, outcome="fail")
-    assert died([dead, refused]) == dead
+    assert died([refused, dead]) == dead
     assert died([replace(dead, closed_by="")]) is None
-    assert died([dead, replace(LEFT, run="20261122-191500-3f2a", finished=3.0)]) is None, "another came after it"
+    assert died([replace(LEFT, run="20261122-191500-3f2a", finished=3.0), dead]) is None, "another came after it"
+    behind = replace(LEFT, run="20261122-151500-3f2a", finished=3.0)
+    assert died([behind, dead]) is None, "on a controller whose clock is behind"
     done = {"node1": HostRecord(HostState.DONE, 1.0)}
     assert died([replace(dead, hosts=done)]) is None
     assert died([refused]) is None

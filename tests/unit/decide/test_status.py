@@ -24,6 +24,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.status import
 
 S = HostState
 RUN, OTHER = "20261122-161500-3f2a", "20261115-161500-aaaa"
+BOTH = (RUN, OTHER)
 NOW = 1000.0
 AGAIN = "run the same command again"
 WELL = Node("n", ready=True, kernel="6.12", boot_id="old")
@@ -256,34 +257,40 @@ def test_without_the_nodes_the_record_speaks_alone() -> None:
 
 
 def test_other_runs_are_listed_newest_first() -> None:
-    records = [RunRecord(run, outcome="pass", hosts={"h": HostRecord(S.DONE, 1.0)}) for run in (OTHER, RUN)]
-    lines = earlier(records, {"20261116-000000-bbbb": "torn"}, RUN)
+    torn = "20261116-000000-bbbb"
+    records = [RunRecord(run, outcome="pass", hosts={"h": HostRecord(S.DONE, 1.0)}) for run in (RUN, OTHER)]
+    lines = earlier([RUN, torn, OTHER], records, {torn: "torn"}, RUN)
     assert [(line.run, line.done, line.hosts, line.unreadable) for line in lines] == [
-        ("20261116-000000-bbbb", 0, 0, "torn"),
+        (torn, 0, 0, "torn"),
         (OTHER, 1, 1, ""),
     ]
+    assert [line.run for line in earlier([OTHER, torn, RUN], records, {torn: "torn"}, "")] == [OTHER, torn, RUN]
     old, new = RunRecord(OTHER, 1.0, 2.0, outcome="pass"), RunRecord(RUN, 1.0, 2.0, outcome="nothing-to-do")
-    assert last_run([old, new], (), None, NOW) == (RUN, ())
-    assert last_run([old], [RUN], None, NOW) == (RUN, ()), "one that can't be read is told, not passed over"
+    assert last_run([RUN, OTHER], [new, old], None, NOW) == (RUN, ())
+    assert last_run([OTHER, RUN], [new, replace(old, outcome="nothing-to-do")], None, NOW) == (OTHER, ())
+    assert last_run([RUN, OTHER], [old], None, NOW) == (RUN, ()), "one that can't be read is told, not passed over"
     assert last_run([], (), None, NOW) == ("", ())
 
 
 def test_a_run_that_was_refused_hides_no_hosts() -> None:
     left = RunRecord(OTHER, 1.0, hosts={"node1": HostRecord(HostState.UPGRADED, 1.0)})
     refused = RunRecord(RUN, 3.0, 4.0, outcome="fail", message="2 problems to solve first")
-    run, (note,) = last_run([left, refused], (), None, NOW)
+    run, (note,) = last_run(BOTH, [refused, left], None, NOW)
     assert run == OTHER
     assert note == f"run {RUN}, after this one, was not started: 2 problems to solve first"
-    assert last_run([refused], (), None, NOW) == (RUN, ())
+    assert last_run([RUN], [refused], None, NOW) == (RUN, ())
 
 
 def test_nor_does_one_that_died_before_it_had_a_plan() -> None:
     left = RunRecord(OTHER, 1.0, hosts={"node1": HostRecord(HostState.UPGRADED, 1.0)})
     dead = RunRecord(RUN, 3.0)
-    assert last_run([left, dead], (), None, NOW) == (OTHER, (f"run {RUN}, after this one, died before it had a plan",))
+    assert last_run(BOTH, [dead, left], None, NOW) == (
+        OTHER,
+        (f"run {RUN}, after this one, died before it had a plan",),
+    )
     gone = replace(LOCK, renewed=1.0)
-    assert last_run([left, dead], (), gone, NOW)[0] == OTHER
-    assert last_run([left, dead], (), LOCK, NOW) == (RUN, ()), "it is at work"
+    assert last_run(BOTH, [dead, left], gone, NOW)[0] == OTHER
+    assert last_run(BOTH, [dead, left], LOCK, NOW) == (RUN, ()), "it is at work"
     closed = replace(dead, finished=4.0, outcome="inconclusive", message="it ended without a word")
     note = f"run {RUN}, after this one, did not come to a plan: it ended without a word"
-    assert last_run([left, closed], (), None, NOW) == (OTHER, (note,))
+    assert last_run(BOTH, [closed, left], None, NOW) == (OTHER, (note,))
