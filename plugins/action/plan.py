@@ -10,7 +10,7 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.utils.display import Display
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.act import record
+from ansible_collections.friday.upgrade.plugins.plugin_utils.act import lease, record
 from ansible_collections.friday.upgrade.plugins.plugin_utils.action import FridayAction
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.health import baseline, refusals
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.preflight import preflight
@@ -19,10 +19,14 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.resume impor
     died,
     inventory_of,
     marks,
+    members_of,
     owes_reboot,
+    packages_of,
     policy_of,
+    replanned,
     unrecorded,
 )
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.status import life
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.survey import read_answer
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.targets import resolve_targets
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.waves import lineup, make_plan, waits_since
@@ -34,6 +38,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import P
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind, RunRecord
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Observation, Snapshot
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.status import Life
 from ansible_collections.friday.upgrade.plugins.plugin_utils.observe.cluster import read_snapshot
 from ansible_collections.friday.upgrade.plugins.plugin_utils.pruning import prune
 from ansible_collections.friday.upgrade.plugins.plugin_utils.session import (
@@ -46,6 +51,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.session import (
     Problems,
     Session,
     Targets,
+    now,
 )
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import console
 
@@ -60,7 +66,7 @@ class ActionModule(FridayAction):
         session = self.session(task_vars)
         targets, facts, unread = _survey(task_vars, session.policy.only)
         problems = [*session.problems, *unread]
-        plan = Plan(waves=())
+        plan, members, runs = Plan(waves=()), {}, {}
         try:
             snapshot = read_snapshot(session.api(), cni_nodes={target.node for target in targets})
         except KubeError as error:
@@ -79,33 +85,45 @@ class ActionModule(FridayAction):
             session.save(health, BASELINE_VERDICT_FILE)
             problems += refusals(health)
             left, lacking = _left(session, snapshot)
-            problems += [*changed(session.policy, task_vars["groups"]["all"], left), *lacking]
+            runs = {node.name: waits_since(node) for node in snapshot.nodes}
+            members = members_of(map(str, task_vars["groups"]["all"]), targets)
+            problems += [*changed(session.policy, members, left), *lacking]
             if reason := session.halted():
                 problems.append(Problem("run", f"was halted: {reason}", "run the same command again"))
             if not problems:
-                owed = _owed(session.policy, targets, snapshot, facts, left)
+                owed = _owed(session.policy, targets, runs, facts, left)
                 plan = make_plan(session.policy, targets, snapshot, facts, owed)
+                problems += replanned(session.policy, plan, left)
                 if session.recorded:
                     prune(session, keep=marks(snapshot))
-        return self._told(session, plan, problems, task_vars["groups"]["all"])
+        return self._told(session, plan, problems, members, runs)
 
     def _told(
-        self, session: Session, plan: Plan, problems: list[Problem], inventory: Collection[str]
+        self,
+        session: Session,
+        plan: Plan,
+        problems: list[Problem],
+        members: Mapping[str, str],
+        runs: Mapping[str, str],
     ) -> dict[str, Any]:
         session.save(Problems(tuple(problems)), PROBLEMS_FILE)
         session.save(plan, PLAN_FILE)
         session.save(plan.outline(), OUTLINE_FILE)
         if not problems:  # those are told by the verdict
-            hosts = [planned.host for planned in plan.hosts()]
+            hosts = plan.hosts()
             session.tell(
                 EventKind.RUN_PLANNED,
                 plan_digest=plan.digest,
-                hosts=hosts,
+                hosts=[host.host for host in hosts],
                 waves=len(plan.waves),
                 policy=policy_of(session.policy),
-                inventory=inventory_of(map(str, inventory)),
+                inventory=inventory_of(members),
+                members=dict(members),
+                kernels={host.host: host.target_kernel for host in hosts},
+                packages={host.host: packages_of(host.packages) for host in hosts},
+                resumes={host.host: runs[host.node] for host in hosts if runs.get(host.node)},
             )
-            self.show(console.chunks(console.plan_table(plan)))
+            self.show([console.plan_table(plan)])
         waves = () if session.plan_only or problems else plan.waves
         return {
             "changed": False,
@@ -177,24 +195,30 @@ def _left(session: Session, snapshot: Snapshot) -> tuple[list[RunRecord], list[P
             problems += [] if known else unrecorded(session.policy, run, "there is none")
     try:
         records = record.read_stored(session.api(), session.namespace).records
+        at_work = _at_work(session)
     except KubeError as error:
         Display().warning(f"whether the last run has died could not be looked at: {error}")
         return found, problems
-    dead = died(each for each in records if each.run != session.run)
+    dead = died((each for each in records if each.run != session.run), at_work)
     found += [dead] if dead and dead.run not in marks(snapshot) else []
     return found, problems
+
+
+def _at_work(session: Session) -> str:
+    """The other run that holds the lock and lives, where this one has not taken it; empty when there is none."""
+    holder = None if session.recorded else lease.current(session.api(), session.namespace)
+    return holder.run if holder and life(holder.lock(), now()) is not Life.ABANDONED else ""
 
 
 def _owed(
     policy: Policy,
     targets: Iterable[Target],
-    snapshot: Snapshot,
+    runs: Mapping[str, str],
     facts: Mapping[str, HostFacts],
     left: Iterable[RunRecord],
 ) -> set[str]:
-    """The hosts that the run which has left them cordoned still owes a reboot."""
+    """The hosts that the run which has left them cordoned (``runs``, by node) still owes a reboot."""
     records = {record.run: record for record in left}
-    runs = {node.name: waits_since(node) for node in snapshot.nodes}
     found = set()
     for target in targets:
         run = runs.get(target.node)

@@ -70,7 +70,7 @@ class ActionModule(FridayAction):
         )
         session.save(rehearsal, REHEARSAL_FILE)
         store.prune(time.time())
-        self.show(console.chunks(console.rehearsal_table(rehearsal)))
+        self.show([console.rehearsal_table(rehearsal)])
         if found.newest:
             problems = decide.without_candidate(rehearsal.newest, found.unread)
         else:

@@ -63,7 +63,7 @@ class ActionModule(FridayAction):
             nodes,
             _node_names(task_vars),
         )
-        self.show(console.chunks(status_text(status)))
+        self.show([status_text(status)])
         return {"changed": False, **to_data(status)}
 
 

@@ -51,7 +51,7 @@ class ActionModule(FridayAction):
         notes += unwritten + self._release(session)
         notes += self._post(session, arguments["webhook_url"], slack.message(data, written.get("report", "")))
         block = console.verdict_block(data, {**written, "journal": data.journal})
-        self.show([*console.chunks(block), *notes])
+        self.show([block, *notes])
         return {
             "changed": False,
             # A good end that could not be kept is none that anybody can rely on.

@@ -14,6 +14,7 @@ from ansible.utils.display import Display
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import KubeError
 from ansible_collections.friday.upgrade.plugins.plugin_utils.session import Halted, Session
+from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.console import chunks
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.journal import JournalError
 
 
@@ -54,6 +55,7 @@ class FridayAction(ActionBase):
 
     @staticmethod
     def show(lines: Iterable[str]) -> None:
-        """Print lines to the console and to Ansible's log."""
-        for line in lines:
-            Display().display(line)
+        """Print texts to the console and to Ansible's log, in pieces that AWX shows whole."""
+        for text in lines:
+            for piece in chunks(text):
+                Display().display(piece)

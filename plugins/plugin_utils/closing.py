@@ -12,7 +12,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils import ending
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act import record as cluster_record
 from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import KubeError
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import from_data
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind, RunRecord, fold
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Event, EventKind, RunRecord, fold
 from ansible_collections.friday.upgrade.plugins.plugin_utils.session import SESSION_FILE, Session, now
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import journal
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.journal import FILE_NAME, JournalError
@@ -65,8 +65,7 @@ def _bring_up(session: Session, record: RunRecord, known: RunRecord) -> Iterator
     if known.seq > record.seq or (known.seq == record.seq and known.outcome != record.outcome):
         cluster_record.write(session.api(), session.namespace, known)
     elif not record.finished:  # it has states that the journal had no room for
-        ended = replace(record, finished=known.finished, outcome=known.outcome, message=known.message, closed_by="")
-        cluster_record.write(session.api(), session.namespace, ended, hosts=())
+        cluster_record.write(session.api(), session.namespace, _ended(record, known), hosts=())
     else:
         return
     yield f"run {record.run} ended with {known.outcome}: its record in the cluster was behind, and is brought up"
@@ -92,8 +91,13 @@ def _close_here(session: Session, folder: Path, record: RunRecord, message: str)
 
 def _close_record(session: Session, record: RunRecord, message: str) -> RunRecord:
     """A run of another controller: the record is all that is known here. Returns it as it is then."""
-    closed = replace(
-        record, finished=now(), outcome=OUTCOME, message=message, closed_by=session.run, seq=record.seq + 1
-    )
+    end = RunRecord(record.run, finished=now(), outcome=OUTCOME, message=message, closed_by=session.run)
+    closed = _ended(record, end)
     cluster_record.write(session.api(), session.namespace, closed, hosts=())
     return closed
+
+
+def _ended(record: RunRecord, end: RunRecord) -> RunRecord:
+    """The record once it has heard of its run's end: as if the event had come next."""
+    data = {"outcome": end.outcome, "message": end.message, "closed_by": end.closed_by}
+    return fold([Event(record.seq + 1, end.finished, record.run, EventKind.RUN_FINISHED, data=data)], record)

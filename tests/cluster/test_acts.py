@@ -287,16 +287,29 @@ def test_the_record_of_five_thousand_hosts_fits(api: Api, admin_api: Api, things
     home = things.namespace
     states = {
         f"worker-{number:05}.rack-{number % 40}.example.com": HostRecord(
-            HostState.FAILED, 1764000000.123456, "verify", "6.12.117+deb13-cloud-amd64", "b" * 36, "🔥" * 5000
+            HostState.FAILED,
+            1764000000.123456,
+            "verify",
+            "6.12.117+deb13-cloud-amd64",
+            "b" * 36,
+            "🔥" * 5000,
+            step_since=1764000000.123456,
+            target_kernel="6.12.118+deb13-cloud-amd64",
+            packages="c" * 16,
+            resumes=RUN,
         )
         for number in reversed(range(5000))
     }
     long = "🔥" * 300_000
-    written = RunRecord(run=RUN, started=1.0, seq=60000, hosts=states, message=long, stop=long, released=long)
+    members = {host: f"{host} in zone-{number % 3}" for number, host in enumerate(states)}
+    written = RunRecord(
+        run=RUN, started=1.0, seq=60000, members=members, hosts=states, message=long, stop=long, released=long
+    )
     record.write(api, home, written)
     found = record.read(api, home, RUN)
     assert found is not None
     assert list(found.hosts) == list(states), "in the planned order"
+    assert found.members == members
     assert {len(host.message) for host in found.hosts.values()} == {record.LONGEST_MESSAGE}
     assert record.read_all(api, home) == (found,)
 

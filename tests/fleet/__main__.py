@@ -7,7 +7,8 @@ every cell on every ansible-core that runs here. What was played is kept in ``bu
 be interrupted; ``--anew`` forgets it. ``--write`` puts it into the documentation, in the place of the same cells there:
 a table in docs/reference/abort-matrix.md, the cells beside it. ``--rest`` plays only cells that are not there.
 
-``python -m tests.fleet kill-points [--every N] [--hosts N]`` kills a Friday at each point.
+``python -m tests.fleet kill-points [--every N]`` kills Fridays at each point: all that go on on the controller where
+the last one died, and beside them all that go on on another one with an empty disk.
 """
 
 from __future__ import annotations
@@ -29,14 +30,19 @@ from pathlib import Path
 
 from lab.progress import duration
 from tests.fleet import aborts, kills
-from tests.fleet.controller import ROOT
+from tests.fleet.controller import ROOT, Controller
 from tests.fleet.stage import Stage
-from tests.fleet.world import ZONES
+from tests.fleet.world import ZONES, World
 
 MEMORY = ROOT / "build" / "abort-matrix.jsonl"
 PAGE = ROOT / "docs" / "reference" / "abort-matrix.md"
 KEPT = PAGE.with_suffix(".jsonl")
 """The cells of the table in the documentation."""
+
+KILLED = {name: ZONES[name] for name in ("n1", "n4", "n7", "n2")}
+"""The hosts of a Friday that is killed everywhere: a canary, a wave of two at a time, and one of another zone."""
+
+SAME, OTHER = "the same controller", "another one"
 
 _BEGIN, _END = "<!-- table: made by make abort-matrix -->", "<!-- end of the table -->"
 
@@ -187,37 +193,72 @@ def abort_matrix(given: argparse.Namespace) -> int:
     return int(len(played) - len(bad) != len(wanted))
 
 
-def kill_points(given: argparse.Namespace) -> int:
-    """Walk through the points; 0 when every run was killed where it should, and the sum is right."""
-    hosts = dict(itertools.islice(ZONES.items(), given.hosts))
+@dataclass(frozen=True)
+class Walk:
+    """How a walk through the kill points went: how many there were, what was wrong, and those that were not met."""
+
+    goes_on: str
+    points: int
+    wrong: tuple[str, ...]
+    not_met: tuple[str, ...]
+
+    def __str__(self) -> str:
+        met = self.points - len(self.not_met)
+        went = f"{met} killed there and gone on with, {len(self.wrong)} wrong"
+        return f"goes on on {self.goes_on}: {self.points} points, {went}"
+
+
+def walk_through(goes_on: str, every: int) -> Walk:
+    """Kill Fridays at all points, on a stage of its own; whoever goes on is the same controller or another one."""
     _end_in_order()
     with tempfile.TemporaryDirectory(prefix="friday-fleet-") as folder, Stage(Path(folder)) as stage:
-        with stage.fleet(hosts) as (_, controller):
+        with stage.fleet(KILLED) as (_, controller):
             code, output = controller.run(friday_soak=0)
             if code:
-                print(output)
-                return 1
-            points = list(dict.fromkeys(kills.points(controller.events())))[:: given.every]
-        print(f"{len(points)} points of a Friday on {given.hosts} hosts", flush=True)
-        left, wrong, numbers = list(points), 0, itertools.count(1)
+                return Walk(goes_on, 0, (f"a Friday that nobody kills ends with {code}: {output[-2000:]}",), ())
+            points = list(dict.fromkeys(kills.points(controller.events())))[::every]
+        print(f"goes on on {goes_on}: {len(points)} points of a Friday on {len(KILLED)} hosts", flush=True)
+        left, wrong, numbers = list(points), [], itertools.count(1)
 
         def tell(step: kills.Step) -> None:
             good = "as it has to be" if not step.wrong else "WRONG: " + "; ".join(step.wrong)
             name = step.point or "to the end"
-            print(f"{next(numbers):>3} {name}: {good} ({duration(step.seconds)})", flush=True)
+            print(f"{goes_on} {next(numbers):>3} {name}: {good} ({duration(step.seconds)})", flush=True)
 
         while left:
-            with stage.fleet(hosts) as (world, controller):
-                steps = kills.walk(world, (controller, stage.another(world, controller, "other")), left, tell)
-            wrong += sum(bool(step.wrong) for step in steps)
+            with stage.fleet(KILLED) as (world, controller):
+                steps = kills.walk(world, _controllers(stage, world, controller, goes_on), left, tell)
+            wrong += [f"{step.point or 'to the end'}: {text}" for step in steps for text in step.wrong]
             met = {step.point for step in steps}
             if met == {None}:
                 break
             left = [point for point in left if point not in met]
-    print(f"\n{len(points)} points, {len(points) - len(left)} killed there and gone on with, {wrong} wrong")
-    for point in left:
-        print(f"NOT MET {point}")
-    return int(wrong > 0 or bool(left))
+        return Walk(goes_on, len(points), tuple(wrong), tuple(map(str, left)))
+
+
+def _controllers(stage: Stage, world: World, controller: Controller, goes_on: str) -> Iterator[Controller]:
+    yield controller
+    for number in itertools.count():
+        yield controller if goes_on == SAME else stage.another(world, controller, f"other-{number}")
+
+
+def kill_points(given: argparse.Namespace) -> int:
+    """Both walks at a time; 0 when every run was killed where it should, and the sums are right."""
+    _end_in_order()
+    with ProcessPoolExecutor(2) as pool:
+        running = [pool.submit(walk_through, goes_on, given.every) for goes_on in (SAME, OTHER)]
+        try:
+            walks = [each.result() for each in running]
+        except KeyboardInterrupt:
+            for child in multiprocessing.active_children():
+                child.terminate()
+            raise
+    print(f"\nat {_commit()}:")
+    for walk in walks:
+        print(walk)
+        print("".join(f"WRONG {text}\n" for text in walk.wrong), end="")
+        print("".join(f"NOT MET {text}\n" for text in walk.not_met), end="")
+    return int(any(walk.wrong or walk.not_met for walk in walks))
 
 
 def main() -> int:
@@ -236,7 +277,6 @@ def main() -> int:
     points = commands.add_parser("kill-points")
     points.set_defaults(command=kill_points)
     points.add_argument("--every", type=int, default=1, help="every so many points only")
-    points.add_argument("--hosts", type=int, default=3)
     given = parser.parse_args()
     try:
         return int(given.command(given))

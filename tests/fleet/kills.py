@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Kill points: SIGKILL right after an event was written, and right before the next one is, all through a Friday.
 
-Each kill is followed by a run that goes on from there, on this controller or on another one with an empty disk, and is
-killed at the next point; the last one comes to the end. So what is done twice, or not at all, shows in the sum. Before
-it goes on, playbooks/status.yml is asked where that goes on: the other controller has nothing but the cluster's record.
+Each kill is followed by a run that goes on from there, on this controller or on another one, and is killed at the next
+point; the last one comes to the end. So what is done twice, or not at all, shows in the sum. Before it goes on,
+playbooks/status.yml is asked where that goes on: another controller has nothing of the killed run but the cluster's
+record.
 
 Which point is next is the run's own affair: one that goes on may take the hosts in another order, and has some events
 no more (a host that had been rebooted when its run died is not rebooted again). When a run has come to its end, what is
@@ -16,10 +17,9 @@ To be exact about "right before", the journal's own lock is taken: the run then 
 from __future__ import annotations
 
 import fcntl
-import itertools
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Ev
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import journal
 from tests.fleet.aborts import NAMESPACE
 from tests.fleet.controller import LIMIT, Controller, Started
-from tests.fleet.machines import PACKAGES
+from tests.fleet.machines import PACKAGES, Machine
 from tests.fleet.world import World
 
 _TICK = 0.002  # seconds; events are at least tens of milliseconds apart
@@ -46,6 +46,8 @@ class Point:
     late: bool = False
 
     def __str__(self) -> str:
+        if self == START:
+            return "before its first event"
         event = " ".join(word for word in (self.host, self.kind, self.what) if word)
         return f"before what follows {event}" if self.late else f"after {event}"
 
@@ -54,8 +56,13 @@ class Point:
         return (event.kind.value, event.host, _what(event)) == (self.kind, self.host, self.what)
 
 
+START = Point("", "", "")
+"""Before the first event: the lock is held, and nothing else says that there is a run."""
+
+
 def points(events: Sequence[Event]) -> Iterator[Point]:
     """All points of a complete run, in order. Notes are left out: whether there are any is a matter of timing."""
+    yield START
     told = [event for event in events if event.kind.value != "note"]
     for event in told:
         for late in (False, True) if event is not told[-1] else (False,):
@@ -72,15 +79,19 @@ class Step:
 
 
 def walk(
-    world: World, controllers: Sequence[Controller], at: Sequence[Point], tell: Callable[[Step], None] = lambda _: None
+    world: World, controllers: Iterable[Controller], at: Sequence[Point], tell: Callable[[Step], None] = lambda _: None
 ) -> list[Step]:
     """Kill runs at these points, in turn on each controller, until one comes to its end; then look at the sum.
 
-    Points that are not among the steps were not met.
+    Args:
+        world: the fleet.
+        controllers: where each run is started; as many as there are points, and one.
+        at: the points, in any order. Those that are not among the steps were not met.
+        tell: is called with each step.
     """
     steps: list[Step] = []
     left = list(at)
-    turns = itertools.cycle(controllers)
+    turns = iter(controllers)
     controller = next(turns)
     while True:
         began = time.monotonic()
@@ -132,6 +143,7 @@ def _status_wrong(world: World, status: Mapping[str, Any]) -> Iterator[str]:
                 yield f"status: nothing is said of {name}, which is cordoned by run {cordoned[name]}"
             continue
         words = f"{said['state']}: {said['means']}"
+        yield from _words_wrong(name, said, machine)
         if said["seen"]["unschedulable"] != (name in cordoned):
             yield f"status: {name} is {'' if name in cordoned else 'not '}cordoned, which it does not say ({words})"
         if said["as_expected"] and name in cordoned:
@@ -142,6 +154,28 @@ def _status_wrong(world: World, status: Mapping[str, Any]) -> Iterator[str]:
             yield f"status: {name} is said to be done, and was rebooted {machine.boots} times"
         if not said["as_expected"] and not said["todo"]:
             yield f"status: nothing is said of what to do about {name} ({words})"
+
+
+_TRUE_IF: Mapping[str, Callable[[Machine], bool]] = {
+    "not touched": lambda machine: not machine.touched,
+    "nothing on it was changed": lambda machine: not machine.touched,
+    "has its new packages": lambda machine: machine.upgrades == PACKAGES,
+    "has not happened": lambda machine: machine.boots == 0,
+    "since another boot": lambda machine: machine.boots == 1,
+    "was rebooted": lambda machine: machine.boots == 1,
+    "was compared": lambda machine: (machine.boots, machine.upgrades) == (1, PACKAGES),
+}
+"""What status.yml says of a host, and when that is so. Each is said of the run; what an earlier one did is said too."""
+
+
+def _words_wrong(name: str, said: Mapping[str, Any], machine: Machine) -> Iterator[str]:
+    means = str(said["means"])
+    for words, true in _TRUE_IF.items():
+        if words in means and f"{words} by this run; run " not in means and not true(machine):
+            yield (
+                f"status: {name} {means!r} ({said['state']}), and it has had {machine.upgrades} packages installed and"
+                f" {machine.boots} reboots"
+            )
 
 
 def _sum(world: World, code: int, output: str) -> Iterator[str]:
@@ -166,6 +200,8 @@ def kill_at(controller: Controller, started: Started, points: Sequence[Point]) -
     """Kill the run at the first of these points that it comes to; None when it has ended without coming to any."""
     end = time.monotonic() + LIMIT
     seen = 0
+    if START in points and _before_its_journal(controller, started, end):
+        return START
     while time.monotonic() < end:
         over = started.process.poll() is not None
         events = controller.written(started)
@@ -182,6 +218,17 @@ def kill_at(controller: Controller, started: Started, points: Sequence[Point]) -
             return None
         time.sleep(_TICK)
     raise AssertionError(f"not within {LIMIT} s:\n{started.output[-2000:]}")
+
+
+def _before_its_journal(controller: Controller, started: Started, end: float) -> bool:
+    """Kill it before its first event: an empty journal is made for it to wait at, which it would have made itself."""
+    while time.monotonic() < end and started.process.poll() is None:
+        if len(controller.runs()) > started.earlier:
+            file = controller.runs()[started.earlier] / journal.FILE_NAME
+            file.touch()
+            return _waits_to_write(file, started, end)
+        time.sleep(_TICK)
+    return False
 
 
 def _waits_to_write(file: Path, started: Started, end: float) -> bool:

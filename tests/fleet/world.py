@@ -11,7 +11,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,8 @@ class Kubelets(threading.Thread):
         super().__init__(daemon=True)
         self.busy: set[str] = set()
         self.evicted: Counter[str] = Counter()  # pods that have left, by node
-        self.evicted_again: Counter[str] = Counter()  # those that left a node whose machine had been rebooted already
+        self.evicted_again: Counter[str] = Counter()  # those that left a node which had been drained already
+        self._drained: set[str] = set()
         self._api, self._things, self._machines, self._owner = api, things, machines, owner
         self._ended = threading.Event()
         self._number = 0
@@ -77,16 +78,22 @@ class Kubelets(threading.Thread):
     def _let_go(self) -> None:
         path = f"/api/v1/namespaces/{self._things.namespace}/pods"
         pods = list(self._api.items(path))
+        full = {pod["spec"]["nodeName"] for pod in pods}
+        closed = {node["metadata"]["name"] for node in self._nodes() if node["spec"].get("unschedulable")}
+        self._drained |= closed - full
         for pod in pods:
             node = pod["spec"]["nodeName"]
             if pod["metadata"].get("deletionTimestamp") and node not in self.busy:
                 self._api.request("DELETE", f"{path}/{pod['metadata']['name']}", body={"gracePeriodSeconds": 0})
                 self.evicted[node] += 1
-                self.evicted_again[node] += int(self._machines[node].boots > 0)
+                self.evicted_again[node] += int(node in self._drained)
                 self.start_pod(self._place(pods))
 
+    def _nodes(self) -> Iterator[dict[str, Any]]:
+        return self._api.items("/api/v1/nodes")
+
     def _place(self, pods: list[dict[str, Any]]) -> str:
-        open_ = {n["metadata"]["name"] for n in self._api.items("/api/v1/nodes") if not n["spec"].get("unschedulable")}
+        open_ = {node["metadata"]["name"] for node in self._nodes() if not node["spec"].get("unschedulable")}
         crowd = Counter(pod["spec"]["nodeName"] for pod in pods)
         return min(sorted(open_), key=lambda node: crowd[node])
 

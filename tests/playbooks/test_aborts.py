@@ -64,17 +64,18 @@ def test_a_signal_is_heeded(stage: Stage, core: Environment) -> None:
 
 
 def test_a_friday_that_is_killed_goes_on(stage: Stage) -> None:
-    """Two hosts, killed at points all through it, and gone on with by one controller and another in turn."""
+    """Two hosts, killed before and after events all through it; gone on with there, or on a controller that is new."""
     two = dict(itertools.islice(ZONES.items(), 2))
     with stage.fleet(two) as (_, controller):
         code, output = controller.run(friday_soak=0)
         assert code == 0, output
         points = list(kills.points(controller.events()))
     with stage.fleet(two) as (world, controller):
-        controllers = (controller, stage.another(world, controller, "other"))
-        steps = kills.walk(world, controllers, points[3::14])
+        other = stage.another(world, controller, "other")
+        steps = kills.walk(world, itertools.cycle((controller, controller, other, other)), points[::13])
     assert [(str(step.point), step.wrong) for step in steps if step.wrong] == []
-    assert len(steps) > 3, "it was killed at three points at least, and came to its end"
+    assert len(steps) > 4, "it was killed at four points at least, and came to its end"
+    assert {step.point.late for step in steps if step.point} == {False, True}
 
 
 def test_a_dead_run_is_closed_by_the_next(stage: Stage) -> None:

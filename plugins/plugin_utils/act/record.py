@@ -9,10 +9,12 @@ time patch keys of their own. Values are the JSON of the model; a person can rea
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import hashlib
 import json
 import re
+import zlib
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -27,11 +29,14 @@ MANAGED_BY = "app.kubernetes.io/managed-by"
 RUN_LABEL = "friday.upgrade/run"
 
 HOSTS_IN_PART = 500
-LONGEST_MESSAGE = 400
+LONGEST_MESSAGE = 300
 """Characters of a host's message that are kept, so that a full part fits whatever they are. The journal has all."""
 
 LONGEST_SUMMARY = 2000
 """The same for what is said of the run as a whole."""
+
+LONGEST_INVENTORY = 100_000
+"""Characters that the inventory may take; that of 5,000 hosts has some 40,000. Of a longer one there is its digest."""
 
 _META = "meta"
 _HOST = "host."
@@ -40,6 +45,7 @@ _RELEASED = (
 )
 _ORDER = "order"  # a part's hosts as they were planned: a ConfigMap forgets the order of its keys
 _PARTS = "parts"
+_INVENTORY = "inventory"  # ``RunRecord.members``: JSON, compressed by zlib, in base64
 _ATTEMPTS = 10
 _PAGE = 50  # ConfigMaps in one answer: each may have 1 MiB
 
@@ -77,6 +83,8 @@ def write(api: Api, namespace: str, record: RunRecord, hosts: Collection[str] | 
         data = {_key(host): _host_value(record, host) for host in names if hosts is None or host in hosts}
         if hosts is None and names:
             data[_ORDER] = _json(names)
+        if hosts is None and number == 0:
+            data |= _inventory(record)
         path = _path(namespace, record.run, number)
         if meta and number == 0:
             _attempt(api, namespace, record.run, number, partial(_with_meta, api, path, record, data))
@@ -254,13 +262,15 @@ def _parse(parts: Sequence[dict[str, Any]]) -> RunRecord:
         data = parts[0].get("data") or {}
         meta = json.loads(data[_META])
         meta[_RELEASED] = data.get(_RELEASED) or meta.get(_RELEASED, "")
+        if _INVENTORY in data:
+            meta["members"] = json.loads(zlib.decompress(base64.b64decode(data[_INVENTORY])))
         if len(parts) < meta.pop(_PARTS, 1):
             raise ValueError(f"{len(parts)} of its parts are there")
         hosts: dict[str, Any] = {}
         for part in parts:
             hosts.update(_hosts(part.get("data") or {}))
         return from_data(RunRecord, {**meta, "hosts": hosts})
-    except (KeyError, ValueError, AttributeError) as error:
+    except (KeyError, ValueError, AttributeError, zlib.error) as error:
         raise ValueError(f"ConfigMap {name} is not the record of a run: {error}") from error
 
 
@@ -276,6 +286,7 @@ def _meta_value(record: RunRecord) -> str:
     short = dataclasses.replace(
         record,
         hosts={},
+        members={},
         message=_short(record.message),
         stop=_short(record.stop),
         released=_short(record.released),
@@ -287,6 +298,11 @@ def _host_value(record: RunRecord, host: str) -> str:
     known = record.hosts[host]
     known = dataclasses.replace(known, message=_short(known.message, LONGEST_MESSAGE))
     return _json({"host": host, **to_data(known)})
+
+
+def _inventory(record: RunRecord) -> dict[str, str]:
+    packed = base64.b64encode(zlib.compress(_json(record.members).encode(), 9)).decode()
+    return {_INVENTORY: packed} if record.members and len(packed) <= LONGEST_INVENTORY else {}
 
 
 def _short(text: str, longest: int = LONGEST_SUMMARY) -> str:

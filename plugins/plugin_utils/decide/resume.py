@@ -4,18 +4,21 @@
 
 A new plan is always made from what is there now, with a canary of its own for what no host has proven yet. What cannot
 be seen from the cluster is that somebody starts the second run with another inventory or policy than the first, mostly
-by mistake: another checkout, a forgotten ``--extra-vars``.
+by mistake: another checkout, a forgotten ``--extra-vars``. And an archive that has moved on in between brings the hosts
+that are left something else than what the first ones have proven.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from typing import Any
 
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.targets import natural_key
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import HostFacts
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import HostFacts, PackageChange
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import Plan, PlannedHost, Target
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord, HostState, RunRecord
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Snapshot
@@ -44,18 +47,44 @@ def inventory_of(hosts: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(sorted(hosts)).encode()).hexdigest()[:16]
 
 
-def changed(policy: Policy, hosts: Collection[str], left: Iterable[RunRecord]) -> tuple[Problem, ...]:
+def members_of(hosts: Iterable[str], targets: Iterable[Target]) -> dict[str, str]:
+    """The inventory's hosts as a record keeps them: where those are that take part, nothing for all others.
+
+    Not their addresses, which a dynamic inventory may change with every reboot: that a host is its node's is seen by
+    its boot id.
+    """
+    places = {target.host: f"{target.node} in {target.zone or 'no zone'}" for target in targets}
+    return {host: places.get(host, "") for host in hosts}
+
+
+def packages_of(changes: Iterable[PackageChange]) -> str:
+    """A digest of what an upgrade installs: SHA-256 of its sorted changes, 16 hexadecimal digits."""
+    lines = sorted(f"{change.name} {change.candidate}" for change in changes)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+def changed(policy: Policy, members: Mapping[str, str], left: Iterable[RunRecord]) -> tuple[Problem, ...]:
     """What is other than in the runs that are gone on for; empty when nothing is, or when it is meant.
 
     Args:
-        hosts: all of the inventory.
+        members: all of the inventory, see :func:`members_of`.
         left: records of those runs: that have left nodes cordoned, or that died. One of an older version, which knows
             neither, is not compared.
     """
     if policy.replan:
         return ()
     known = [record for record in left if record.inventory]
-    return tuple(problem for record in known for problem in _changed(policy, hosts, record))
+    return tuple(problem for record in known for problem in _changed(policy, members, record))
+
+
+def replanned(policy: Policy, plan: Plan, left: Iterable[RunRecord]) -> tuple[Problem, ...]:
+    """What the hosts are to get that another run has left, where that is not what they were to get then.
+
+    Only hosts of both plans are compared. One that has failed is not: to repair it may mean another kernel.
+    """
+    if policy.replan:
+        return ()
+    return tuple(problem for record in left for problem in _replanned(plan, record))
 
 
 def marks(snapshot: Snapshot) -> list[str]:
@@ -63,15 +92,17 @@ def marks(snapshot: Snapshot) -> list[str]:
     return sorted({node.cordoned_by for node in snapshot.nodes if node.unschedulable and node.cordoned_by})
 
 
-def died(records: Iterable[RunRecord]) -> RunRecord | None:
+def died(records: Iterable[RunRecord], at_work: str = "") -> RunRecord | None:
     """The run that the next one goes on for: the last one that had hosts, if it died before it was done with them.
 
-    ``records``: the newest first.
-
     A run that has said itself that it ended is over: what comes after it is another Friday, under rules of its own.
+
+    Args:
+        records: the newest first.
+        at_work: the run that holds the lock, and lives.
     """
     last = next((record for record in records if record.hosts), None)
-    if last is None or not last.closed_by:
+    if last is None or last.run == at_work or (last.finished and not last.closed_by):
         return None
     return last if any(known.state is not HostState.DONE for known in last.hosts.values()) else None
 
@@ -97,17 +128,65 @@ def unrecorded(policy: Policy, run: str, reason: str) -> list[Problem]:
     return [Problem(VARIABLE, message, f"set {VARIABLE}: true to go on under the present policy and inventory")]
 
 
-def _changed(policy: Policy, hosts: Collection[str], record: RunRecord) -> Iterator[Problem]:
+def _changed(policy: Policy, members: Mapping[str, str], record: RunRecord) -> Iterator[Problem]:
     fix = f"write what it was, or set {VARIABLE}: true to go on under the new one"
-    begun = any(known.state not in (HostState.PLANNED, HostState.DONE) for known in record.hosts.values())
-    where = f"run {record.run}, which {'has left hosts in the middle' if begun else 'died before it was done'}"
     if differences := list(_differences(record.policy, policy_of(policy))):
-        yield Problem(VARIABLE, f"the policy is not that of {where}: {'; '.join(differences)}", fix)
-    if record.inventory != inventory_of(hosts):
-        gone = sorted(record.hosts.keys() - set(hosts))
-        listed = ", ".join(gone[:_LISTED]) + (f" and {len(gone) - _LISTED} more" if gone[_LISTED:] else "")
-        what = f"it lacks {listed}" if gone else "hosts were added or removed"
-        yield Problem(VARIABLE, f"the inventory is not that of {where}: {what}", fix)
+        yield Problem(VARIABLE, f"the policy is not that of {_which(record)}: {'; '.join(differences)}", fix)
+    if differences := list(_moved(record, members)):
+        yield Problem(VARIABLE, f"the inventory is not that of {_which(record)}: {'; '.join(differences)}", fix)
+
+
+def _which(record: RunRecord) -> str:
+    begun = any(known.state not in (HostState.PLANNED, HostState.DONE) for known in record.hosts.values())
+    return f"run {record.run}, which {'has left hosts in the middle' if begun else 'died before it was done'}"
+
+
+def _moved(record: RunRecord, members: Mapping[str, str]) -> Iterator[str]:
+    """Hosts that the inventory has lost or gained, and those that are another node or in another zone now."""
+    if not record.members:  # of an older version, or too many to be kept by name
+        if record.inventory != inventory_of(members):
+            gone = record.hosts.keys() - members.keys()
+            yield f"it lacks {_listed(gone)}" if gone else "hosts were added or removed"
+        return
+    if gone := record.members.keys() - members.keys():
+        yield f"it lacks {_listed(gone)}"
+    if new := members.keys() - record.members.keys():
+        yield f"it has {_listed(new)} besides"
+    both = sorted(record.members.keys() & members.keys(), key=natural_key)
+    places = [(host, record.members[host], members[host]) for host in both]
+    moved = [f"{host} was {old}, is {now}" for host, old, now in places if old and now and old != now]
+    yield from _few(moved)
+
+
+def _replanned(plan: Plan, record: RunRecord) -> Iterator[Problem]:
+    differences = []
+    for planned in plan.hosts():
+        known = record.hosts.get(planned.host)
+        if known and (what := _other(planned, known)):
+            differences.append(f"{planned.host} {what}")
+    if differences:
+        message = f"the plan is not that of {_which(record)}: {'; '.join(_few(differences))}"
+        yield Problem(VARIABLE, message, f"set {VARIABLE}: true to go on with the new plan")
+
+
+def _other(planned: PlannedHost, known: HostRecord) -> str:
+    """What is planned for a host other than it was; empty when it is the same, or has to be another."""
+    if known.state is HostState.DONE or (known.state is HostState.FAILED and not known.halted):
+        return ""
+    if known.target_kernel and known.target_kernel != planned.target_kernel:
+        return f"was to get kernel {known.target_kernel}, is to get {planned.target_kernel}"
+    begun = known.state.touched or known.step == "upgrade"
+    if known.packages and not begun and known.packages != packages_of(planned.packages):
+        return f"is to get other packages than planned then (now {len(planned.packages)}, see plan.json)"
+    return ""
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(_few(sorted(names, key=natural_key)))
+
+
+def _few(texts: list[str]) -> list[str]:
+    return texts[:_LISTED] + ([f"{len(texts) - _LISTED} more"] if texts[_LISTED:] else [])
 
 
 def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:

@@ -37,10 +37,9 @@ _REACHES = {
 }
 _ORDER = tuple(HostState)
 _AGAIN = "run the same command again"
-_UNCHANGED = "nothing on it was changed"
 _PLAIN = {
-    HostState.CORDONED: f"is cordoned, and its pods may be evicted in part; {_UNCHANGED}",
-    HostState.DRAINED: f"is cordoned and drained; {_UNCHANGED}",
+    HostState.CORDONED: "is cordoned, and its pods may be evicted in part",
+    HostState.DRAINED: "is cordoned and drained",
     HostState.UPGRADED: "has its new packages, and was not compared with how it was before",
     HostState.REBOOTED: "was rebooted, and was not compared with how it was before",
     HostState.VERIFIED: "was compared and is well; its soak had not ended",
@@ -288,7 +287,7 @@ def _stands(host: str, known: HostRecord, step: str, boot: Boot, node: Node | No
             return f"was halted in step {known.step or 'start'}: {message}", _AGAIN
         return f"failed in step {known.step or 'start'}: {message}", f"repair {host}, then {_AGAIN}"
     if state is HostState.HELD:
-        held = f"held in step {known.step or 'start'}, {_UNCHANGED}: {message}"
+        held = f"held in step {known.step or 'start'}, nothing on it was changed: {message}"
         return held, f"clear what held {host}, then {_AGAIN}"
     if step == "upgrade":
         mend = f"ask `dpkg --audit` on {host} (`dpkg --configure -a` finishes what was begun), then {_AGAIN}"
@@ -296,17 +295,23 @@ def _stands(host: str, known: HostRecord, step: str, boot: Boot, node: Node | No
     if step == "reboot":
         return _rebooting(host, boot, node, moment)
     if state is HostState.PLANNED:
-        return _planned(step, moment)
+        return _planned(known, step, moment)
     if step == "uncordon":
         return f"was compared and soaked, and was being uncordoned {moment}", _AGAIN
-    return _PLAIN[state] + (f"; {step} was under way {moment}" if step else ""), _AGAIN
+    unchanged = "" if state.touched else f"; nothing on it was changed{_by_this_run(known)}"
+    return _PLAIN[state] + unchanged + (f"; {step} was under way {moment}" if step else ""), _AGAIN
 
 
-def _planned(step: str, moment: str) -> tuple[str, str]:
+def _planned(known: HostRecord, step: str, moment: str) -> tuple[str, str]:
     if not step:
-        return "not touched", ""
+        return f"not touched{_by_this_run(known)}", _AGAIN if known.resumes else ""
     what = "cordoned" if step == "cordon" else "looked at"
-    return f"was being {what} {moment}; {_UNCHANGED}", _AGAIN
+    return f"was being {what} {moment}; nothing on it was changed{_by_this_run(known)}", _AGAIN
+
+
+def _by_this_run(known: HostRecord) -> str:
+    """What an earlier run had done on it is not undone by going on."""
+    return f" by this run; run {known.resumes} had left it in the middle" if known.resumes else ""
 
 
 def _rebooting(host: str, boot: Boot, node: Node | None, moment: str) -> tuple[str, str]:
@@ -345,11 +350,11 @@ def _cordon_remarks(known: HostRecord, step: str, node: Node, run: str) -> Itera
             yield "its node's cordon does not bear Friday's mark: it is somebody else's"
         elif by != run:
             yield f"run {by} has cordoned its node"
-    elif node.unschedulable:
+    elif node.unschedulable and not (by and by == known.resumes):
         # Of a host that was about to be cordoned this is news, of any other a contradiction.
         own = "its node is cordoned by this run" + ("" if step == "cordon" else ", which the record does not have")
         yield (
             own if by == run else f"its node is cordoned by run {by}" if by else "its node is cordoned by somebody else"
         )
-    elif by:
+    elif by and not node.unschedulable:
         yield f"its node bears the mark of run {by}, and is not cordoned"

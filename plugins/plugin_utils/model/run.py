@@ -41,7 +41,8 @@ class EventKind(str, enum.Enum):
     """Kinds of events. ``step`` and ``note`` tell; all others change the record."""
 
     RUN_STARTED = "run-started"  # data: holder, version, check
-    RUN_PLANNED = "run-planned"  # data: plan_digest, hosts (in order), waves, policy, inventory
+    # data: plan_digest, hosts (in order), waves, policy, inventory, members, and by host: kernels, packages, resumes
+    RUN_PLANNED = "run-planned"
     WAVE_STARTED = "wave-started"  # data: wave
     STEP = "step"  # a step on a host begins; data: step
     STATE = "state"  # a host has reached a state; data: state, kernel, boot_id
@@ -71,6 +72,8 @@ class HostRecord:
     """State of one host in a run, with when it was reached and what is known of it.
 
     ``step`` was begun last, at ``step_since`` (0: not recorded); ``kernel`` and ``boot_id`` are those seen last.
+    ``target_kernel`` and ``packages`` (a digest) are what was planned for it; empty where that was not recorded.
+    ``resumes`` is the run that had left it in the middle before; empty when none had.
     """
 
     state: HostState
@@ -82,6 +85,9 @@ class HostRecord:
     step_since: float = 0.0
     rebooted: bool = False  # by the run
     halted: bool = False  # failed or held because the run was halted: nothing is wrong with the host
+    target_kernel: str = ""
+    packages: str = ""  # see decide/resume.py
+    resumes: str = ""
 
 
 @dataclass(frozen=True)
@@ -95,6 +101,7 @@ class RunRecord:
     plan_digest: str = ""
     policy: dict[str, Any] = field(default_factory=dict)  # variables that were not the defaults
     inventory: str = ""  # digest of its hosts, see decide/resume.py
+    members: dict[str, str] = field(default_factory=dict)  # its hosts, with node and zone of those that took part
     wave: int = 0
     stop: str = ""  # reason why later waves don't start; empty while all is well
     outcome: str = ""  # pass, fail, inconclusive, nothing-to-do; empty while it runs
@@ -126,10 +133,25 @@ def _apply(record: RunRecord, event: Event) -> RunRecord:
         return dataclasses.replace(record, started=event.time, holder=str(data.get("holder", "")))
     if kind is EventKind.RUN_PLANNED:
         digest = str(data.get("plan_digest", ""))
-        hosts = {str(host): HostRecord(HostState.PLANNED, event.time) for host in data.get("hosts", ())}
-        policy, inventory = dict(data.get("policy") or {}), str(data.get("inventory", ""))
-        hosts = {**record.hosts, **hosts}
-        return dataclasses.replace(record, plan_digest=digest, policy=policy, inventory=inventory, hosts=hosts)
+        kernels, packages, resumes = (data.get(key) or {} for key in ("kernels", "packages", "resumes"))
+        hosts = {
+            str(host): HostRecord(
+                HostState.PLANNED,
+                event.time,
+                target_kernel=str(kernels.get(host, "")),
+                packages=str(packages.get(host, "")),
+                resumes=str(resumes.get(host, "")),
+            )
+            for host in data.get("hosts", ())
+        }
+        return dataclasses.replace(
+            record,
+            plan_digest=digest,
+            policy=dict(data.get("policy") or {}),
+            inventory=str(data.get("inventory", "")),
+            members=dict(data.get("members") or {}),
+            hosts={**record.hosts, **hosts},
+        )
     if kind is EventKind.WAVE_STARTED:
         return dataclasses.replace(record, wave=int(data["wave"]))
     if kind is EventKind.STOP:
@@ -158,14 +180,14 @@ def _apply_to_host(old: HostRecord, event: Event) -> HostRecord:
     if event.kind is EventKind.STEP:
         return dataclasses.replace(old, step=str(data.get("step", "")), step_since=event.time)
     state = HostState(data["state"])
-    return HostRecord(
+    return dataclasses.replace(
+        old,
         state=state,
         since=event.time,
         step=str(data.get("step", old.step)),
         kernel=str(data.get("kernel", "")) or old.kernel,
         boot_id=str(data.get("boot_id", "")) or old.boot_id,
         message=str(data.get("message", "")),
-        step_since=old.step_since,
         rebooted=old.rebooted or state is HostState.REBOOTED,
         halted=bool(data.get("halted", False)),
     )

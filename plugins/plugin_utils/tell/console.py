@@ -97,7 +97,7 @@ def event_line(
             plan's :class:`Outline`.
         progress: the run so far (:meth:`Progress.after` of all events); for the elapsed time and the estimate.
         zone: time zone of the time of day; None is the machine's own.
-        width: characters; the elapsed time goes first when there is not room for everything.
+        width: characters; what is told gives way to the elapsed time, down to 20 of them.
     """
     outline = Outline(plan) if isinstance(plan, Plan) else plan
     head = _GAP.join([clock(event.time, zone), *_where(event, outline, progress)]) + _GAP
@@ -105,7 +105,8 @@ def event_line(
     if event.kind is EventKind.WAVE_STARTED and outline:
         what = "starts: " + ", ".join(outline.hosts.get(int(event.data.get("wave", 0)), ()))
     tail = _tail(event, outline, progress)
-    left = (head + shorten(what, max(20, width - len(head)), f"journal line {event.seq}")).rstrip()
+    room = width - len(head) - (len(_GAP) + len(tail) if tail else 0)
+    left = (head + shorten(what, max(20, room), f"journal line {event.seq}")).rstrip()
     if not tail or len(left) + len(_GAP) + len(tail) > width:
         return left
     return f"{left:<{width - _TAIL}}{_GAP}{tail}"
@@ -125,8 +126,7 @@ def _where(event: Event, outline: Outline | None, progress: Progress | None) -> 
 
 
 def _tail(event: Event, outline: Outline | None, progress: Progress | None) -> str:
-    timed = event.kind in (EventKind.STEP, EventKind.STATE, EventKind.WAVE_STARTED)
-    if progress is None or not progress.started or not timed:
+    if progress is None or not progress.started or event.kind is EventKind.NOTE:
         return ""
     elapsed = f"{duration(event.time - progress.started)} elapsed"
     left = remaining(outline, progress, event.time) if outline and not progress.ended else 0.0

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import re
+import uuid
 from typing import Any
 
 import pytest
@@ -44,6 +45,28 @@ def test_keys_are_what_a_config_map_allows_and_tell_hosts_apart() -> None:
     record.write(api, "friday", RunRecord(run="r", hosts=hosts))  # type: ignore[arg-type]
     assert api.data.keys() >= {"meta", "order", "host.node1"} and len(api.data) == len(names) + 2
     assert all(re.fullmatch(r"[-._a-zA-Z0-9]+", key) for key in api.data)
+
+
+def test_the_inventory_is_kept_by_name_and_in_little_room() -> None:
+    members = {
+        f"node{number}.rack{number % 40}.example.org": f"node{number} in zone-{number % 3}" for number in range(5000)
+    }
+    api = Contended()
+    given = RunRecord(run="r", seq=1, members=members)
+    record.write(api, "friday", given)  # type: ignore[arg-type]
+    assert len(api.data["inventory"]) < record.LONGEST_INVENTORY / 2
+    assert "node7" not in api.data["meta"]
+    found = record._parse([{"metadata": {"name": "x"}, "data": api.data}])
+    assert found.members == members
+    record.write(api, "friday", RunRecord(run="r", seq=2), hosts=())  # type: ignore[arg-type]
+    assert "inventory" in api.data, "what is the run's is written at every event, and the inventory once"
+
+
+def test_an_inventory_that_does_not_fit_is_left_to_its_digest() -> None:
+    members = {uuid.uuid4().hex * 4: "" for _ in range(5000)}
+    api = Contended()
+    record.write(api, "friday", RunRecord(run="r", seq=1, members=members))  # type: ignore[arg-type]
+    assert "inventory" not in api.data
 
 
 def test_a_conflict_is_tried_again_and_not_for_ever() -> None:

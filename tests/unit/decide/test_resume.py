@@ -13,27 +13,36 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.resume impor
     changed,
     died,
     inventory_of,
+    members_of,
     owes_reboot,
+    packages_of,
     policy_of,
+    replanned,
     unrecorded,
 )
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import PackageChange
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import Plan, PlannedHost, Target, Wave
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord, HostState, RunRecord
 from tests.unit.decide.fleets import facts
 
-HOSTS = ("node1", "node2", "node3")
+HOSTS = ("node1", "node2", "node3", "node9", "bastion")
+TARGETS = tuple(Target(host, f"{host}.example", "zone-a") for host in HOSTS[:-1])
+MEMBERS = members_of(HOSTS, TARGETS)
 POLICY = Policy(soak=30, ignore_workloads=("ci/*", "x/y"), min_free_boot=2**20)
 HALF = {"node1": HostRecord(HostState.UPGRADED, 1.0), "node9": HostRecord(HostState.PLANNED, 1.0)}
-LEFT = RunRecord("run-1", policy=policy_of(POLICY), inventory=inventory_of(HOSTS), hosts=HALF)
+LEFT = RunRecord("run-1", policy=policy_of(POLICY), inventory=inventory_of(HOSTS), members=MEMBERS, hosts=HALF)
+OLDER = replace(LEFT, members={})  # or one that had no room for all the names
 
 
 def test_the_same_goes_on() -> None:
-    assert changed(POLICY, HOSTS[::-1], [LEFT]) == ()
+    assert changed(POLICY, dict(reversed(MEMBERS.items())), [LEFT]) == ()
+    assert changed(POLICY, MEMBERS, [OLDER]) == ()
 
 
 def test_another_policy_is_refused_with_the_difference() -> None:
     other = replace(POLICY, soak=900, ignore_workloads=(), min_free_boot=512 * 2**20, packages="kernel")
-    (problem,) = changed(other, HOSTS, [LEFT])
+    (problem,) = changed(other, MEMBERS, [LEFT])
     assert problem.subject == "friday_replan"
     assert problem.message.partition(": ")[2].split("; ") == [
         "friday_ignore_workloads was ci/*, x/y, is empty",
@@ -44,12 +53,74 @@ def test_another_policy_is_refused_with_the_difference() -> None:
 
 
 @pytest.mark.parametrize(
-    ("hosts", "what"),
-    [(("node1", "node2"), "it lacks node9"), ((*HOSTS, "node9"), "hosts were added or removed")],
+    ("members", "what"),
+    [
+        ({host: MEMBERS[host] for host in HOSTS[:3]}, "it lacks bastion, node9"),
+        ({**MEMBERS, "node10": "", "node4": ""}, "it has node4, node10 besides"),
+        ({**MEMBERS, "node2": "other in zone-a"}, "node2 was node2.example in zone-a, is other in zone-a"),
+        (
+            {**MEMBERS, "node2": "node2.example in zone-b"},
+            "node2 was node2.example in zone-a, is node2.example in zone-b",
+        ),
+        (
+            {**MEMBERS, **{f"new{number}": "" for number in range(7)}},
+            "it has new0, new1, new2, new3, new4, 2 more besides",
+        ),
+    ],
 )
-def test_another_inventory_is_refused(hosts: tuple[str, ...], what: str) -> None:
-    (problem,) = changed(POLICY, hosts, [LEFT])
+def test_another_inventory_is_refused_and_the_hosts_are_named(members: dict[str, str], what: str) -> None:
+    (problem,) = changed(POLICY, members, [LEFT])
+    assert problem.message == f"the inventory is not that of run run-1, which has left hosts in the middle: {what}"
+
+
+def test_whether_a_host_takes_part_is_no_matter_of_the_inventory() -> None:
+    """As with friday_only, it may be another choice than before."""
+    assert changed(POLICY, members_of(HOSTS, TARGETS[:1]), [LEFT]) == ()
+
+
+@pytest.mark.parametrize(
+    ("hosts", "what"), [(HOSTS[:3], "it lacks node9"), ((*HOSTS, "node7"), "hosts were added or removed")]
+)
+def test_another_inventory_is_refused_by_its_digest_alone(hosts: tuple[str, ...], what: str) -> None:
+    (problem,) = changed(POLICY, members_of(hosts, ()), [OLDER])
     assert problem.message.endswith(what)
+
+
+def planned(host: str, kernel: str = "6.12", packages: str = "2.0") -> PlannedHost:
+    return PlannedHost(host, host, "zone-a", "", "6.1", kernel, True, (PackageChange("tool", "1.0", packages),))
+
+
+def known(state: HostState, kernel: str = "6.12", packages: str = "2.0", step: str = "") -> HostRecord:
+    digest = packages_of(planned("any", packages=packages).packages)
+    return HostRecord(state, 1.0, step, target_kernel=kernel, packages=digest)
+
+
+def replan(known: HostRecord, now: PlannedHost, policy: Policy = POLICY) -> list[str]:
+    plan = Plan((Wave(1, "canary", "zone-a", "", (now,)),))
+    return [each.message for each in replanned(policy, plan, [replace(LEFT, hosts={"node1": known})])]
+
+
+def test_the_same_plan_goes_on() -> None:
+    assert replan(known(HostState.PLANNED), planned("node1")) == []
+    assert replan(known(HostState.PLANNED, "6.11"), planned("node2", "6.12")) == [], "it was not planned then"
+    assert replan(HostRecord(HostState.PLANNED, 1.0), planned("node1")) == [], "of an older version"
+
+
+def test_another_plan_is_refused_with_the_difference() -> None:
+    (message,) = replan(known(HostState.UPGRADED, "6.11"), planned("node1"))
+    which = "the plan is not that of run run-1, which has left hosts in the middle"
+    assert message == f"{which}: node1 was to get kernel 6.11, is to get 6.12"
+    (message,) = replan(known(HostState.DRAINED, packages="2.1"), planned("node1"))
+    assert message.startswith(f"{which}: node1 is to get other packages than planned then (now 1, ")
+    assert replan(known(HostState.UPGRADED, "6.11"), planned("node1"), replace(POLICY, replan=True)) == []
+
+
+def test_what_is_installed_already_is_not_missed_and_a_repair_may_be_another_kernel() -> None:
+    for state, step in ((HostState.UPGRADED, ""), (HostState.DRAINED, "upgrade")):
+        assert replan(known(state, packages="2.1", step=step), planned("node1")) == []
+    assert replan(known(HostState.FAILED, "6.11"), planned("node1")) == []
+    assert replan(replace(known(HostState.FAILED, "6.11"), halted=True), planned("node1")) != []
+    assert replan(known(HostState.DONE, "6.11"), planned("node1")) == []
 
 
 def test_a_run_that_died_is_gone_on_for_and_one_that_ended_is_not() -> None:
@@ -62,12 +133,15 @@ def test_a_run_that_died_is_gone_on_for_and_one_that_ended_is_not() -> None:
     assert died([behind, dead]) is None, "on a controller whose clock is behind"
     done = {"node1": HostRecord(HostState.DONE, 1.0)}
     assert died([replace(dead, hosts=done)]) is None
+    unclosed = replace(LEFT, run="20261122-191500-3f2a")
+    assert died([unclosed]) == unclosed, "nobody has closed it yet"
+    assert died([unclosed, dead], at_work=unclosed.run) is None, "it lives"
     assert died([refused]) is None
 
 
 def test_what_a_run_was_that_died_between_two_waves_is_told() -> None:
     hosts = {"node1": HostRecord(HostState.DONE, 1.0), "node9": HostRecord(HostState.PLANNED, 1.0)}
-    (problem,) = changed(replace(POLICY, soak=31), HOSTS, [replace(LEFT, hosts=hosts)])
+    (problem,) = changed(replace(POLICY, soak=31), MEMBERS, [replace(LEFT, hosts=hosts)])
     assert (
         problem.message
         == "the policy is not that of run run-1, which died before it was done: friday_soak was 30, is 31"
@@ -75,20 +149,20 @@ def test_what_a_run_was_that_died_between_two_waves_is_told() -> None:
 
 
 def test_it_can_be_meant() -> None:
-    assert changed(Policy(replan=True), ("other",), [LEFT]) == ()
+    assert changed(Policy(replan=True), {"other": ""}, [LEFT]) == ()
 
 
 def test_what_is_not_about_hosts_does_not_count() -> None:
-    assert changed(replace(POLICY, keep_runs=5, only=("node1",), canary="node1"), HOSTS, [LEFT]) == ()
+    assert changed(replace(POLICY, keep_runs=5, only=("node1",), canary="node1"), MEMBERS, [LEFT]) == ()
 
 
 def test_nor_in_the_record_of_an_older_version() -> None:
     older = replace(LEFT, policy={**LEFT.policy, "friday_only": ["node2"]})
-    assert changed(POLICY, HOSTS, [older]) == ()
+    assert changed(POLICY, MEMBERS, [older]) == ()
 
 
 def test_a_record_that_knows_neither_is_not_compared() -> None:
-    assert changed(Policy(), ("other",), [RunRecord("old", hosts=HALF)]) == ()
+    assert changed(Policy(), {"other": ""}, [RunRecord("old", hosts=HALF)]) == ()
 
 
 def test_a_recorded_policy_is_what_somebody_would_write() -> None:

@@ -138,6 +138,22 @@ def test_what_the_node_has_to_say_against_the_record(state: HostState, node: Nod
     assert found.todo and not found.as_expected
 
 
+@pytest.mark.parametrize(
+    ("state", "step", "node", "means"),
+    [
+        (S.PLANNED, "", replace(OURS, cordoned_by=OTHER), "not touched by this run"),
+        (S.PLANNED, "cordon", OURS, "was being cordoned when the run died; nothing on it was changed by this run"),
+        (S.DRAINED, "", OURS, "is cordoned and drained; nothing on it was changed by this run"),
+    ],
+)
+def test_what_an_earlier_run_has_done_is_not_forgotten(state: HostState, step: str, node: Node, means: str) -> None:
+    seen = host(state, step, node, resumes=OTHER)
+    assert seen.means.startswith(f"{means}; run {OTHER} had left it in the middle")
+    assert seen.todo == AGAIN
+    assert f"cordoned by run {OTHER}" not in seen.means, "that is told"
+    assert "cordoned by this run" in host(S.PLANNED, "", OURS, resumes=OTHER).means, "that is news"
+
+
 def test_a_cordon_that_was_about_to_be_made_and_was() -> None:
     assert host(S.PLANNED, "cordon", OURS).means.endswith("; its node is cordoned by this run")
 

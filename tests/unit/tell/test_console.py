@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from datetime import timezone
 
 import pytest
@@ -54,7 +55,15 @@ def test_lines_fit_a_terminal_and_awx(name: str, width: int) -> None:
 def test_a_line_that_is_cut_says_where_the_rest_is() -> None:
     line = next(line for line in lines_of("incident") if "FAILED at verify" in line)
     number = next(e.seq for e in incident().events if e.kind is EventKind.FAILURE)
-    assert line.endswith(f"… (journal line {number})")
+    assert f"… (journal line {number})" in line
+
+
+def test_how_long_it_took_to_a_failure_is_told_however_long_its_message_is() -> None:
+    """The message gives way: all of it is in the verdict."""
+    line = next(line for line in lines_of("incident") if "FAILED at verify" in line)
+    assert re.search(r"… \(journal line \d+\)  +\d+m\d+s elapsed(, ~\w+ left)?$", line)
+    stop = next(line for line in lines_of("incident") if " stop" in line.lower() and "elapsed" in line)
+    assert stop.endswith("elapsed"), "nothing is left of a run that was stopped"
 
 
 def test_an_event_without_a_plan_and_without_progress_is_told_too() -> None:
