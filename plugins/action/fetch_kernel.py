@@ -31,6 +31,7 @@ class ActionModule(FridayAction):
     def act(self, arguments: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
         """Return ``image``, or fail with the node's reason."""
         store, source = Store(arguments["cache"]), from_data(KernelSource, to_data(arguments["source"]))
+        self.session(task_vars).refuse_if_halted(f"the download of kernel {source.name}")
         result: dict[str, Any] = self._execute_module(
             "friday.upgrade.kernel_image",
             {

@@ -56,8 +56,7 @@ class ActionModule(FridayAction):
 
 def _stopped(session: Session) -> Problem | None:
     """What stops the run as a whole, whatever the cluster says."""
+    reason = session.halted()
     if lock := session.lock_lost():
         return Problem("lock", f"is lost: {lock}", "see who holds the Lease, then run Friday again")
-    if reason := session.halted():
-        return Problem("run", f"was halted: {reason}", "the same command goes on")
-    return None
+    return Problem("run", f"was halted: {reason}", "the same command goes on") if reason else None

@@ -67,15 +67,7 @@ class ActionModule(FridayAction):
         if not Path(session.folder).is_dir():  # then nothing of the run could be kept, and nothing is begun
             self.show([console.problems_list(problems)])
             return {"failed": True, "msg": "; ".join(problem.line() for problem in problems)}
-        if not problems and not session.plan_only:
-            try:
-                session = self._lock(session)
-            except kube.KubeError:
-                shutil.rmtree(session.folder)  # nothing has begun that could be told of
-                raise
-        session = _with(session, problems=tuple(problems))
-        session.keep()
-        session.tell(EventKind.RUN_STARTED, holder=session.holder, version=version(), check=session.plan_only)
+        session = self._begun(_with(session, problems=tuple(problems)))
         if session.recorded:
             self.show(close_dead(session))
         return {
@@ -98,6 +90,21 @@ class ActionModule(FridayAction):
                 problems.append(Problem(name, f"cannot be evaluated: {reason}", _REFERENCE))
         return {name: value for name, value in given.items() if value is not None}, problems
 
+    def _begun(self, session: Session) -> Session:
+        """Take the lock if it is a run that may change anything, and journal that it has begun."""
+        locked = session
+        try:
+            if not session.problems and not session.plan_only:
+                locked = self._lock(session)
+            locked.keep()
+            locked.tell(EventKind.RUN_STARTED, holder=session.holder, version=version(), check=session.plan_only)
+        except (kube.KubeError, journal.JournalError, OSError):
+            if locked.recorded:
+                keeper.stop(Path(session.folder), locked.keeper)
+            shutil.rmtree(session.folder, ignore_errors=True)  # nothing has begun that could be told of
+            raise
+        return locked
+
     def _lock(self, session: Session) -> Session:
         """Take the Lease, and start the companion that renews it for as long as ansible-playbook (our parent) lives."""
         run = os.getppid()
@@ -112,8 +119,17 @@ class ActionModule(FridayAction):
             tell=lambda line: self.show([line]),
         )
         try:
-            companion = keeper.start(Path(session.folder), held, run, session.kubeconfig, session.context)
-        except kube.KubeError:
+            lease.check_alone(session.api(), held)
+            companion = keeper.start(
+                Path(session.folder),
+                held,
+                run,
+                session.kubeconfig,
+                session.context,
+                # As long as everything else waits for a cluster that is not well.
+                patience=session.policy.verify_timeout,
+            )
+        except (kube.KubeError, OSError):
             lease.release(session.api(), held)
             raise
         return _with(session, recorded=True, keeper=companion)

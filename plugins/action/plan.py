@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from ansible.errors import AnsibleError
 from ansible.utils.display import Display
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act import lease, record
@@ -30,6 +29,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.status impor
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.survey import read_answer
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.targets import resolve_targets
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.waves import lineup, make_plan, waits_since
+from ansible_collections.friday.upgrade.plugins.plugin_utils.declared import name_of
 from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import KubeError
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import to_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
@@ -66,7 +66,7 @@ class ActionModule(FridayAction):
         session = self.session(task_vars)
         targets, facts, unread = _survey(task_vars, session.policy.only)
         problems = [*session.problems, *unread]
-        plan, members, runs = Plan(waves=()), {}, {}
+        plan, members, runs, owed = Plan(waves=()), {}, {}, set[str]()
         try:
             snapshot = read_snapshot(session.api(), cni_nodes={target.node for target in targets})
         except KubeError as error:
@@ -94,9 +94,9 @@ class ActionModule(FridayAction):
                 owed = _owed(session.policy, targets, runs, facts, left)
                 plan = make_plan(session.policy, targets, snapshot, facts, owed)
                 problems += replanned(session.policy, plan, left)
-                if session.recorded:
-                    prune(session, keep=marks(snapshot))
-        return self._told(session, plan, problems, members, runs)
+                if session.recorded and not problems:
+                    prune(session, keep={*marks(snapshot), *(record.run for record in left)})
+        return self._told(session, plan, problems, members, runs, owed)
 
     def _told(
         self,
@@ -105,6 +105,7 @@ class ActionModule(FridayAction):
         problems: list[Problem],
         members: Mapping[str, str],
         runs: Mapping[str, str],
+        owed: Collection[str],
     ) -> dict[str, Any]:
         session.save(Problems(tuple(problems)), PROBLEMS_FILE)
         session.save(plan, PLAN_FILE)
@@ -122,6 +123,7 @@ class ActionModule(FridayAction):
                 kernels={host.host: host.target_kernel for host in hosts},
                 packages={host.host: packages_of(host.packages) for host in hosts},
                 resumes={host.host: runs[host.node] for host in hosts if runs.get(host.node)},
+                owed=[host.host for host in hosts if host.host in owed],
             )
             self.show([console.plan_table(plan)])
         waves = () if session.plan_only or problems else plan.waves
@@ -150,7 +152,7 @@ def _survey(
             continue
         names = {}
         for name in ("friday_node_name", "friday_zone"):
-            names[name], wrong = _name(str(host), hostvars, name)
+            names[name], wrong = name_of(str(host), hostvars, name)
             problems += wrong
         targets.append(Target(str(host), names["friday_node_name"] or str(host), names["friday_zone"]))
         seen, problem = read_answer(str(host), to_data(hostvars[SURVEY_RESULT]))
@@ -165,23 +167,6 @@ def _survey(
     return tuple(targets), facts, problems
 
 
-def _name(host: str, hostvars: Mapping[str, Any], variable: str) -> tuple[str, list[Problem]]:
-    """A name that a variable gives the host (empty when it is not set), or what is wrong with it."""
-    fix = "see docs/reference/variables.md"
-    try:
-        value = hostvars.get(variable)
-    except AnsibleError as error:
-        return "", [Problem(host, f"{variable} cannot be evaluated: {error}", fix)]
-    if value is None:
-        return "", []
-    text = str(value)
-    if not isinstance(value, (str, int)) or isinstance(value, bool):
-        return "", [Problem(host, f"{variable} is no name: {text}", fix)]
-    if "{{" in text:  # what ansible-core before 2.19 makes of a template that cannot be evaluated
-        return "", [Problem(host, f"{variable} cannot be evaluated: {text}", fix)]
-    return text, []
-
-
 def _left(session: Session, snapshot: Snapshot) -> tuple[list[RunRecord], list[Problem]]:
     """Records of the runs that have left nodes cordoned, or that died; and a problem for each that can't be had."""
     found, problems = [], []
@@ -192,7 +177,9 @@ def _left(session: Session, snapshot: Snapshot) -> tuple[list[RunRecord], list[P
             problems += unrecorded(session.policy, run, str(error))
         else:
             found += [known] if known else []
-            problems += [] if known else unrecorded(session.policy, run, "there is none")
+            problems += (
+                [] if known else unrecorded(session.policy, run, f"there is none in namespace {session.namespace}")
+            )
     try:
         records = record.read_stored(session.api(), session.namespace).records
         at_work = _at_work(session)

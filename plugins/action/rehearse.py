@@ -69,6 +69,7 @@ class ActionModule(FridayAction):
         told = {"answers": answers, "tried": len(new), "cached": len(questions) - len(new)}
         if not new:
             return {"changed": False, **told, "seconds": 0.0, "accelerator": ""}
+        session.refuse_if_halted("the rehearsal")
         return {"changed": False, **told, **self._ask(session, store, made, new, task_vars)}
 
     def _built(self, found: Groups, store: Store, arguments: Mapping[str, Any]) -> Path:

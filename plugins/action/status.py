@@ -48,20 +48,21 @@ class ActionModule(FridayAction):
         if wanted and run not in recorded and run not in stored.unreadable and not (seen and seen.record):
             raise LookupError(f"friday_run: there is no run {run}; {_known(recorded)}")
         nodes, unread = _nodes(api)
+        names, unnamed = _node_names(task_vars)
         status = decide.assess(
             Status(
                 time=now(),
                 server=api.server,
                 namespace=namespace,
                 lock=held.lock() if held else None,
-                notes=(*notes, *([stored.unreadable[run]] if run in stored.unreadable else ())),
+                notes=(*notes, *([stored.unreadable[run]] if run in stored.unreadable else ()), *unnamed),
                 earlier=decide.earlier(stored.runs, stored.records, stored.unreadable, run),
                 unread=unread,
             ),
             recorded.get(run),
             seen,
             nodes,
-            _node_names(task_vars),
+            names,
         )
         self.show([status_text(status)])
         return {"changed": False, **to_data(status)}
@@ -88,9 +89,13 @@ def _nodes(api: kube.Api) -> tuple[tuple[Node, ...] | None, str]:
         return None, error.problem.line()
 
 
-def _node_names(task_vars: Mapping[str, Any]) -> dict[str, str]:
-    hostvars = task_vars["hostvars"]
-    return {str(host): str(hostvars[host].get("friday_node_name") or "") for host in task_vars["groups"]["all"]}
+def _node_names(task_vars: Mapping[str, Any]) -> tuple[dict[str, str], list[str]]:
+    """Host -> its node's name where it has another, and a note for each that cannot be had."""
+    names, notes = {}, []
+    for host in map(str, task_vars["groups"]["all"]):
+        names[host], problems = declared.name_of(host, task_vars["hostvars"][host], "friday_node_name")
+        notes += [f"{problem.subject}: {problem.message}; its node is taken to be {host}" for problem in problems]
+    return names, notes
 
 
 def _known(runs: Iterable[str]) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from ansible.errors import AnsibleError
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.policy import unknown_names
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
@@ -30,6 +31,23 @@ def unknown(task_vars: Mapping[str, Any]) -> tuple[Problem, ...]:
     for host in task_vars["groups"]["all"]:
         names.update(hostvars.raw_get(host))
     return unknown_names((str(name) for name in names), set(_names()))
+
+
+def name_of(host: str, hostvars: Mapping[str, Any], variable: str) -> tuple[str, list[Problem]]:
+    """A name that a variable gives the host (empty when it is not set), or what is wrong with it."""
+    fix = "see docs/reference/variables.md"
+    try:
+        value = hostvars.get(variable)
+    except AnsibleError as error:
+        return "", [Problem(host, f"{variable} cannot be evaluated: {error}", fix)]
+    if value is None:
+        return "", []
+    text = str(value)
+    if not isinstance(value, (str, int)) or isinstance(value, bool):
+        return "", [Problem(host, f"{variable} is no name: {text}", fix)]
+    if "{{" in text:  # what ansible-core before 2.19 makes of a template that cannot be evaluated
+        return "", [Problem(host, f"{variable} cannot be evaluated: {text}", fix)]
+    return text, []
 
 
 def _names() -> Iterator[str]:

@@ -26,6 +26,7 @@ import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -96,11 +97,14 @@ class Api:
         user: who the server says that we are.
         version: the server's version, ``v1.36.3``.
         timeout: seconds that a request may wait for an answer.
+        answered: when the server answered last, in whole seconds since the epoch by its own clock (``Date``, RFC 9110);
+            0 where it does not say.
     """
 
     def __init__(self, client: ApiClient, timeout: float) -> None:
         self.client = client
         self.timeout = timeout
+        self.answered = 0.0
         self.server = without_logins(str(client.configuration.host))
         self.user = ""
         self.version = ""
@@ -194,11 +198,19 @@ class Api:
             raw: bytes = response.read() or b""
         except (HTTPError, ApiException, OSError) as error:
             raise ApiError(0, _no_answer(error), request=f"{method} {path}") from error
+        self.answered = _http_date(response.getheader("Date")) or self.answered
         if 200 <= response.status <= 299:
             return raw
         status = _status_object(raw)
         message = status.get("message") or raw.decode("utf-8", "replace").strip()[:300] or str(response.reason)
         raise ApiError(response.status, str(message), request=f"{method} {path}", body=status)
+
+
+def _http_date(text: str | None) -> float:
+    try:
+        return parsedate_to_datetime(text or "").timestamp()
+    except ValueError:
+        return 0.0
 
 
 class _Exec(threading.Thread):
@@ -612,10 +624,12 @@ class Need:
     resource: str  # with its subresource: pods/eviction
     why: str
     where: str = ""
+    name: str = ""  # of the only object that it is for; empty: all
 
     def rule(self) -> dict[str, list[str]]:
         """The need as a rule of a Role or ClusterRole."""
-        return {"apiGroups": [self.group], "resources": [self.resource], "verbs": [self.verb]}
+        rule = {"apiGroups": [self.group], "resources": [self.resource], "verbs": [self.verb]}
+        return {**rule, "resourceNames": [self.name]} if self.name else rule
 
 
 _SNAPSHOT, _LEASE, _RECORD = "see the state of the cluster", "hold the lock", "keep the record of the run"
@@ -649,6 +663,7 @@ NEEDS: tuple[Need, ...] = (
     # In a namespace, the namespace itself: a Role grants it.
     Need("get", "", "namespaces", _LEASE, "friday"),
     Need("create", "", "namespaces", _LEASE, "missing"),
+    Need("list", "coordination.k8s.io", "leases", "see that no other Friday is at work", name="friday"),
     *(Need(verb, "coordination.k8s.io", "leases", _LEASE, "friday") for verb in ("get", "create", "update")),
     *(Need(verb, "", "configmaps", _RECORD, "friday") for verb in ("get", "list", "create", "patch", "delete")),
 )
@@ -704,6 +719,8 @@ def _allowed(api: Api, need: Need, place: str) -> bool:
     attributes = {"verb": need.verb, "group": need.group, "resource": resource, "subresource": subresource}
     if place:
         attributes["namespace"] = place
+    if need.name:
+        attributes["name"] = need.name
     body = {
         "apiVersion": "authorization.k8s.io/v1",
         "kind": "SelfSubjectAccessReview",
@@ -715,6 +732,7 @@ def _allowed(api: Api, need: Need, place: str) -> bool:
 
 def _missing_right(api: Api, need: Need, place: str) -> Problem:
     resource = f"{need.resource}.{need.group}" if need.group else need.resource
+    resource += f" named {need.name}" if need.name else ""
     where = f"in namespace {place}" if place else "in the whole cluster"
     kind = "Role" if place else "ClusterRole"
     return Problem(

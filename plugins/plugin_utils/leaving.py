@@ -10,7 +10,8 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.act import cordon
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.hold import after_failure
 from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import KubeError
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord, HostState
-from ansible_collections.friday.upgrade.plugins.plugin_utils.session import Session
+from ansible_collections.friday.upgrade.plugins.plugin_utils.session import Halted, Session
+from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.journal import JournalError
 
 _ATTEMPTS, _PAUSE = 3, 5.0
 
@@ -27,8 +28,10 @@ def leave(session: Session, host: str, known: HostRecord) -> tuple[HostState, st
         return state, ""
     if known.state is HostState.PLANNED and known.step in ("", "before"):
         return state, ""  # nor was it cordoned
-    if lost := session.lock_lost():  # the node may be another run's by now
-        return HostState.FAILED, f"; nothing on it was changed, and it is left cordoned: the lock is lost ({lost})"
+    try:
+        session.step(host, "uncordon")
+    except (Halted, JournalError) as error:  # without the lock, the node may be another run's by now
+        return HostState.FAILED, f"; nothing on it was changed, and it is left cordoned: {error}"
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             done = cordon.uncordon(session.api(), session.planned(host).node, session.run)

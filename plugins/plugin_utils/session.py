@@ -30,6 +30,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Event, EventKind, RunRecord, fold
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Observation
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import console, journal
+from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.text import duration
 
 T = TypeVar("T")
 
@@ -251,13 +252,39 @@ class Session:
     # -- the end before the end
 
     def lock_lost(self) -> str:
-        """Why the lock is not ours any more; empty while it is (or when none was taken)."""
-        return keeper.lost(Path(self.folder)) if self.recorded else ""
+        """Why the lock is not ours any more, or not for certain; empty while it is (or when none was taken)."""
+        return keeper.lapsed(Path(self.folder)) if self.recorded else ""
 
     def halted(self) -> str:
-        """Why nothing more may begin; empty while all is well."""
-        lost = self.lock_lost()
+        """Why nothing more may begin; empty while all is well. A lock that has lapsed is waited for."""
+        self.await_lock()
+        lost = keeper.lost(Path(self.folder)) if self.recorded else ""
         return f"the lock is lost: {lost}" if lost else halt.asked(self.folder)
+
+    def refuse_if_halted(self, what: str) -> None:
+        """Raise ``Halted``, with ``what`` was not begun, when nothing more may begin."""
+        if reason := self.halted():
+            raise Halted(f"{what} was not begun: {reason}")
+
+    def await_lock(self) -> None:
+        """Wait until a lock that has lapsed is ours again, or lost; a request to stop ends that too."""
+        told = False
+        while self.recorded and not halt.asked(self.folder):
+            folder = Path(self.folder)
+            waits = bool(keeper.lapsed(folder)) and not keeper.lost(folder)
+            if waits is not told:
+                self._tell_of_lock(waits)
+            if not waits:
+                return
+            told = True
+            time.sleep(_REST)
+
+    def _tell_of_lock(self, waits: bool) -> None:
+        patience = duration(self.policy.verify_timeout)
+        began = f"the lock could not be renewed in time: nothing begins until it is, for {patience} at most"
+        over = keeper.lost(Path(self.folder)) or "the lock is renewed: going on"
+        with contextlib.suppress(journal.JournalError):
+            self.tell(EventKind.NOTE, message=began if waits else over)
 
     def rest(self, seconds: float) -> None:
         """Sleep, but no longer than until the run is halted."""
@@ -266,7 +293,7 @@ class Session:
             time.sleep(min(left, _REST))
 
     def _may_begin(self, step: str) -> None:
-        """A host that has come through everything is uncordoned even when the run was asked to stop."""
+        """A host that has come through is uncordoned even when the run was asked to stop, if the lock is ours."""
         reason = self.halted()
         if reason and (step != "uncordon" or self.lock_lost()):
             raise Halted(f"step {step} was not begun: {reason}")

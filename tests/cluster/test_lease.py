@@ -17,7 +17,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act import keeper, lease
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.status import life
 from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import NEEDS, Api, KubeError, check_rights, connect
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.status import Life
 from tests.support.control_plane import Cluster
 from tests.support.things import Things, wait_until
 
@@ -59,7 +61,7 @@ def test_taken_renewed_released_taken_again(api: Api, things: Things) -> None:
     clock.now += 10
     renewed = lease.renew(api, held, clock=clock.time)
     assert renewed.resource_version != held.resource_version
-    owner = lease.current(api, home)
+    owner = lease.current(api, home, clock=clock.time)
     assert owner is not None
     assert (owner.user, owner.host, owner.pid, owner.run, owner.ttl) == ("ann", "host-a", 100, RUN, 30)
     assert owner.started == clock.now - 10
@@ -92,6 +94,46 @@ def test_held_by_one_who_lives(api: Api, things: Things) -> None:
     line = caught.value.problem.line()
     assert f"run {RUN} of ann@host-a, process 100, started 2027-01-15 08:00:00 UTC (50 s ago), renewed 50 s ago" in line
     assert clock.passed == 0, "the answer comes at once"
+
+
+@pytest.fixture
+def away(cluster: Cluster, things: Things) -> str:
+    """Another namespace with the rights of a Friday; nobody else's lock is anywhere in the cluster."""
+    for found in things.api.items("/apis/coordination.k8s.io/v1/leases", fieldSelector=f"metadata.name={lease.NAME}"):
+        path = f"/apis/coordination.k8s.io/v1/namespaces/{found['metadata']['namespace']}/leases/{lease.NAME}"
+        things.api.request("DELETE", path)
+    cluster.grant(f"{things.namespace}-away")
+    return f"{things.namespace}-away"
+
+
+@pytest.mark.parametrize("skew", [0, 300, -300, 10_000_000])
+def test_one_that_lives_in_another_namespace_is_seen(api: Api, things: Things, away: str, skew: float) -> None:
+    """Whatever its clock says."""
+    theirs = lease.take(api, away, OTHER, LATER, ttl=60, **Clock(time.time() + skew).all())
+    mine = lease.take(api, things.namespace, ME, RUN)
+    who = f"with its lock in namespace {away}: run {LATER} of bob@host-b, process 200"
+    with pytest.raises(lease.LeaseHeld, match=rf"{who}, started \S+ \S+ UTC \([0-5] s ago"):
+        lease.check_alone(api, mine)
+    assert lease.release(api, theirs)
+    lease.check_alone(api, mine)
+
+
+def test_one_that_has_died_in_another_namespace_is_let_lie(api: Api, things: Things, away: str) -> None:
+    lease.take(api, away, OTHER, LATER, ttl=1)
+    mine = lease.take(api, things.namespace, ME, RUN)
+    time.sleep(2.5)
+    lease.check_alone(api, mine)
+
+
+@pytest.mark.parametrize("skew", [0, 300, -300])
+def test_who_holds_it_is_told_by_the_clock_of_who_asks(api: Api, things: Things, skew: float) -> None:
+    clock = Clock(time.time() + skew)
+    lease.take(api, things.namespace, ME, RUN, ttl=60, **clock.all())
+    owner, now = lease.current(api, things.namespace), time.time()
+    assert owner is not None
+    assert now - 5 < owner.renewed <= now + 5
+    assert now - 5 < owner.started <= now + 5
+    assert life(owner.lock(), now) is Life.ALIVE
 
 
 def test_a_dead_lease_is_taken_after_a_whole_time_to_live(api: Api, things: Things) -> None:

@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.act import lease
+from ansible_collections.friday.upgrade.plugins.plugin_utils.act import keeper, lease
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act import record as cluster_record
 from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import ApiError
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostState
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind, HostState
 from tests.fleet.controller import Controller, Started
+from tests.fleet.machines import PACKAGES
 from tests.fleet.world import World
 
 NAMESPACE = "friday"
@@ -32,6 +33,7 @@ WAVES = (("n1",), ("n4", "n7"), ("n2", "n5"), ("n3", "n6"))
 STEPS = ("drain", "upgrade", "reboot", "verify", "soak")
 _CONNECTED = ("upgrade", "reboot", "verify", "soak")
 _HARMLESS = ("drain",)  # what fails here is given back
+_AT_ONCE = 0.5  # seconds within which a peer's event may have been on its way
 _SHORT: Mapping[str, object] = {"friday_verify_timeout": 8, "friday_reboot_timeout": 8}
 """Short enough to wait for the failing host, long enough for its healthy peers on a machine that does other things."""
 _DRAIN: Mapping[str, object] = {"friday_drain_timeout": 20}
@@ -151,16 +153,21 @@ def _rescue_fails(scene: Scene) -> None:
     scene.fail("failed")
 
 
+def interrupt(controller: Controller, started: Started, number: int = signal.SIGINT, terminal: bool = True) -> None:
+    """Ask a run to stop, and return when it has heard of it. ``terminal``: see :func:`_signal`."""
+    (os.killpg if terminal else os.kill)(started.process.pid, number)
+    end = time.monotonic() + 30
+    while not (controller.runs()[-1] / "halt").exists():
+        assert time.monotonic() < end, "the signal was not heeded"
+        time.sleep(0.05)
+
+
 def _signal(number: int, terminal: bool = False) -> Callable[[Scene], None]:
     """``terminal``: to all that run in the foreground, as a terminal does on Ctrl-C; else to the run alone."""
 
     def bring(scene: Scene) -> None:
         with scene.within_the_step():
-            (os.killpg if terminal else os.kill)(scene.started.process.pid, number)
-            end = time.monotonic() + 30
-            while not (scene.controller.runs()[-1] / "halt").exists():
-                assert time.monotonic() < end, "the signal was not heeded"
-                time.sleep(0.05)
+            interrupt(scene.controller, scene.started, number, terminal)
 
     return bring
 
@@ -236,6 +243,12 @@ def _wrong(scene: Scene, what: What, code: int) -> Iterator[str]:
     yield from _of_record(scene, what, folder)
     if not what.passes:
         yield from _of_hosts(scene, what)
+    if _interrupts(what):
+        yield from _of_interruption(scene)
+    if what.expires:
+        yield from _of_keeper(folder)
+    if what.killed:
+        yield from _of_the_next_command(scene, folder)
 
 
 def _of_record(scene: Scene, what: What, folder: Path) -> Iterator[str]:
@@ -274,6 +287,56 @@ def _of_hosts(scene: Scene, what: What) -> Iterator[str]:
             continue
         if known.state is not HostState.DONE:
             yield f"{peer}, a healthy peer, is {known.state.value}"
+
+
+_FINISHED: Mapping[str, tuple[int, int]] = {
+    "drain": (0, 0),  # or undone
+    "upgrade": (PACKAGES, 0),
+    "reboot": (PACKAGES, 1),
+    "verify": (PACKAGES, 1),
+    "soak": (PACKAGES, 1),
+}
+"""Packages and reboots that a host has had which was interrupted in the step: it comes to its end."""
+
+
+def _of_interruption(scene: Scene) -> Iterator[str]:
+    """The step in hand came to its end, and none began after it, but for the uncordoning of who is through."""
+    machine = scene.world.machines[scene.host]
+    if (machine.upgrades, machine.boots) != _FINISHED[scene.step]:
+        had = f"{machine.upgrades} packages and {machine.boots} reboots"
+        yield f"{scene.host} has had {had} when {scene.step} had ended"
+    asked = (scene.controller.runs()[-1] / "halt").stat().st_mtime
+    for event in scene.controller.events():
+        step = event.data.get("step")
+        if event.kind is EventKind.STEP and event.time > asked + _AT_ONCE and step != "uncordon":
+            yield f"{step} of {event.host} was begun {event.time - asked:.1f} s after the request to stop"
+
+
+def _of_keeper(folder: Path) -> Iterator[str]:
+    """A lock that nobody gives back expires only if nobody renews it."""
+    known, end = keeper.read_state(folder), time.monotonic() + 10
+    while known and keeper.alive(known.pid, known.pid_started):
+        if time.monotonic() > end:
+            yield f"the lock's keeper (process {known.pid}) has outlived its run"
+            return
+        time.sleep(0.1)
+
+
+def _of_the_next_command(scene: Scene, folder: Path) -> Iterator[str]:
+    """It may not go on, but takes the dead run's lock over, closes that run, and gives the lock back."""
+    world, before = scene.world, scene.world.touched()
+    code, output = scene.controller.run("friday.yml", friday_namespace=NAMESPACE, friday_soak_interval=2)
+    if code != 2 or "friday_soak_interval was 1, is 2" not in " ".join(output.split()):
+        yield f"the next command, under another policy, ended with {code}: {output[-600:]}"
+    if not (folder / "report.html").exists():
+        yield "the next command has written no report"
+    stored = cluster_record.read(world.api, NAMESPACE, folder.name)
+    if stored and not stored.closed_by:
+        yield "the next command has not closed the record"
+    if holder := lease.current(world.api, NAMESPACE):
+        yield f"the lock is still held: {holder.identity}"
+    if world.touched() != before:
+        yield "the next command has touched hosts"
 
 
 def _interrupts(what: What) -> bool:

@@ -10,16 +10,16 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import ApiError
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Event, RunRecord, fold
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import journal
 from tests.fleet.world import Way, World, wait_for
+from tests.playbooks.canaries import Canaries
 from tests.playbooks.machines import entering
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -92,6 +92,10 @@ class Disk:
         user = ["--user", "--preserve-credentials"] if self._user else []
         return ["nsenter", f"--target={self._keeper.pid}", "--mount", *user, f"--wd={ROOT}"]
 
+    def free(self) -> None:
+        """Undo :meth:`fill`."""
+        (self.seen / "ballast").unlink()
+
     def fill(self) -> None:
         """Leave no room on it."""
         with (self.seen / "ballast").open("wb", buffering=0) as file, contextlib.suppress(OSError):
@@ -127,17 +131,32 @@ class Controller:
         self._runs = 0
         self._started: list[Started] = []
         folder.mkdir(parents=True, exist_ok=True)
-        config = yaml.safe_load(kubeconfig.read_text())
-        config["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{way.port}"
-        self.kubeconfig = folder / "kubeconfig"
-        self.kubeconfig.write_text(yaml.safe_dump(config))
-        hosts = {name: machine.variables() for name, machine in world.machines.items()}
+        self.secrets = Canaries()
+        self.kubeconfig = self.secrets.kubeconfig(kubeconfig, server=f"https://127.0.0.1:{way.port}")
         (folder / "inventory/group_vars").mkdir(parents=True)
-        (folder / "inventory/hosts.yml").write_text(json.dumps({"all": {"hosts": hosts}}))
+        self.inventory(world.machines)
+
+    def inventory(self, hosts: Iterable[str]) -> None:
+        """Write the inventory: these hosts."""
+        variables = {name: {**self.world.machines[name].variables(), **self.secrets.host_variables()} for name in hosts}
+        (self.folder / "inventory/hosts.yml").write_text(json.dumps({"all": {"hosts": variables}}))
+
+    def leaks(self) -> list[str]:
+        """Where a secret that was given to its runs can be read: on the console, disks, machines, in the cluster."""
+        own = [path for path in self.folder.rglob("*") if self.folder / "inventory" not in path.parents]
+        found = self.secrets.seen_in_files([*own, *self.state.rglob("*")])
+        logs = [path for machine in self.world.machines.values() for path in (machine.folder / "var/log").rglob("*")]
+        found |= self.secrets.seen_in_files(logs)
+        for path in ("/api/v1/configmaps", "/apis/coordination.k8s.io/v1/leases", "/api/v1/nodes"):
+            with contextlib.suppress(ApiError):
+                if names := self.secrets.seen_in(json.dumps(list(self.world.api.items(path)))):
+                    found[path] = names
+        return [f"secrets in {place}: {', '.join(names)}" for place, names in found.items()]
 
     def start(self, playbook: str = "friday.yml", *options: str, callbacks: str = "", **variables: object) -> Started:
         """Start a run; ``variables`` are added to those of every run here. ``callbacks``: those that are enabled."""
         own = {"friday_kubeconfig": str(self.kubeconfig), "friday_state_dir": str(self._state)}
+        own["friday_webhook_url"] = self.secrets.webhook()  # nobody listens there
         path = self.folder / "inventory/group_vars/all.yml"
         path.write_text(json.dumps({**POLICY, **own, **variables}))
         self._runs += 1
@@ -233,6 +252,7 @@ class Controller:
             "ANSIBLE_REMOTE_TEMP": str(self.folder / "remote"),
             "ANSIBLE_CONNECTION_PLUGINS": str(ROOT / "tests/fleet/connection"),
             "ANSIBLE_CALLBACK_PLUGINS": str(ROOT / "tests/fleet/callback"),
+            **self.secrets.environment(),
             **self.settings,
         }
 

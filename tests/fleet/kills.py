@@ -103,7 +103,7 @@ def walk(
             controller = next(turns)
             wrong += _status_wrong(world, controller.status())
         else:
-            wrong = list(_sum(world, started.wait(), started.output))
+            wrong = list(wrong_in_sum(world, started.wait(), started.output))
         steps.append(Step(point, time.monotonic() - began, tuple(wrong)))
         tell(steps[-1])
         if not point:
@@ -178,7 +178,7 @@ def _words_wrong(name: str, said: Mapping[str, Any], machine: Machine) -> Iterat
             )
 
 
-def _sum(world: World, code: int, output: str) -> Iterator[str]:
+def wrong_in_sum(world: World, code: int, output: str) -> Iterator[str]:
     """Everything done once, nothing left out, nothing left behind."""
     if code:
         yield f"the last run ended with {code}: {output[-600:]}"

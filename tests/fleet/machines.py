@@ -24,13 +24,12 @@ _INSTALLED = (
     Package(META, "6.1.176-1", depends=f"linux-image-{RUNNING} (= 6.1.176-1)"),
     Package("tool", "1.0"),
 )
-_NEWER = (
+_KERNELS = (
     Package(_KERNEL, "6.12.107-1"),
     Package(META, "6.12.107-1", depends=f"{_KERNEL} (= 6.12.107-1)"),
-    Package("tool", "2.0"),
 )
 _PYTHON = str(Path(__file__).with_name("python"))
-PACKAGES = len(_NEWER)
+PACKAGES = len(_KERNELS) + 1
 """Packages that an upgrade installs on a machine."""
 
 _SHUTDOWN = r"""
@@ -55,11 +54,14 @@ if [ -e "/var/log/oops-$release" ]; then cat "/var/log/oops-$release"; fi
 """
 
 
-def repository(folder: Path) -> Path:
-    """Build the packages of the upgrade, with dpkg-deb, and a repository of them in ``folder``."""
+def repository(folder: Path, tool: str = "2.0") -> Path:
+    """Build the packages of the upgrade, with dpkg-deb, and a repository of them in ``folder``.
+
+    ``tool`` is the version of the one that is not the kernel's.
+    """
     folder.mkdir(parents=True)
     index = b""
-    for package in _NEWER:
+    for package in (*_KERNELS, Package("tool", tool)):
         deb = _build(package, folder)
         content = deb.read_bytes()
         sums = {"Filename": f"./{deb.name}", "Size": str(len(content)), "SHA256": hashlib.sha256(content).hexdigest()}
@@ -118,7 +120,7 @@ class Machine:
         for package in _INSTALLED:
             (dpkg / f"info/{package.name}.list").write_text("/.\n")
             (dpkg / f"info/{package.name}.md5sums").write_text("")
-        self._write("etc/apt/sources.list", f"deb [trusted=yes] file:{self.packages} ./\n")
+        self.turn_to(self.packages)
         self._write("etc/apt/apt.conf.d/test", 'APT::Sandbox::User "root";\n')
         self._write("boot_id", self.first_boot + "\n")
         self._write("osrelease", RUNNING + "\n")
@@ -169,6 +171,10 @@ class Machine:
     def touched(self) -> bool:
         """True when anything on it was changed."""
         return bool(self.boots or self.upgrades) or self.boot_id != self.first_boot
+
+    def turn_to(self, packages: Path) -> None:
+        """From now on it takes its packages from another repository."""
+        self._write("etc/apt/sources.list", f"deb [trusted=yes] file:{packages} ./\n")
 
     def fault(self, what: str, step: str, state: Path) -> None:
         """Let it fail in ``step`` (see connection/fleet_machine.py). ``state``: where the journals of the runs are."""

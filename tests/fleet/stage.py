@@ -44,7 +44,7 @@ class Stage:
     def fleet(
         self, zones: Mapping[str, str] = ZONES, core: Sequence[str] = (), disk_kib: int = 0
     ) -> Iterator[tuple[World, Controller]]:
-        """A fleet of new machines, and a controller for it."""
+        """A fleet of new machines, and a controller for it. At the end, no secret of its runs may be seen anywhere."""
         base = self._folder / f"fleet-{next(self._numbers)}"
         way = Way(self._cluster.port)
         way.start()
@@ -53,6 +53,8 @@ class Stage:
         controller = Controller(base / "controller", world, self._friday, way, core, disk_kib)
         try:
             yield world, controller
+            leaks = [text for each in (controller, *self._others) for text in each.leaks()]
+            assert not leaks, "; ".join(leaks)
         finally:
             for each in (controller, *self._others):
                 each.end()
@@ -66,6 +68,10 @@ class Stage:
         folder = controller.folder.with_name(name)
         self._others.append(Controller(folder, world, self._friday, controller.way, controller.core))
         return self._others[-1]
+
+    def grant(self, namespace: str) -> None:
+        """Friday's least rights, in another namespace too."""
+        self._cluster.grant(namespace)
 
     def _forget(self, world: World) -> None:
         """Take away what Friday has kept in the cluster: the next fleet has had no runs."""

@@ -38,6 +38,14 @@ def world(cluster: Cluster) -> World:
     return World(cluster)
 
 
+@pytest.fixture(autouse=True)
+def no_lock_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """There is one lock for a cluster, whatever namespace it is in."""
+    yield
+    if "world" in request.fixturenames:
+        request.getfixturevalue("world").unlock()
+
+
 @pytest.fixture(scope="session")
 def run(tmp_path_factory: pytest.TempPathFactory, cluster: Cluster, world: World) -> Runner:
     """Runs a playbook on the world, as a user with the rights of manifests/rights.yaml and no other."""

@@ -5,15 +5,20 @@
 from __future__ import annotations
 
 import itertools
+import os
+import signal
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.act import record
+from ansible_collections.friday.upgrade.plugins.plugin_utils.act import lease, record
+from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import journal
 from tests.fleet import aborts, kills
-from tests.fleet.machines import PACKAGES
+from tests.fleet.machines import PACKAGES, repository
 from tests.fleet.stage import Stage
-from tests.fleet.world import ZONES
+from tests.fleet.world import ZONES, World, wait_for
 from tests.playbooks.cores import Environment
 
 CELLS = (
@@ -63,6 +68,72 @@ def test_a_signal_is_heeded(stage: Stage, core: Environment) -> None:
         assert aborts.play(world, controller, "SIGINT", "canary", "drain") == []
 
 
+def test_a_second_signal_ends_it_at_once(stage: Stage, core: Environment) -> None:
+    """Ansible's own handler gets it; the next commands know what was under way, and bring it to its end."""
+    with stage.fleet(core=core.playbook) as (world, controller):
+        machine = world.machines["n1"]
+        machine.fault("wait", "upgrade", controller.state)
+        started = controller.start()
+        controller.await_event(started, 1, kind="step", host="n1", step="upgrade")
+        aborts.interrupt(controller, started)
+        assert started.process.poll() is None, "the first one waits for the step"
+        os.killpg(started.process.pid, signal.SIGINT)
+        assert started.wait() != 0
+        machine.heal()
+        assert "again: stopped at once" in started.output
+        assert "Traceback (most recent call last)" not in started.output
+        code, output = controller.run("playbooks/status.yml")
+        assert code == 0, output
+        assert "upgrade was under way when the run died" in " ".join(output.split())
+        code, output = controller.run(friday_only=["n1"])
+        assert code == 0, output
+        assert (machine.boots, machine.upgrades) == (1, PACKAGES)
+        assert world.cordoned() == {}
+
+
+def test_a_disk_that_has_room_again(stage: Stage) -> None:
+    """What the journal had no room for is done once all the same."""
+    with stage.fleet(disk_kib=aborts.WHATS["controller's disk full"].disk_kib) as (world, controller):
+        assert aborts.play(world, controller, "controller's disk full", "canary", "verify") == []
+        assert controller.disk
+        controller.disk.free()
+        code, output = controller.run(friday_only=["n1"])
+        assert code == 0, output
+        assert world.cordoned() == {}
+        assert (world.machines["n1"].boots, world.machines["n1"].upgrades) == (1, PACKAGES)
+
+
+def test_journal_and_record_that_have_lost_something(stage: Stage) -> None:
+    """Each is behind the other once, the journal with a torn line; whoever knows more is gone on from."""
+    two = dict(itertools.islice(ZONES.items(), 2))
+    with stage.fleet(two) as (world, controller):
+        started = controller.start(friday_soak=0)
+        controller.await_event(started, 1, kind="step", host="n1", step="drain")
+        path = f"/api/v1/namespaces/{aborts.NAMESPACE}/configmaps/friday-run-{controller.runs()[0].name}"
+        older = world.api.get(path)["data"]
+        controller.await_event(started, 1, kind="state", host="n1", state="upgraded")
+        started.kill()
+        world.api.request("PATCH", path, body={"data": older})
+        code, output = controller.run("playbooks/status.yml")
+        assert "what follows is the journal's" in " ".join(output.split()), output
+
+        started = controller.start(friday_soak=0)
+        controller.await_event(started, 2, kind="state", host="n1", state="rebooted")
+        started.kill()
+        file = controller.runs()[1] / journal.FILE_NAME
+        lines = file.read_bytes().splitlines(keepends=True)
+        file.write_bytes(b"".join(lines[:-3]) + lines[-3][:40])
+        code, output = controller.run("playbooks/status.yml")
+        words = " ".join(output.split())
+        assert "the last line is torn" in words, output
+        assert "the journal has lost its end, and what follows is the record's" in words, output
+
+        code, output = controller.run(friday_soak=0)
+        assert code == 0, output
+        assert list(kills.wrong_in_sum(world, code, output)) == []
+        assert [(run / "report.html").exists() for run in controller.runs()] == [True] * 3
+
+
 def test_a_friday_that_is_killed_goes_on(stage: Stage) -> None:
     """Two hosts, killed before and after events all through it; gone on with there, or on a controller that is new."""
     two = dict(itertools.islice(ZONES.items(), 2))
@@ -104,19 +175,92 @@ def test_a_dead_run_is_closed_by_the_next(stage: Stage) -> None:
 
 
 def test_a_run_that_died_between_two_waves_is_gone_on_for_as_it_was(stage: Stage) -> None:
-    """No node is cordoned then; that it has died is in its record."""
+    """No node is cordoned then; that it has died is in its record. A plan sees it before anybody has closed it."""
     with stage.fleet() as (_, controller):
         started = controller.start()
         controller.await_event(started, 1, kind="run-planned")
         started.kill()
         dead = controller.runs()[-1].name
-        for _again in range(2):
-            code, output = controller.run(friday_soak=0)
+        for playbook in ("playbooks/plan.yml", "friday.yml", "friday.yml"):
+            code, output = controller.run(playbook, friday_soak=0)
             assert code == 2, output
             words = " ".join(output.split())
             assert (
                 f"the policy is not that of run {dead}, which died before it was done: friday_soak was 1, is 0" in words
             )
+
+
+def test_an_api_server_that_is_away_for_longer_than_the_lock_lives(stage: Stage) -> None:
+    """As while the only control-plane node reboots. Nobody has taken the lock meanwhile: it goes on, and says so."""
+    two = dict(itertools.islice(ZONES.items(), 2))
+    said = "the lock could not be renewed in time: nothing begins until it is, for 1m00s at most"
+    with stage.fleet(two) as (world, controller):
+        world.machines["n1"].fault("wait", "reboot", controller.state)
+        started = controller.start(friday_soak=0, friday_verify_timeout=60)
+        controller.await_event(started, 1, kind="step", host="n1", step="reboot")
+        controller.way.shut.set()
+        world.machines["n1"].heal()
+        controller.await_event(started, 1, kind="note", message=said)
+        time.sleep(3)
+        assert controller.events()[-1].data == {"message": said}, "nothing begins"
+        controller.way.shut.clear()
+        assert started.wait() == 0, started.output
+        assert "the lock is renewed: going on" in started.output
+        assert list(kills.wrong_in_sum(world, 0, started.output)) == []
+
+
+def test_it_is_not_gone_on_for_with_other_hosts_or_another_plan(stage: Stage, tmp_path: Path) -> None:
+    """However often it is tried: the record that says so is not among those that are deleted."""
+    with stage.fleet() as (world, controller):
+        started = controller.start()
+        controller.await_event(started, 1, kind="run-planned")
+        started.kill()
+        which = f"run {controller.runs()[-1].name}, which died before it was done"
+        controller.inventory([name for name in world.machines if name != "n7"])
+        code, output = controller.run()
+        assert code == 2, output
+        assert f"the inventory is not that of {which}: it lacks n7" in " ".join(output.split())
+        controller.inventory(world.machines)
+        newer = repository(tmp_path / "newer", tool="3.0")
+        world.machines["n4"].turn_to(newer)
+        for playbook in ("playbooks/plan.yml", "friday.yml", "friday.yml"):
+            code, output = controller.run(playbook, friday_keep_runs=1)
+            assert code == 2, output
+            other = "n4 is to get other packages than planned then (now 3, see plan.json)"
+            assert f"the plan is not that of {which}: {other} fix: set friday_replan: true" in " ".join(output.split())
+        assert world.touched() == set()
+        code, output = controller.run("playbooks/plan.yml", friday_replan=True)
+        assert code == 0, output
+
+
+def test_a_second_friday_of_another_namespace_is_refused(stage: Stage) -> None:
+    """The lock is one for a namespace; there is one run for a cluster. Afterwards, the first one's marks are seen."""
+    with stage.fleet() as (world, controller):
+        stage.grant("friday-other")
+        world.machines["n1"].fault("wait", "upgrade", controller.state)
+        first = controller.start()
+        controller.await_event(first, 1, kind="step", host="n1", step="upgrade")
+        other = stage.another(world, controller, "other")
+        code, output = other.run(friday_namespace="friday-other", friday_replan=True)
+        assert code == 2, output
+        run = controller.runs()[0].name
+        words = " ".join(output.split())
+        assert f"another Friday is at work on this cluster, with its lock in namespace friday: run {run} of" in words
+        assert other.runs() == []
+        assert lease.current(world.api, "friday-other") is None
+        first.kill()
+        world.machines["n1"].heal()
+        wait_for("the lock to die", 60, lambda: not _lives(world))
+        code, output = other.run(friday_namespace="friday-other")
+        assert code == 2, output
+        missing = "its record can't be read: there is none in namespace friday-other"
+        assert f"run {run} has left hosts in the middle, and {missing}" in " ".join(output.split())
+        assert world.touched() == {"n1"}
+
+
+def _lives(world: World) -> bool:
+    holder = lease.current(world.api, aborts.NAMESPACE)
+    return holder is not None and time.time() < holder.renewed + holder.ttl
 
 
 def test_a_resumed_host_is_compared_with_how_it_was_before_the_dead_run(stage: Stage) -> None:

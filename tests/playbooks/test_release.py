@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import getpass
-import time
 from pathlib import Path
 
 import pytest
@@ -27,17 +26,10 @@ def release(start: Runner, namespace: str, *options: str, state: Path | None = N
     return start("playbooks/release.yml", *options, *extra, hosts=HOSTS, variables=more)
 
 
-def abandon(world: World, namespace: str) -> None:
-    """As it looks when nobody has renewed it for longer than its time to live."""
-    path = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/friday"
-    past = time.strftime("%Y-%m-%dT%H:%M:%S.000000Z", time.gmtime(time.time() - 700))
-    world.api.request("PATCH", path, body={"spec": {"renewTime": past}})
-
-
 def test_a_dead_runs_lock_is_broken_from_another_machine(run: Runner, world: World) -> None:
     namespace = "friday-broken-lock"
     world.lock(namespace, "ann@tower:4711", RUN)
-    abandon(world, namespace)
+    world.abandon(namespace)
     record.write(world.api, namespace, fold([STARTED]))
     done = release(run, namespace, run=RUN, reason="its laptop is gone")
     assert done.code == 0, done.output

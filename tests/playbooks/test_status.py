@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -100,8 +101,8 @@ def test_a_run_that_died_is_told_by_another_controller(
     """Its lock looks abandoned, a reboot was under way, and a node of no host of it bears an older run's cordon."""
     _earlier(world, "friday-died")
     namespace = recorded("friday-died", REBOOTING)
-    world.lock("friday-elsewhere", "ann@tower:4711", RUN)
-    _expired_lock(world, namespace)
+    world.lock(namespace, "ann@tower:4711", RUN)
+    world.abandon(namespace)
     cordon.cordon(world.api, "node3", BEFORE)
     try:
         done = ask(run, world, tmp_path, "--check", friday_namespace=namespace)
@@ -109,7 +110,7 @@ def test_a_run_that_died_is_told_by_another_controller(
         cordon.uncordon(world.api, "node3")
     assert done.code == 0, done.output
     assert f"lock held by run {RUN} of ann@tower, process 4711, since" in done.text
-    assert "looks abandoned: renewed 10m" in done.text
+    assert re.search(r"looks abandoned: renewed [2-5]s ago", done.text), "although its clock is slow"
     assert f"run {RUN} of ann@tower:4711" in done.text
     assert "never said that it ended" in done.text
     assert "from the record in the cluster (event 12)" in done.text
@@ -131,14 +132,6 @@ def _earlier(world: World, namespace: str) -> None:
 
 def _ended(seq: int) -> Event:
     return Event(seq, 2.0, BEFORE, K.RUN_FINISHED, data={"outcome": "pass"})
-
-
-def _expired_lock(world: World, namespace: str) -> None:
-    found = world.api.get("/apis/coordination.k8s.io/v1/namespaces/friday-elsewhere/leases/friday")
-    past = time.strftime("%Y-%m-%dT%H:%M:%S.000000Z", time.gmtime(time.time() - 605))
-    meta = {"name": "friday", "annotations": found["metadata"]["annotations"]}
-    body = {**found, "metadata": meta, "spec": {**found["spec"], "renewTime": past, "leaseDurationSeconds": 120}}
-    world.things.create(f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases", body)
 
 
 def _cells(output: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act import lease
-from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import connect
+from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import ApiError, connect
 from tests.playbooks.machines import Machine
 from tests.support.control_plane import Cluster
 from tests.support.things import Things, wait_until
@@ -37,6 +37,7 @@ class World:
     def __init__(self, cluster: Cluster) -> None:
         self.api = connect(str(cluster.kubeconfig()), timeout=10)
         self.homes: set[str] = set()
+        self.locks: list[str] = []
         self._cluster = cluster
         self.things = Things(self.api, "apps")
         for name, zone in NODES.items():
@@ -118,7 +119,21 @@ class World:
         }
         self.home(namespace)
         body = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
-        self.things.create(f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases", body)
+        self.locks.append(f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/friday")
+        self.things.create(self.locks[-1].rpartition("/")[0], body)
+
+    def unlock(self) -> None:
+        """Take away the locks of such runs: no other test's may find them."""
+        while self.locks:
+            with contextlib.suppress(ApiError):
+                self.api.request("DELETE", self.locks.pop())
+
+    def abandon(self, namespace: str) -> None:
+        """As it looks when nobody has renewed the lock for longer than its time to live, by a clock that is slow."""
+        path = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/friday"
+        body = {"spec": {"renewTime": _micro(time.time() - 700), "leaseDurationSeconds": 1}}
+        self.api.request("PATCH", path, body=body)
+        time.sleep(2.5)  # the API server's own times, which count, are in whole seconds
 
     def _node(self, name: str, zone: str) -> None:
         metadata = {"name": name, "labels": {ZONE: zone}}

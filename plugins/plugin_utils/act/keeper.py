@@ -8,6 +8,10 @@ gone, the keeper goes too and leaves the lease to die by itself: nobody has said
 next run shall see who was here. Told to (SIGUSR1), it releases the lease; SIGTERM, which a service manager sends to
 all that a session has started, is none of its business. When the lease is lost, it says so in
 the file ``lost`` of the run's folder, which the gate reads, and goes.
+
+An API server that is away for longer than the lease lives is away for other runs, too: the keeper goes on trying, for
+as long as its patience is. Until the lease is renewed (if nobody has written to it meanwhile, and no run of another
+namespace is at work) it has *lapsed*: the run begins nothing, for another one may take it.
 """
 
 from __future__ import annotations
@@ -25,7 +29,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.act.lease import Lease, LeaseLost, release, renew
+from ansible_collections.friday.upgrade.plugins.plugin_utils.act.lease import (
+    Lease,
+    LeaseHeld,
+    LeaseLost,
+    check_alone,
+    release,
+    renew,
+)
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act.process import alive, process_start
 from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import Api, KubeError, connect, kubeconfig_paths
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import from_data, to_data
@@ -41,6 +52,7 @@ RELEASE = signal.SIGUSR1
 _MODULE = "ansible_collections.friday.upgrade.plugins.plugin_utils.act.keeper"
 _LOOK_SECONDS = 1.0
 _START_SECONDS = 30.0
+_LATE = "the lease was not renewed in time: the API server does not answer, this machine slept, or the keeper hangs"
 _STATE_BYTES = 512  # the state is written over itself, which takes no room on a full disk
 
 
@@ -54,6 +66,7 @@ class Task:
     folder: str
     pid: int
     pid_started: str  # see process_start
+    patience: float = 0.0  # seconds for which a lease that has lapsed is not given up
 
 
 @dataclass(frozen=True)
@@ -61,7 +74,7 @@ class Running:
     """A keeper as its state file has it: its process, and when (seconds since the epoch) it last renewed the lease.
 
     ``until``: how long that is good, in seconds on the clock that goes on while the machine sleeps; 0: not known.
-    ``released``: it has given the lease back.
+    ``released``: it has given the lease back. ``patience``: seconds after ``until`` in which it goes on trying.
     """
 
     pid: int
@@ -69,6 +82,7 @@ class Running:
     renewed: float
     until: float = 0.0
     released: bool = False
+    patience: float = 0.0
 
 
 class KeeperError(KubeError):
@@ -78,7 +92,9 @@ class KeeperError(KubeError):
         super().__init__(Problem("lock", message, "the lease expires by itself; repair this and run Friday again"))
 
 
-def start(folder: Path, lease: Lease, watch: int, kubeconfig: str = "", context: str = "") -> int:
+def start(
+    folder: Path, lease: Lease, watch: int, kubeconfig: str = "", context: str = "", patience: float = 0.0
+) -> int:
     """Start a keeper for ``lease`` and return its process id, once it has renewed the lease for the first time.
 
     Args:
@@ -86,6 +102,7 @@ def start(folder: Path, lease: Lease, watch: int, kubeconfig: str = "", context:
         lease: as it was taken.
         watch: the controlling process (``ansible-playbook`` itself, not one of its workers).
         kubeconfig, context: as for :func:`kube.connect`.
+        patience: seconds for which a lease that has lapsed is not given up, see :func:`lapsed`.
 
     Raises:
         KeeperError: it went away at once, or did not renew the lease in time.
@@ -96,7 +113,7 @@ def start(folder: Path, lease: Lease, watch: int, kubeconfig: str = "", context:
         (folder / name).unlink(missing_ok=True)
     # It works in another folder, so that paths have to be whole: also those of the environment.
     paths = os.pathsep.join(str(path.absolute()) for path in kubeconfig_paths(kubeconfig))
-    task = Task(lease, paths, context, str(folder.absolute()), watch, process_start(watch))
+    task = Task(lease, paths, context, str(folder.absolute()), watch, process_start(watch), patience)
     with (folder / LOG_FILE).open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", _MODULE, json.dumps(to_data(task))],
@@ -116,7 +133,7 @@ def start(folder: Path, lease: Lease, watch: int, kubeconfig: str = "", context:
             break
         time.sleep(0.05)
     if process.poll() is None:
-        process.terminate()
+        process.kill()  # SIGTERM is none of its business
     raise KeeperError(f"the lease's keeper did not start: {_tail(folder / LOG_FILE)}")
 
 
@@ -146,9 +163,16 @@ def lost(folder: Path) -> str:
     running = read_state(folder)
     if running and not alive(running.pid, running.pid_started):
         return f"the lease's keeper (process {running.pid}) is gone: {_tail(folder / LOG_FILE)}"
-    if running and 0 < running.until < boottime():
-        return "the lease was not renewed in time: this machine slept, or the keeper hangs"
-    return ""
+    return _LATE if running and 0 < running.until < boottime() - running.patience else ""
+
+
+def lapsed(folder: Path) -> str:
+    """Return why the lease isn't known to be ours at this moment, empty while it is.
+
+    It is lost, or was not renewed in time: whether that is a loss, the keeper still tries to find out.
+    """
+    running = read_state(folder)
+    return lost(folder) or (_LATE if running and 0 < running.until < boottime() else "")
 
 
 def boottime() -> float:
@@ -179,8 +203,9 @@ def keep(
     Raises KubeError when the lease can't be released.
 
     ``again`` connects anew: what was read when the run began, a token in a file say, may be good no more.
-    An API server that doesn't answer is asked again until the time to live is over since the start of the last renewal
-    that worked: from then on another run may have the lease.
+    An API server that doesn't answer is asked again until the time to live and the task's patience are over since the
+    start of the last renewal that worked. Another run that has come meanwhile is seen: by what it has written into the
+    lease, or by its own one.
     """
     folder, lease = Path(task.folder), task.lease
     monotonic = monotonic or boottime
@@ -193,19 +218,22 @@ def keep(
         if monotonic() >= due:
             began = monotonic()
             try:
+                late = began - last >= lease.ttl
                 lease = renew(api, lease, clock=clock)
+                if late:
+                    check_alone(api, lease, clock=clock)
                 last, due = began, began + lease.ttl / 3
                 renewed, until = clock(), boottime() + began + lease.ttl - monotonic()
-                _tell_state(folder, renewed, until, say)
-            except LeaseLost as error:
+                _tell_state(folder, renewed, until, say, patience=task.patience)
+            except (LeaseLost, LeaseHeld) as error:
                 return _lose(folder, str(error), say)
             except KubeError as error:
                 say(f"can't renew the lease: {error}")
                 due = began + lease.ttl / 12
                 with contextlib.suppress(KubeError):  # the next attempt says why it fails
                     api = again() if again else api
-        if monotonic() - last >= lease.ttl:
-            return _lose(folder, f"the lease could not be renewed for {lease.ttl} s", say)
+        if monotonic() - last >= lease.ttl + task.patience:
+            return _lose(folder, f"the lease could not be renewed for {lease.ttl + task.patience:g} s", say)
         stopped.wait(min(_LOOK_SECONDS, lease.ttl / 12))
     if not release(api, lease, clock=clock):
         return _lose(folder, "the lease was not ours any more", say)
@@ -238,9 +266,17 @@ def main(argument: str) -> int:
         return 1
 
 
-def _tell_state(folder: Path, now: float, until: float, say: Callable[[str], None], *, released: bool = False) -> None:
+def _tell_state(
+    folder: Path,
+    now: float,
+    until: float,
+    say: Callable[[str], None],
+    *,
+    released: bool = False,
+    patience: float = 0.0,
+) -> None:
     """Say that this keeper lives, and until when the lease is good, see :class:`Running`."""
-    running = Running(os.getpid(), process_start(os.getpid()), now, until, released)
+    running = Running(os.getpid(), process_start(os.getpid()), now, until, released, patience)
     text = json.dumps(dataclasses.asdict(running)).ljust(_STATE_BYTES)
     path = folder / STATE_FILE
     try:

@@ -58,7 +58,7 @@ class Lease:
 
 @dataclass(frozen=True)
 class Holder:
-    """Who holds the lease. Times in seconds since the epoch, by the holder's clock.
+    """Who holds the lease. Times in seconds since the epoch, by the holder's clock (see :func:`current`).
 
     ``identity`` is ``user@host:pid:run``; the parts are empty when somebody else than Friday has written it.
     """
@@ -86,10 +86,11 @@ class Holder:
 
 
 class LeaseHeld(KubeError):
-    """Another Friday holds the lease, and lives. ``holder`` says who."""
+    """Another Friday holds the lease, and lives. ``holder`` says who; ``namespace`` is told when it is not ours."""
 
-    def __init__(self, holder: Holder, now: float) -> None:
-        message = f"another Friday is at work on this cluster: {holder.line(now)}"
+    def __init__(self, holder: Holder, now: float, namespace: str = "") -> None:
+        where = f", with its lock in namespace {namespace}" if namespace else ""
+        message = f"another Friday is at work on this cluster{where}: {holder.line(now)}"
         advice = "wait until it has ended (a killed one's lock expires by itself); see playbooks/status.yml"
         super().__init__(Problem("lock", message, advice))
         self.holder = holder
@@ -140,6 +141,24 @@ def take(
     if owner.identity not in ("", holder):
         found = _watch(api, namespace, found, clock, monotonic, sleep, tell)
     return _write(api, namespace, found, holder, run, ttl, process, clock)
+
+
+def check_alone(api: Api, lease: Lease, *, clock: Callable[[], float] = time.time) -> None:
+    """See that no run with another namespace is at work on the cluster: its lock is not the one that we have taken.
+
+    Of two that come at the same time each has its lock by now, so that one of them at least sees the other. A lock that
+    looks abandoned is not waited for: should its holder come back, it is that one's turn to look (``act/keeper.py``).
+
+    Raises:
+        LeaseHeld: there is one.
+        ApiError: they can't be listed.
+    """
+    # By name, which is how far the right to list them goes.
+    for found in api.items("/apis/coordination.k8s.io/v1/leases", fieldSelector=f"metadata.name={NAME}"):
+        owner, now, namespace = _by_our_clock(api, found, clock), clock(), found["metadata"]["namespace"]
+        alive = owner.renewed <= now + _CLOCK_SKEW and now < owner.renewed + owner.ttl and not owner.lock().gone
+        if owner.user and alive and namespace != lease.namespace:
+            raise LeaseHeld(owner, now, namespace)
 
 
 def renew(api: Api, lease: Lease, *, clock: Callable[[], float] = time.time) -> Lease:
@@ -221,14 +240,17 @@ def break_lease(api: Api, namespace: str, run: str, *, clock: Callable[[], float
     raise NotBroken("it changes faster than it can be broken")
 
 
-def current(api: Api, namespace: str) -> Holder | None:
+def current(api: Api, namespace: str, *, clock: Callable[[], float] = time.time) -> Holder | None:
     """Return who holds the lease (alive or not), None when nobody does.
+
+    Its times are by our own clock then: what the holder's has written is set right by how long ago that was, which the
+    API server knows, where it says so.
 
     Raises:
         ApiError: it can't be read.
     """
     found = _get(api, namespace)
-    holder = _holder(found) if found else None
+    holder = _by_our_clock(api, found, clock) if found else None
     return holder if holder and holder.identity else None
 
 
@@ -357,6 +379,26 @@ def _holder(found: Mapping[str, Any]) -> Holder:
         ttl=int(spec.get("leaseDurationSeconds") or TTL),
         process=str(notes.get(PROCESS_ANNOTATION) or ""),
     )
+
+
+def _by_our_clock(api: Api, found: Mapping[str, Any], clock: Callable[[], float]) -> Holder:
+    """The holder of a lease that was just read, with its times as our clock would have had them."""
+    owner = _holder(found)
+    # Both times are the API server's: of its last answer, and of the last write to the field (ManagedFieldsEntry).
+    entries = found["metadata"].get("managedFields") or ()
+    written = max((_seconds(e.get("time")) for e in entries if "f:renewTime" in _owned(e)), default=0.0)
+    if not (written and api.answered and owner.renewed):
+        return owner
+    ahead = owner.renewed - (clock() - max(0.0, api.answered - written))
+    if abs(ahead) <= _CLOCK_SKEW:
+        return owner
+    started = owner.started - ahead if owner.started else 0.0
+    return dataclasses.replace(owner, renewed=owner.renewed - ahead, started=started)
+
+
+def _owned(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What of the spec a manager of fields has written last."""
+    return (entry.get("fieldsV1") or {}).get("f:spec") or {}
 
 
 def _body(

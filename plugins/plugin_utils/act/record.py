@@ -251,7 +251,7 @@ def _further(api: Api, namespace: str, run: str, first: dict[str, Any]) -> Itera
 def _how_many(first: dict[str, Any]) -> int:
     try:
         return int(json.loads((first.get("data") or {}).get(_META, "{}")).get(_PARTS, 1))
-    except (ValueError, AttributeError):
+    except (ValueError, TypeError, AttributeError):
         return 1  # no record; _parse says so
 
 
@@ -270,7 +270,7 @@ def _parse(parts: Sequence[dict[str, Any]]) -> RunRecord:
         for part in parts:
             hosts.update(_hosts(part.get("data") or {}))
         return from_data(RunRecord, {**meta, "hosts": hosts})
-    except (KeyError, ValueError, AttributeError, zlib.error) as error:
+    except (KeyError, ValueError, TypeError, AttributeError, zlib.error) as error:
         raise ValueError(f"ConfigMap {name} is not the record of a run: {error}") from error
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord, HostState, RunRecord
 
-_HARMLESS_STEPS = ("", "before", "cordon", "drain")
+_HARMLESS_STEPS = ("", "before", "cordon", "drain", "uncordon")  # the last one: before the upgrade, to give it back
 
 
 def after_failure(record: HostRecord, waited: bool) -> HostState:

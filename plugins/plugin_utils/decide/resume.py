@@ -113,9 +113,9 @@ def owes_reboot(policy: Policy, known: HostRecord | None, facts: HostFacts) -> b
     Args:
         known: the host in the record of the run that has left its node cordoned; None when there is none.
     """
-    if known and (known.rebooted or known.boot_id != facts.boot_id):
+    if known and (known.rebooted or (known.boot_id and known.boot_id != facts.boot_id)):
         return False
-    if known and (known.step == "reboot" or (known.step == "upgrade" and policy.reboot == "always")):
+    if known and (known.owed or known.step == "reboot" or (known.step == "upgrade" and policy.reboot == "always")):
         return True
     return facts.reboot_required  # of its kernel too: a rebuilt one has the release of the one that runs
 

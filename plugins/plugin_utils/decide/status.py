@@ -294,6 +294,8 @@ def _stands(host: str, known: HostRecord, step: str, boot: Boot, node: Node | No
         return f"upgrade was under way {moment}: packages may be half installed", mend
     if step == "reboot":
         return _rebooting(host, boot, node, moment)
+    if step == "uncordon" and not state.touched:
+        return f"did not get through, nothing on it was changed, and it was being uncordoned {moment}", _AGAIN
     if state is HostState.PLANNED:
         return _planned(known, step, moment)
     if step == "uncordon":

@@ -73,7 +73,8 @@ class HostRecord:
 
     ``step`` was begun last, at ``step_since`` (0: not recorded); ``kernel`` and ``boot_id`` are those seen last.
     ``target_kernel`` and ``packages`` (a digest) are what was planned for it; empty where that was not recorded.
-    ``resumes`` is the run that had left it in the middle before; empty when none had.
+    ``resumes`` is the run that had left it in the middle before; empty when none had. ``owed``: that run, or one before
+    it, had still to reboot the host, and the run itself has not yet.
     """
 
     state: HostState
@@ -88,6 +89,7 @@ class HostRecord:
     target_kernel: str = ""
     packages: str = ""  # see decide/resume.py
     resumes: str = ""
+    owed: bool = False
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,7 @@ def _apply(record: RunRecord, event: Event) -> RunRecord:
     if kind is EventKind.RUN_PLANNED:
         digest = str(data.get("plan_digest", ""))
         kernels, packages, resumes = (data.get(key) or {} for key in ("kernels", "packages", "resumes"))
+        owed = data.get("owed") or ()
         hosts = {
             str(host): HostRecord(
                 HostState.PLANNED,
@@ -141,6 +144,7 @@ def _apply(record: RunRecord, event: Event) -> RunRecord:
                 target_kernel=str(kernels.get(host, "")),
                 packages=str(packages.get(host, "")),
                 resumes=str(resumes.get(host, "")),
+                owed=host in owed,
             )
             for host in data.get("hosts", ())
         }
@@ -189,5 +193,6 @@ def _apply_to_host(old: HostRecord, event: Event) -> HostRecord:
         boot_id=str(data.get("boot_id", "")) or old.boot_id,
         message=str(data.get("message", "")),
         rebooted=old.rebooted or state is HostState.REBOOTED,
+        owed=old.owed and state is not HostState.REBOOTED,
         halted=bool(data.get("halted", False)),
     )

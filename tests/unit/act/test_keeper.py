@@ -28,6 +28,11 @@ class FakeLeases:
     def __init__(self, fails: float = float("inf"), stop_at: float = float("inf")) -> None:
         self.now, self.fails, self.stop_at, self.renewed = 0.0, fails, stop_at, []  # type: ignore[var-annotated]
         self.stopped = threading.Event()
+        self.answered = 0.0
+        self.elsewhere: list[dict[str, Any]] = []
+
+    def items(self, _path: str, **_: object) -> list[dict[str, Any]]:
+        return self.elsewhere
 
     def request(self, method: str, _path: str, *, body: dict[str, Any]) -> dict[str, Any]:
         assert method == "PUT"
@@ -43,7 +48,8 @@ class FakeLeases:
 
 def keep(leases: FakeLeases, folder: Path, pid: int = 0, **options: Any) -> tuple[bool, list[str]]:
     pid = pid or os.getpid()
-    task = keeper.Task(HELD, "", "", str(folder), pid, options.get("started", keeper.process_start(pid)))
+    started, patience = options.get("started", keeper.process_start(pid)), options.get("patience", 0)
+    task = keeper.Task(HELD, "", "", str(folder), pid, started, patience)
     said: list[str] = []
 
     def let_pass(seconds: float) -> None:
@@ -100,6 +106,76 @@ def test_an_api_server_that_is_away_for_a_while_loses_nothing(tmp_path: Path) ->
     leases.request = request  # type: ignore[method-assign]
     assert keep(leases, tmp_path)[0]
     assert keeper.lost(tmp_path) == ""
+
+
+def test_a_lease_that_has_lapsed_is_renewed_if_nobody_has_taken_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reboot of the only control-plane node takes longer than the lease lives; nobody else can take it then."""
+    monkeypatch.setattr(keeper, "boottime", lambda: leases.now)
+    leases = FakeLeases(fails=30, stop_at=300)
+    seen: list[tuple[float, bool, bool]] = []
+    plain = leases.request
+
+    def request(*arguments: Any, **options: Any) -> dict[str, Any]:
+        seen.append((leases.now, bool(keeper.lapsed(tmp_path)), bool(keeper.lost(tmp_path))))
+        if leases.now >= 200:
+            leases.fails = float("inf")
+        return plain(*arguments, **options)
+
+    leases.request = request  # type: ignore[method-assign]
+    assert keep(leases, tmp_path, patience=600)[0]
+    assert [lapsed for now, lapsed, _ in seen if 20 < now <= 80] == [False] * 4
+    assert all(lapsed for now, lapsed, _ in seen if 80 < now < 220)
+    assert not any(lost for *_, lost in seen)
+    assert leases.renewed[:2] == [0, 20]
+    assert 200 <= leases.renewed[2] <= 205
+    assert keeper.lapsed(tmp_path) == ""
+
+
+def test_what_has_lapsed_is_given_up_when_the_patience_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeper, "boottime", lambda: leases.now)
+    leases = FakeLeases(fails=30)
+    assert not keep(leases, tmp_path, patience=100)[0]
+    assert 180 <= leases.now < 195, "60 s and the patience after the renewal at 20 s"
+    assert keeper.lost(tmp_path) == keeper.lapsed(tmp_path) == "the lease could not be renewed for 160 s"
+
+
+def test_a_lease_that_has_lapsed_is_lost_if_another_run_is_at_work_in_another_namespace(tmp_path: Path) -> None:
+    """It has found this one's lease abandoned, and has a lease of its own: it has not written to this one."""
+    leases = FakeLeases(fails=30)
+    plain = leases.request
+
+    def request(*arguments: Any, **options: Any) -> dict[str, Any]:
+        if leases.now >= 120:
+            leases.fails = float("inf")
+            spec = {
+                "holderIdentity": "bob@host-b:7:other",
+                "leaseDurationSeconds": 60,
+                "renewTime": "1970-01-01T00:18:20Z",  # 100 s on this test's clock
+            }
+            leases.elsewhere = [{"metadata": {"namespace": "away"}, "spec": spec}]
+        return plain(*arguments, **options)
+
+    leases.request = request  # type: ignore[method-assign]
+    assert not keep(leases, tmp_path, patience=600)[0]
+    assert "with its lock in namespace away: run other of bob@host-b" in keeper.lost(tmp_path)
+
+
+def test_what_has_lapsed_and_was_taken_is_lost(tmp_path: Path) -> None:
+    leases = FakeLeases(fails=30)
+    plain = leases.request
+
+    def request(*arguments: Any, **options: Any) -> dict[str, Any]:
+        if leases.now >= 120:
+            raise ApiError(409, "the object has been modified")
+        return plain(*arguments, **options)
+
+    taken = {"metadata": {"uid": "uid", "resourceVersion": "9"}, "spec": {"holderIdentity": "bob@host-b:7:other"}}
+    leases.request, leases.get = request, lambda _path: taken  # type: ignore[assignment, method-assign]
+    assert not keep(leases, tmp_path, patience=600)[0]
+    assert leases.now < 140
+    assert "the lease was taken by run other of bob@host-b" in keeper.lost(tmp_path)
 
 
 def test_the_lease_is_good_from_when_its_renewal_began(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,6 +263,12 @@ def test_a_keeper_that_was_not_heard_of_for_too_long_counts_as_lost(
     assert keeper.lost(tmp_path) == ""
     monkeypatch.setattr(keeper, "boottime", lambda: now + 61)
     assert "was not renewed in time" in keeper.lost(tmp_path)
+    patient = dataclasses.replace(running, patience=100.0)
+    (tmp_path / keeper.STATE_FILE).write_text(json.dumps(dataclasses.asdict(patient)))
+    assert keeper.lost(tmp_path) == ""
+    assert "was not renewed in time" in keeper.lapsed(tmp_path)
+    monkeypatch.setattr(keeper, "boottime", lambda: now + 161)
+    assert "was not renewed in time" in keeper.lost(tmp_path), "the keeper has its patience and no more"
 
 
 def test_a_full_disk_does_not_end_the_keeper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

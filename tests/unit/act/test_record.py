@@ -84,3 +84,31 @@ def test_a_newer_state_that_came_in_between_stays() -> None:
     record.write(api, "friday", RunRecord(run="r", seq=4, hosts=hosts))  # type: ignore[arg-type]
     assert api.data["meta"] == newer
     assert "host.node1" in api.data, "what is the host's own is written all the same"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"meta": "[]"},
+        {"meta": '{"run": "r", "parts": null}'},
+        {"meta": '{"run": "r", "parts": "2"}'},
+        {"meta": '{"run": "r"}', "host.x": "[]"},
+        {"meta": '{"run": "r"}', "host.x": "1"},
+        {"meta": '{"run": "r"}', "host.x": '{"host": ["x"]}'},
+        {"meta": '{"run": "r"}', "order": "1"},
+        {"meta": "no JSON"},
+        {},
+    ],
+)
+def test_what_is_no_record_is_told_and_hides_no_other(data: dict[str, str]) -> None:
+    class Listed:
+        def items(self, _path: str, **_: object) -> list[dict[str, Any]]:
+            good = {"meta": '{"run": "good"}'}
+            return [
+                {"metadata": {"name": f"friday-run-{run}", "labels": {record.RUN_LABEL: run}}, "data": content}
+                for run, content in (("odd", data), ("good", good))
+            ]
+
+    stored = record.read_stored(Listed(), "friday")  # type: ignore[arg-type]
+    assert [known.run for known in stored.records] == ["good"]
+    assert "ConfigMap friday-run-odd is not the record of a run" in stored.unreadable["odd"]

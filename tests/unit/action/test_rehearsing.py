@@ -11,13 +11,20 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.friday.upgrade.plugins.action import fetch_kernel, rehearse
+from ansible_collections.friday.upgrade.plugins.plugin_utils.act import halt
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import to_data
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.rehearsal import (
     BpfObject,
+    BpfState,
+    Group,
     Image,
     KernelSource,
     Trial,
 )
-from ansible_collections.friday.upgrade.plugins.plugin_utils.rehearsing import KEPT, Store
+from ansible_collections.friday.upgrade.plugins.plugin_utils.rehearsing import GROUPS_FILE, KEPT, Groups, Store
+from ansible_collections.friday.upgrade.plugins.plugin_utils.session import Halted, Session
 
 SOURCE = KernelSource("6.12.117", "6.12.117-1", "x86_64")
 NOW = 1_800_000_000.0
@@ -85,3 +92,40 @@ def test_what_nobody_has_asked_for_in_a_long_time_is_removed(store: Store) -> No
     assert store.trial("b" * 64) is None
     assert (store.folder / "loader-x86_64").exists()
     assert store.prune(NOW) == 0
+
+
+class Machines(list[str]):
+    """Modules that an action would have run."""
+
+    def __call__(self, name: str, *_: object, **__: object) -> dict[str, object]:
+        self.append(name)
+        return {"failed": True, "msg": "there is no machine in this test"}
+
+
+@pytest.mark.parametrize("halted", [True, False])
+def test_neither_download_nor_rehearsal_begins_in_a_run_that_was_asked_to_halt(
+    tmp_path: Path, store: Store, halted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = Session("run", str(tmp_path / "run"), Policy())
+    image = Image(SOURCE.release, sha256(b"image"), (), "", {})
+    store.keep_image(SOURCE, image)
+    store.keep(store.kernel(image), b"image", image.sha256)
+    state = BpfState((put(store, b"object"),), ())
+    session.save(Groups((Group(("node1",), SOURCE, SOURCE, state),)), GROUPS_FILE)
+    if halted:
+        halt.ask(session.folder, "it was interrupted (Ctrl-C)")
+    (tmp_path / "loader").write_bytes(b"")
+    monkeypatch.setattr(rehearse.loader, "have", lambda *_: tmp_path / "loader")
+    asked = Machines()
+    arguments = {"cache": str(tmp_path), "loader": "", "go": "", "lock_timeout": 1, "timeout": 1}
+    for kind, what in ((fetch_kernel, "the download of kernel 6.12.117"), (rehearse, "the rehearsal")):
+        action = kind.ActionModule.__new__(kind.ActionModule)
+        action._execute_module, action.session = asked, lambda _vars: session
+        action.show = lambda lines: list(lines)
+        action._connection = type("Local", (), {"transport": "local"})
+        if halted:
+            with pytest.raises(Halted, match=f"{what}.* was not begun: it was interrupted"):
+                action.act({**arguments, "source": to_data(SOURCE)}, {})
+        else:
+            assert action.act({**arguments, "source": to_data(SOURCE)}, {})["failed"]
+    assert len(asked) == (0 if halted else 2)

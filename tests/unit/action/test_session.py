@@ -185,6 +185,58 @@ def test_not_even_an_uncordon_without_the_lock(tmp_path: Path, written: Written)
         session.step("n1", "uncordon")
 
 
+class Lapses:
+    """A lock that has lapsed, and becomes ours again, is lost, or the run is asked to stop, at the third look."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, then: Any) -> None:
+        self.slept: list[float] = []
+        self.why, self.then = "not renewed in time", then
+        monkeypatch.setattr(module.keeper, "lapsed", lambda _folder: self.why)
+        monkeypatch.setattr(module.time, "sleep", self.sleep)
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        if len(self.slept) == 3:
+            self.then(self)
+
+
+def notes(session: Session) -> list[str]:
+    return [str(event.data["message"]) for event in session.events() if event.kind is EventKind.NOTE]
+
+
+def test_a_step_waits_for_a_lock_that_has_lapsed(
+    tmp_path: Path, written: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = a_session(tmp_path, recorded=True)
+    lapses = Lapses(monkeypatch, lambda own: setattr(own, "why", ""))
+    session.step("n1", "verify")
+    assert lapses.slept == [1.0] * 3
+    began, over = notes(session)
+    assert began == "the lock could not be renewed in time: nothing begins until it is, for 15m00s at most"
+    assert over == "the lock is renewed: going on"
+    assert session.events()[-1].kind is EventKind.STEP
+    session.step("n1", "soak")
+    assert len(notes(session)) == 2, "nothing is said of a lock that is held"
+
+
+def test_a_lock_that_lapses_may_be_lost(tmp_path: Path, written: Written, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = a_session(tmp_path, recorded=True)
+    Lapses(monkeypatch, lambda _own: (tmp_path / keeper.LOST_FILE).write_text("taken by another"))
+    with pytest.raises(Halted, match="the lock is lost: taken by another"):
+        session.step("n1", "verify")
+    assert notes(session)[1:] == ["taken by another"]
+
+
+def test_a_request_to_stop_ends_the_wait_and_gives_nothing_back(
+    tmp_path: Path, written: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = a_session(tmp_path, recorded=True)
+    Lapses(monkeypatch, lambda _own: halt.ask(tmp_path, "Ctrl-C"))
+    assert session.halted() == "Ctrl-C"
+    with pytest.raises(Halted, match="step uncordon was not begun: Ctrl-C"):
+        session.step("n1", "uncordon")
+
+
 def test_a_rest_ends_with_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     session = a_session(tmp_path)
     slept: list[float] = []

@@ -24,6 +24,8 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import (
     RunRecord,
 )
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import LISTS, Snapshot
+from ansible_collections.friday.upgrade.plugins.plugin_utils.session import Halted
+from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.journal import JournalError
 from tests.unit.checks import three_nodes as lab
 
 HEALTHY = lab.healthy().snapshot
@@ -161,6 +163,22 @@ def test_a_gate_knows_whom_ansible_has_dropped(monkeypatch: pytest.MonkeyPatch) 
     assert asked == [0]
 
 
+@pytest.mark.parametrize("error", [Halted("the lock is lost"), JournalError("no space")], ids=["lock", "disk"])
+def test_what_may_not_begin_or_be_journaled_is_not_given_back(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = FakeSession()
+
+    def step(*_: str) -> None:
+        raise error
+
+    session.step = step  # type: ignore[method-assign]
+    monkeypatch.setattr(leaving.cordon, "uncordon", lambda *_: pytest.fail("it was uncordoned"))
+    known = HostRecord(HostState.DRAINED, 0.0, step="drain")
+    found, said = leaving.leave(session, "node2", known)  # type: ignore[arg-type]
+    assert (found, said) == (HostState.FAILED, f"; nothing on it was changed, and it is left cordoned: {error}")
+
+
 @pytest.mark.parametrize(
     ("answers", "state", "remark"),
     [
@@ -173,7 +191,10 @@ def test_a_gate_knows_whom_ansible_has_dropped(monkeypatch: pytest.MonkeyPatch) 
 def test_what_is_recorded_is_what_came_of_the_uncordoning(
     answers: list[Any], state: HostState, remark: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    session = FakeSession()
+
     def uncordon(*_: Any) -> Change:
+        assert [event.data for event in session.told] == [{"step": "uncordon"}], "an act is preceded by its event"
         answer = answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
@@ -182,5 +203,5 @@ def test_what_is_recorded_is_what_came_of_the_uncordoning(
     monkeypatch.setattr(leaving.cordon, "uncordon", uncordon)
     monkeypatch.setattr("time.sleep", lambda _seconds: None)
     known = HostRecord(HostState.CORDONED, 0.0, step="drain")
-    found, said = leaving.leave(FakeSession(), "node2", known)  # type: ignore[arg-type]
+    found, said = leaving.leave(session, "node2", known)  # type: ignore[arg-type]
     assert found is state and said.startswith(remark) and bool(said) == bool(remark)

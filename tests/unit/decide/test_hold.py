@@ -24,6 +24,8 @@ S = HostState
         (S.VERIFIED, "soak", False, S.FAILED),
         (S.PLANNED, "before", True, S.FAILED),  # an earlier run has changed it
         (S.CORDONED, "drain", True, S.FAILED),
+        (S.DRAINED, "uncordon", False, S.HELD),  # it was being given back
+        (S.SOAKED, "uncordon", False, S.FAILED),
     ],
 )
 def test_only_a_host_on_which_nothing_can_have_changed_is_held(

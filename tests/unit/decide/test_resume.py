@@ -23,7 +23,14 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.resume impor
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import PackageChange
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import Plan, PlannedHost, Target, Wave
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord, HostState, RunRecord
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import (
+    Event,
+    EventKind,
+    HostRecord,
+    HostState,
+    RunRecord,
+    fold,
+)
 from tests.unit.decide.fleets import facts
 
 HOSTS = ("node1", "node2", "node3", "node9", "bastion")
@@ -121,6 +128,42 @@ def test_what_is_installed_already_is_not_missed_and_a_repair_may_be_another_ker
     assert replan(known(HostState.FAILED, "6.11"), planned("node1")) == []
     assert replan(replace(known(HostState.FAILED, "6.11"), halted=True), planned("node1")) != []
     assert replan(known(HostState.DONE, "6.11"), planned("node1")) == []
+
+
+BOOTED = replace(facts("node1"), boot_id="now")
+
+
+@pytest.mark.parametrize(
+    ("record", "owes"),
+    [
+        (HostRecord(HostState.UPGRADED, 1.0, "upgrade", boot_id="now"), True),
+        (HostRecord(HostState.UPGRADED, 1.0, "upgrade", boot_id="before"), False),  # it has booted since
+        (HostRecord(HostState.CORDONED, 1.0, "drain", boot_id="now"), False),
+        # The next run died, too, before it came to the reboot that the first one owed.
+        (HostRecord(HostState.PLANNED, 1.0, "cordon", owed=True), True),
+        (HostRecord(HostState.CORDONED, 1.0, "drain", boot_id="now", owed=True), True),
+        (HostRecord(HostState.FAILED, 1.0, "drain", boot_id="now", owed=True), True),
+        (HostRecord(HostState.CORDONED, 1.0, "drain", boot_id="before", owed=True), False),
+        (HostRecord(HostState.FAILED, 1.0, "verify", boot_id="now", rebooted=True), False),
+    ],
+)
+def test_a_reboot_is_owed_until_it_has_happened(record: HostRecord, owes: bool) -> None:
+    assert owes_reboot(replace(POLICY, reboot="always"), record, BOOTED) is owes
+
+
+def test_a_boot_that_was_not_recorded_hides_no_reboot_that_is_pending() -> None:
+    """Killed between the cordon and its event."""
+    pending = replace(BOOTED, reboot_required=True)
+    assert owes_reboot(POLICY, HostRecord(HostState.PLANNED, 1.0, "cordon"), pending)
+
+
+def test_what_is_owed_goes_from_record_to_record() -> None:
+    told = {"hosts": ["node1", "node2"], "owed": ["node1"], "resumes": {"node1": "run-0"}}
+    events = [Event(1, 1.0, "run-1", EventKind.RUN_PLANNED, data=told)]
+    hosts = fold(events).hosts
+    assert (hosts["node1"].owed, hosts["node2"].owed) == (True, False)
+    events.append(Event(2, 2.0, "run-1", EventKind.STATE, "node1", {"state": "rebooted", "boot_id": "b"}))
+    assert not fold(events).hosts["node1"].owed
 
 
 def test_a_run_that_died_is_gone_on_for_and_one_that_ended_is_not() -> None:

@@ -65,6 +65,7 @@ def host(state: HostState, step: str = "", node: Node | None = OURS, **more: Any
         (S.VERIFIED, "soak", OURS, "its soak had not ended; soak was under way when the run died", AGAIN),
         (S.SOAKED, "soak", OURS, "was compared and soaked, and waits for its uncordoning", AGAIN),
         (S.SOAKED, "uncordon", OURS, "was compared and soaked, and was being uncordoned when the run died", AGAIN),
+        (S.DRAINED, "uncordon", OURS, "nothing on it was changed, and it was being uncordoned when the", AGAIN),
         (S.DONE, "uncordon", WELL, "done", ""),
     ],
 )

@@ -18,7 +18,7 @@ REFERENCE = Path(__file__).resolve().parents[3] / "docs/reference/rights.md"
 PLACES = {"": "the cluster", "cilium": "the cluster", "friday": "home", "dns": "kube-system", "agents": "agents"}
 """Where of a need -> namespace in the manifest that is made for ``home`` and ``agents``."""
 
-Right = tuple[str, str, str, str]
+Right = tuple[str, str, str, str, str]
 
 
 def edited() -> list[dict[str, Any]]:
@@ -26,19 +26,20 @@ def edited() -> list[dict[str, Any]]:
 
 
 def granted() -> Counter[Right]:
-    """Verb, group, resource and place of every right in the manifest."""
+    """Verb, group, resource, place and the object's name (empty: all objects) of every right in the manifest."""
     return Counter(
-        (verb, group, resource, item["metadata"].get("namespace", "the cluster"))
+        (verb, group, resource, item["metadata"].get("namespace", "the cluster"), name)
         for item in edited()
         for rule in item.get("rules", ())
         for verb in rule["verbs"]
         for group in rule["apiGroups"]
         for resource in rule["resources"]
+        for name in rule.get("resourceNames", [""])
     )
 
 
 def test_it_grants_what_is_checked_for_and_nothing_else() -> None:
-    wanted = [(n.verb, n.group, n.resource, PLACES[n.where]) for n in NEEDS if n.where != "missing"]
+    wanted = [(n.verb, n.group, n.resource, PLACES[n.where], n.name) for n in NEEDS if n.where != "missing"]
     assert granted() == Counter(wanted), "each right once"
 
 
@@ -51,7 +52,7 @@ def test_what_it_does_not_grant_it_makes_superfluous() -> None:
 def test_rules_have_no_other_keys() -> None:
     """A wildcard or a URL would grant more than a comparison by name sees."""
     rules = [rule for item in edited() for rule in item.get("rules", ())]
-    assert all(rule.keys() == {"apiGroups", "resources", "verbs"} for rule in rules)
+    assert all(rule.keys() - {"resourceNames"} == {"apiGroups", "resources", "verbs"} for rule in rules)
     assert not any("*" in entry for rule in rules for part in rule.values() for entry in part)
 
 
@@ -76,13 +77,14 @@ def test_as_it_is_shipped_it_is_for_the_defaults() -> None:
 def test_the_reference_has_each_with_its_purpose() -> None:
     shown = {"cluster": {"", "cilium", "missing"}, "Friday's namespace": {"friday"}, "`kube-system`": {"dns"}}
     shown["the agents' namespace"] = {"agents"}
-    wanted = {(need.verb, f"{need.resource}.{need.group}".strip("."), need.where): need.why for need in NEEDS}
-    told: set[tuple[str, str, str]] = set()
+    wanted = {(n.verb, f"{n.resource}.{n.group}".strip("."), n.where, n.name): n.why for n in NEEDS}
+    told: set[tuple[str, str, str, str]] = set()
     for line in re.findall(r"^\| (?!verb )(\w.*) \|$", REFERENCE.read_text(), re.MULTILINE):
         verbs, resources, place, purpose = line.split(" | ")
         for verb in verbs.split(", "):
             for resource in resources.split(", "):
-                keys = [(verb, resource, where) for where in shown[place.partition(";")[0]]]
+                resource, _, name = resource.partition(" named ")
+                keys = [(verb, resource, where, name.strip("`")) for where in shown[place.partition(";")[0]]]
                 (known,) = [key for key in keys if key in wanted]
                 assert purpose.startswith(wanted[known]), line
                 told.add(known)
