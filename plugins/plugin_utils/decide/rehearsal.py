@@ -391,7 +391,8 @@ def merged(verdicts: Sequence[GroupVerdict]) -> tuple[GroupVerdict, ...]:
     found: dict[str, GroupVerdict] = {}
     for each in verdicts:
         told = sorted({(one.program, one.word, one.message, one.live) for one in each.programs})
-        key = _digest(each.running, each.candidate, each.word, each.reasons, each.notes, told)
+        # In whatever order: that of a node's objects is its own.
+        key = _digest(each.running, each.candidate, each.word, sorted(each.reasons), sorted(each.notes), told)
         known = found.get(key)
         found[key] = replace(each, hosts=(*known.hosts, *each.hosts)) if known else each
     return tuple(found.values())

@@ -342,7 +342,9 @@ def test_hosts_with_the_same_result_are_told_once() -> None:
     bad = weigh(GOOD, trial(B, refused("cil_from_netdev"), loaded("tail_handle_ipv4")))
     good = weigh(GOOD, replace(GOOD, release=B))
     moved = tuple(replace(each, object="/elsewhere") for each in bad.programs)
-    found = decide.merged([bad, replace(good, hosts=("n3",)), replace(bad, hosts=("n4",), programs=moved)])
+    bad = replace(bad, reasons=(*bad.reasons, "and so is another one"))
+    turned = replace(bad, hosts=("n4",), programs=moved, reasons=tuple(reversed(bad.reasons)))
+    found = decide.merged([bad, replace(good, hosts=("n3",)), turned])
     assert [(each.hosts, each.word) for each in found] == [(("n1", "n2", "n4"), Word.FAIL), (("n3",), Word.PASS)]
     (problem,) = decide.problems(found, Policy())
     assert problem.subject == "n1, n2, n4"
