@@ -47,7 +47,10 @@ class ActionModule(FridayAction):
             return stopped
         over = bool(lost or session.record().stop)
         hosts = {planned.host for each in session.outline().waves if each.number == wave for planned in each.hosts}
-        snapshot, health = watch.settled(session, 0 if over else session.policy.verify_timeout, hosts)
+        while True:
+            snapshot, health = watch.settled(session, 0 if over else session.policy.verify_timeout, hosts)
+            if not session.await_lock():
+                break  # else what was seen is old
         if stopped := _stopped(session):  # while it was waited for
             return stopped
         seen = session.load(Observation, BASELINE_FILE)

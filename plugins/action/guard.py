@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
 import shutil
@@ -16,7 +17,7 @@ from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils import called, declared, kube
-from ansible_collections.friday.upgrade.plugins.plugin_utils.act import keeper, lease, process
+from ansible_collections.friday.upgrade.plugins.plugin_utils.act import keeper, lease, process, record
 from ansible_collections.friday.upgrade.plugins.plugin_utils.action import FridayAction
 from ansible_collections.friday.upgrade.plugins.plugin_utils.closing import close_dead
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.policy import misplaced, parse_policy
@@ -100,6 +101,8 @@ class ActionModule(FridayAction):
             locked.tell(EventKind.RUN_STARTED, holder=session.holder, version=version(), check=session.plan_only)
         except (kube.KubeError, journal.JournalError, OSError):
             if locked.recorded:
+                with contextlib.suppress(kube.KubeError):  # what the journal had no room for is there
+                    record.prune(session.api(), session.namespace, [session.run])
                 keeper.stop(Path(session.folder), locked.keeper)
             shutil.rmtree(session.folder, ignore_errors=True)  # nothing has begun that could be told of
             raise

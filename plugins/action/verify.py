@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -36,12 +37,16 @@ class ActionModule(FridayAction):
     def act(self, arguments: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
         """Return ``again``; fails with the probable cause when the verdict is clear or the deadline is over."""
         session, host, phase = self.session(task_vars), str(task_vars["inventory_hostname"]), arguments["phase"]
+        waited = session.await_lock()
         if reason := session.halted():
             return {"failed": True, "halted": True, "again": False, "msg": f"{phase} was broken off: {reason}"}
         files = ("hosts", host, f"{phase}.json")
         progress = session.load(rounds.Progress, *files)
         if progress is None:
             progress = rounds.Progress(started=_began(session, host, phase))
+        if waited:  # what was seen is old, and nothing was looked at meanwhile
+            session.save(replace(progress, started=progress.started + waited), *files)
+            return {"changed": False, "again": True, "msg": "the lock was waited for; looking again"}
         seen = Observation(session.load(Snapshot, "hosts", host, "seen.json") or _never(), _facts(host, arguments))
         verdict = _judge(session, host, phase, seen, arguments["peer_name"])
         session.save(verdict, "hosts", host, "verdict.json")

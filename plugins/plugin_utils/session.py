@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import threading
 import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -45,6 +46,7 @@ BEFORE_FILE = "before-seen.json"  # of a host, as a run has found it
 EARLIER_FILE = "earlier-seen.json"  # the same, as the first run has found it that did not get the host through
 PROBLEMS_FILE = "problems.json"
 TARGETS_FILE = "targets.json"
+_LAPSE_FILE = "lapsed"  # somebody has told that the lock has lapsed
 _LOUD = (EventKind.STEP, EventKind.STATE, EventKind.FAILURE, EventKind.STOP, EventKind.WAVE_STARTED, EventKind.NOTE)
 _CHANGING_STEPS = ("upgrade", "reboot", "uncordon")
 """Steps that the cluster's record has to know of before they have come to an end: they change the host, or its node."""
@@ -147,7 +149,7 @@ class Session:
 
     def _write(self, data: Any, *names: str) -> Path:
         path = self.path(*names)
-        draft = path.with_name(f".{path.name}.{os.getpid()}")
+        draft = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")  # drains work in threads
         with draft.open("w", encoding="utf-8") as file:
             file.write(json.dumps(data, indent=1, sort_keys=True) + "\n")
             file.flush()
@@ -252,13 +254,13 @@ class Session:
     # -- the end before the end
 
     def lock_lost(self) -> str:
-        """Why the lock is not ours any more, or not for certain; empty while it is (or when none was taken)."""
-        return keeper.lapsed(Path(self.folder)) if self.recorded else ""
+        """Why the lock is not ours any more; empty while it is, or may be (or when none was taken)."""
+        return keeper.lost(Path(self.folder)) if self.recorded else ""
 
     def halted(self) -> str:
         """Why nothing more may begin; empty while all is well. A lock that has lapsed is waited for."""
         self.await_lock()
-        lost = keeper.lost(Path(self.folder)) if self.recorded else ""
+        lost = self.lock_lost()
         return f"the lock is lost: {lost}" if lost else halt.asked(self.folder)
 
     def refuse_if_halted(self, what: str) -> None:
@@ -266,25 +268,41 @@ class Session:
         if reason := self.halted():
             raise Halted(f"{what} was not begun: {reason}")
 
-    def await_lock(self) -> None:
-        """Wait until a lock that has lapsed is ours again, or lost; a request to stop ends that too."""
-        told = False
-        while self.recorded and not halt.asked(self.folder):
-            folder = Path(self.folder)
-            waits = bool(keeper.lapsed(folder)) and not keeper.lost(folder)
-            if waits is not told:
-                self._tell_of_lock(waits)
-            if not waits:
-                return
-            told = True
-            time.sleep(_REST)
+    def await_lock(self) -> float:
+        """Wait until a lock that has lapsed is ours again, or lost; a request to stop ends that too.
 
-    def _tell_of_lock(self, waits: bool) -> None:
-        patience = duration(self.policy.verify_timeout)
-        began = f"the lock could not be renewed in time: nothing begins until it is, for {patience} at most"
-        over = keeper.lost(Path(self.folder)) or "the lock is renewed: going on"
+        Returns the seconds that it took: what was seen before is old then.
+        """
+        if not self._lock_lapses():
+            return 0.0
+        began, mine = steady(), self._is_first_to_tell_of_the_lapse()
+        if mine:
+            patience = duration(self.policy.verify_timeout)
+            self._note(f"the lock could not be renewed in time: nothing begins until it is, for {patience} at most")
+        while self._lock_lapses():
+            time.sleep(_REST)
+        if mine:
+            self.path(_LAPSE_FILE).unlink(missing_ok=True)
+            unsure = keeper.lapsed(Path(self.folder))
+            self._note(self.lock_lost() or unsure or "the lock is renewed: going on")
+        return steady() - began
+
+    def _lock_lapses(self) -> bool:
+        """The lock is neither ours for certain nor lost, and nobody has asked the run to stop."""
+        folder = Path(self.folder)
+        return self.recorded and bool(keeper.lapsed(folder)) and not (keeper.lost(folder) or halt.asked(folder))
+
+    def _is_first_to_tell_of_the_lapse(self) -> bool:
+        """Of all the workers that wait, and their threads."""
+        try:
+            self.path(_LAPSE_FILE).touch(exist_ok=False)
+        except OSError:
+            return False
+        return True
+
+    def _note(self, message: str) -> None:
         with contextlib.suppress(journal.JournalError):
-            self.tell(EventKind.NOTE, message=began if waits else over)
+            self.tell(EventKind.NOTE, message=message)
 
     def rest(self, seconds: float) -> None:
         """Sleep, but no longer than until the run is halted."""
@@ -295,7 +313,10 @@ class Session:
     def _may_begin(self, step: str) -> None:
         """A host that has come through is uncordoned even when the run was asked to stop, if the lock is ours."""
         reason = self.halted()
-        if reason and (step != "uncordon" or self.lock_lost()):
+        if reason and step == "uncordon" and not self.lock_lost():
+            unsure = keeper.lapsed(Path(self.folder)) if self.recorded else ""
+            reason = f"the lock is not known to be ours: {unsure}" if unsure else ""
+        if reason:
             raise Halted(f"step {step} was not begun: {reason}")
 
     def _show(self, event: Event) -> None:

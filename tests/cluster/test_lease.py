@@ -121,8 +121,22 @@ def test_one_that_lives_in_another_namespace_is_seen(api: Api, things: Things, a
 def test_one_that_has_died_in_another_namespace_is_let_lie(api: Api, things: Things, away: str) -> None:
     lease.take(api, away, OTHER, LATER, ttl=1)
     mine = lease.take(api, things.namespace, ME, RUN)
-    time.sleep(2.5)
+    time.sleep(7.5)  # five seconds on the safe side
     lease.check_alone(api, mine)
+
+
+def test_one_that_came_and_went_in_another_namespace_is_seen_by_who_was_away(
+    api: Api, things: Things, away: str
+) -> None:
+    mine = lease.renew(api, lease.take(api, things.namespace, ME, RUN))
+    time.sleep(1.1)  # the API server's times are in whole seconds
+    theirs = lease.take(api, away, OTHER, LATER, ttl=60)
+    assert lease.release(api, theirs)
+    lease.check_alone(api, mine)
+    with pytest.raises(lease.LeaseLost, match=f"namespace {away}, has been at work meanwhile"):
+        lease.check_alone(api, mine, since=mine.written)
+    now = lease.renew(api, mine)
+    lease.check_alone(api, now, since=now.written)
 
 
 @pytest.mark.parametrize("skew", [0, 300, -300])

@@ -33,7 +33,7 @@ WAVES = (("n1",), ("n4", "n7"), ("n2", "n5"), ("n3", "n6"))
 STEPS = ("drain", "upgrade", "reboot", "verify", "soak")
 _CONNECTED = ("upgrade", "reboot", "verify", "soak")
 _HARMLESS = ("drain",)  # what fails here is given back
-_AT_ONCE = 0.5  # seconds within which a peer's event may have been on its way
+_AT_ONCE = 3.0  # seconds within which a peer's event may have been on its way
 _SHORT: Mapping[str, object] = {"friday_verify_timeout": 8, "friday_reboot_timeout": 8}
 """Short enough to wait for the failing host, long enough for its healthy peers on a machine that does other things."""
 _DRAIN: Mapping[str, object] = {"friday_drain_timeout": 20}

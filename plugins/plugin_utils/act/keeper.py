@@ -209,20 +209,22 @@ def keep(
     """
     folder, lease = Path(task.folder), task.lease
     monotonic = monotonic or boottime
-    last = monotonic()
+    last, since = monotonic(), lease.written
     due, renewed, until = last, 0.0, 0.0
     while not stopped.is_set():
         if not alive(task.pid, task.pid_started):
             say(f"process {task.pid} is gone: leaving the lease to expire")
             return False
+        if monotonic() - last >= lease.ttl + task.patience:
+            return _lose(folder, f"the lease could not be renewed for {lease.ttl + task.patience:g} s", say)
         if monotonic() >= due:
             began = monotonic()
             try:
-                late = began - last >= lease.ttl
                 lease = renew(api, lease, clock=clock)
-                if late:
-                    check_alone(api, lease, clock=clock)
-                last, due = began, began + lease.ttl / 3
+                # To others it may have looked abandoned. Half of its life: who came just then is to be seen as well.
+                if monotonic() - last >= lease.ttl / 2:
+                    check_alone(api, lease, since=since, clock=clock)
+                last, since, due = began, lease.written, began + lease.ttl / 3
                 renewed, until = clock(), boottime() + began + lease.ttl - monotonic()
                 _tell_state(folder, renewed, until, say, patience=task.patience)
             except (LeaseLost, LeaseHeld) as error:
@@ -232,8 +234,6 @@ def keep(
                 due = began + lease.ttl / 12
                 with contextlib.suppress(KubeError):  # the next attempt says why it fails
                     api = again() if again else api
-        if monotonic() - last >= lease.ttl + task.patience:
-            return _lose(folder, f"the lease could not be renewed for {lease.ttl + task.patience:g} s", say)
         stopped.wait(min(_LOOK_SECONDS, lease.ttl / 12))
     if not release(api, lease, clock=clock):
         return _lose(folder, "the lease was not ours any more", say)

@@ -54,6 +54,7 @@ class Lease:
     resource_version: str
     started: float
     process: str = ""  # of the run, see act/process.py
+    written: float = 0.0  # our last renewal, by the API server's clock; 0: not told
 
 
 @dataclass(frozen=True)
@@ -143,22 +144,32 @@ def take(
     return _write(api, namespace, found, holder, run, ttl, process, clock)
 
 
-def check_alone(api: Api, lease: Lease, *, clock: Callable[[], float] = time.time) -> None:
+def check_alone(api: Api, lease: Lease, *, since: float = 0.0, clock: Callable[[], float] = time.time) -> None:
     """See that no run with another namespace is at work on the cluster: its lock is not the one that we have taken.
 
     Of two that come at the same time each has its lock by now, so that one of them at least sees the other. A lock that
     looks abandoned is not waited for: should its holder come back, it is that one's turn to look (``act/keeper.py``).
 
+    Args:
+        since: by the API server's clock, seconds since the epoch; a run that was at work since then has to be seen too,
+            although it has ended. 0: only one that is at work.
+
     Raises:
         LeaseHeld: there is one.
+        LeaseLost: there was one.
         ApiError: they can't be listed.
     """
     # By name, which is how far the right to list them goes.
     for found in api.items("/apis/coordination.k8s.io/v1/leases", fieldSelector=f"metadata.name={NAME}"):
         owner, now, namespace = _by_our_clock(api, found, clock), clock(), found["metadata"]["namespace"]
-        alive = owner.renewed <= now + _CLOCK_SKEW and now < owner.renewed + owner.ttl and not owner.lock().gone
-        if owner.user and alive and namespace != lease.namespace:
+        if namespace == lease.namespace:
+            continue
+        # On the safe side: its holder may trust it that long, and the times are in whole seconds.
+        alive = abs(now - owner.renewed) < owner.ttl + _CLOCK_SKEW and not owner.lock().gone
+        if owner.user and alive:
             raise LeaseHeld(owner, now, namespace)
+        if since and _written(found) > since:
+            raise LeaseLost(f"another Friday, with its lock in namespace {namespace}, has been at work meanwhile")
 
 
 def renew(api: Api, lease: Lease, *, clock: Callable[[], float] = time.time) -> Lease:
@@ -309,7 +320,7 @@ def _write(
             raise
         raise _came_first(api, namespace, error, clock) from error
     meta = answer["metadata"]
-    return Lease(namespace, holder, run, ttl, meta["uid"], meta["resourceVersion"], now, process)
+    return Lease(namespace, holder, run, ttl, meta["uid"], meta["resourceVersion"], now, process, _written(answer))
 
 
 def _create(
@@ -324,7 +335,7 @@ def _create(
             raise
         raise _came_first(api, namespace, error, clock) from error
     meta = answer["metadata"]
-    return Lease(namespace, holder, run, ttl, meta["uid"], meta["resourceVersion"], now, process)
+    return Lease(namespace, holder, run, ttl, meta["uid"], meta["resourceVersion"], now, process, _written(answer))
 
 
 def _came_first(api: Api, namespace: str, error: ApiError, clock: Callable[[], float]) -> Exception:
@@ -384,9 +395,7 @@ def _holder(found: Mapping[str, Any]) -> Holder:
 def _by_our_clock(api: Api, found: Mapping[str, Any], clock: Callable[[], float]) -> Holder:
     """The holder of a lease that was just read, with its times as our clock would have had them."""
     owner = _holder(found)
-    # Both times are the API server's: of its last answer, and of the last write to the field (ManagedFieldsEntry).
-    entries = found["metadata"].get("managedFields") or ()
-    written = max((_seconds(e.get("time")) for e in entries if "f:renewTime" in _owned(e)), default=0.0)
+    written = _written(found)
     if not (written and api.answered and owner.renewed):
         return owner
     ahead = owner.renewed - (clock() - max(0.0, api.answered - written))
@@ -394,6 +403,12 @@ def _by_our_clock(api: Api, found: Mapping[str, Any], clock: Callable[[], float]
         return owner
     started = owner.started - ahead if owner.started else 0.0
     return dataclasses.replace(owner, renewed=owner.renewed - ahead, started=started)
+
+
+def _written(found: Mapping[str, Any]) -> float:
+    """When the lease was renewed or released last, by the API server's clock (ManagedFieldsEntry); 0: not told."""
+    entries = found["metadata"].get("managedFields") or ()
+    return max((_seconds(entry.get("time")) for entry in entries if "f:renewTime" in _owned(entry)), default=0.0)
 
 
 def _owned(entry: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -432,7 +447,7 @@ def _version(found: Mapping[str, Any]) -> dict[str, str]:
 
 def _lease(lease: Lease, answer: Mapping[str, Any]) -> Lease:
     version = answer["metadata"]["resourceVersion"]
-    return dataclasses.replace(lease, resource_version=version)
+    return dataclasses.replace(lease, resource_version=version, written=_written(answer))
 
 
 def _path(namespace: str) -> str:

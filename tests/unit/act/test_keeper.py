@@ -162,6 +162,64 @@ def test_a_lease_that_has_lapsed_is_lost_if_another_run_is_at_work_in_another_na
     assert "with its lock in namespace away: run other of bob@host-b" in keeper.lost(tmp_path)
 
 
+def test_who_came_while_a_renewal_was_on_its_way_is_seen(tmp_path: Path) -> None:
+    """It is begun in time, and reaches the API server when another run has found the lease abandoned."""
+    leases = FakeLeases()
+    plain = leases.request
+
+    def request(*arguments: Any, **options: Any) -> dict[str, Any]:
+        if leases.now >= 20:
+            leases.now += 59  # seconds until the server writes it
+            spec = {"holderIdentity": "bob@host-b:7:other", "leaseDurationSeconds": 60, "renewTime": _at(leases.now)}
+            leases.elsewhere = [{"metadata": {"namespace": "away"}, "spec": spec}]
+        return plain(*arguments, **options)
+
+    leases.request = request  # type: ignore[method-assign]
+    assert not keep(leases, tmp_path, patience=600)[0]
+    assert "with its lock in namespace away" in keeper.lost(tmp_path)
+
+
+def test_a_run_of_another_namespace_that_came_and_went_is_seen(tmp_path: Path) -> None:
+    leases = FakeLeases(fails=30)
+    plain = leases.request
+
+    def request(*arguments: Any, **options: Any) -> dict[str, Any]:
+        if leases.now >= 120:
+            leases.fails = float("inf")
+            leases.elsewhere = [{"metadata": {"namespace": "away", **_written_at(100)}, "spec": {"holderIdentity": ""}}]
+        answer = plain(*arguments, **options)
+        answer["metadata"].update(_written_at(leases.now))
+        return answer
+
+    leases.request = request  # type: ignore[method-assign]
+    assert not keep(leases, tmp_path, patience=600)[0]
+    assert "namespace away, has been at work meanwhile" in keeper.lost(tmp_path)
+
+
+def test_one_that_has_slept_for_too_long_gives_up_before_it_asks(tmp_path: Path) -> None:
+    """Workers that look first have taken it for lost already."""
+    leases = FakeLeases()
+    plain = leases.request
+
+    def request(*arguments: Any, **options: Any) -> dict[str, Any]:
+        answer = plain(*arguments, **options)
+        leases.now += 1500 if leases.now >= 20 else 0
+        return answer
+
+    leases.request = request  # type: ignore[method-assign]
+    assert not keep(leases, tmp_path, patience=900)[0]
+    assert leases.renewed == [0, 20]
+    assert keeper.lost(tmp_path) == "the lease could not be renewed for 960 s"
+
+
+def _at(seconds: float) -> str:
+    return f"1970-01-01T00:{16 + int(40 + seconds) // 60:02}:{int(40 + seconds) % 60:02}Z"  # 1000 s on, as the clock is
+
+
+def _written_at(seconds: float) -> dict[str, Any]:
+    return {"managedFields": [{"time": _at(seconds), "fieldsV1": {"f:spec": {"f:renewTime": {}}}}]}
+
+
 def test_what_has_lapsed_and_was_taken_is_lost(tmp_path: Path) -> None:
     leases = FakeLeases(fails=30)
     plain = leases.request

@@ -19,6 +19,25 @@ from tests.unit.action.test_resuming import FIRST, NEXT, a_session
 from tests.unit.checks import three_nodes as lab
 
 
+def test_what_was_seen_before_the_lock_was_waited_for_is_looked_at_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, looks = a_session(tmp_path, NEXT), []
+    plan = replace(session.plan(), digest="d")
+    session.save(plan, PLAN_FILE)
+    session.save(plan.outline(), OUTLINE_FILE)
+
+    def settled(*_: Any) -> Any:
+        looks.append(waits.pop(0))
+        return FIRST.snapshot, baseline(Policy(), FIRST, lab.TARGETS)
+
+    waits = [True, False]
+    monkeypatch.setattr(gate.watch, "settled", settled)
+    monkeypatch.setattr(type(session), "await_lock", lambda _self: 60.0 if looks and looks[-1] else 0.0)
+    assert gate.ActionModule._closed(object(), session, 1, []) is None  # type: ignore[arg-type]
+    assert looks == [True, False]
+
+
 @pytest.mark.parametrize("stop", ["", "halt", "lost"])
 def test_what_stops_the_run_while_it_waits_keeps_the_wave_closed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: str

@@ -36,16 +36,20 @@ def test_the_lock_is_given_back_when_the_run_cannot_be_kept(
     session: Session, action: guard.ActionModule, step: str, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stopped: list[tuple[Path, int]] = []
+    pruned: list[str] = []
 
     def fail(*_: object, **__: object) -> None:
         raise error
 
     monkeypatch.setattr(action, "_lock", lambda own: replace(own, recorded=True, keeper=4711), raising=False)
     monkeypatch.setattr(guard.keeper, "stop", lambda folder, pid: stopped.append((folder, pid)))
+    monkeypatch.setattr(guard.record, "prune", lambda _api, _namespace, runs: pruned.extend(runs))
+    monkeypatch.setattr(Session, "api", lambda _self: None)
     monkeypatch.setattr(Session, step, fail)
     with pytest.raises(type(error)):
         action._begun(session)
     assert stopped == [(Path(session.folder), 4711)]
+    assert pruned == ["run"], "what the journal had no room for went into the record"
     assert not Path(session.folder).exists()
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -219,6 +220,26 @@ def test_a_step_waits_for_a_lock_that_has_lapsed(
     assert len(notes(session)) == 2, "nothing is said of a lock that is held"
 
 
+def test_of_all_that_wait_one_tells_and_none_harms_another(
+    tmp_path: Path, written: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A drain asks from many threads at a time; the journal is long enough for a checkpoint to be due."""
+    session = a_session(tmp_path, recorded=True)
+    for number in range(248):
+        session.tell(EventKind.STATE, "n1", state=HostState.CORDONED, kernel=str(number))
+    why = ["not renewed in time"]
+    monkeypatch.setattr(module.keeper, "lapsed", lambda _folder: why[0])
+    monkeypatch.setattr(module, "_REST", 0.01)
+    with ThreadPoolExecutor(8) as pool:
+        waiting = [pool.submit(session.halted) for _ in range(8)]
+        time.sleep(0.3)
+        why[0] = ""
+        assert [each.result() for each in waiting] == [""] * 8
+    assert notes(session)[0].startswith("the lock could not be renewed in time")
+    assert notes(session)[1:] == ["the lock is renewed: going on"]
+    assert session.record().seq == 252
+
+
 def test_a_lock_that_lapses_may_be_lost(tmp_path: Path, written: Written, monkeypatch: pytest.MonkeyPatch) -> None:
     session = a_session(tmp_path, recorded=True)
     Lapses(monkeypatch, lambda _own: (tmp_path / keeper.LOST_FILE).write_text("taken by another"))
@@ -233,7 +254,7 @@ def test_a_request_to_stop_ends_the_wait_and_gives_nothing_back(
     session = a_session(tmp_path, recorded=True)
     Lapses(monkeypatch, lambda _own: halt.ask(tmp_path, "Ctrl-C"))
     assert session.halted() == "Ctrl-C"
-    with pytest.raises(Halted, match="step uncordon was not begun: Ctrl-C"):
+    with pytest.raises(Halted, match="step uncordon was not begun: the lock is not known to be ours"):
         session.step("n1", "uncordon")
 
 

@@ -50,6 +50,9 @@ class FakeSession:
 
     lock_lost = halted
 
+    def await_lock(self) -> float:
+        return 0.0
+
     def rest(self, seconds: float) -> None:
         time.sleep(seconds)
 

@@ -21,3 +21,21 @@ def test_a_soak_begins_with_the_last_look_of_the_verification(tmp_path: Path, mo
     session.save(Progress(started=5.0, looked=42.0), "hosts", "n1", "after.json")
     assert verify._began(session, "n1", "soak") == 42.0
     assert verify._began(session, "n1", "after") == 50.0
+
+
+@pytest.mark.parametrize("phase", ["before", "after", "soak"])
+def test_what_was_seen_before_the_lock_was_waited_for_is_not_judged(
+    tmp_path: Path, phase: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does the time count in which nobody looked."""
+    monkeypatch.setattr(keeper, "boottime", lambda: 1000.0)
+    session = Session("20261122-161500-3f2a", str(tmp_path), Policy())
+    session.save(Progress(started=100.0, looked=400.0), "hosts", "n1", f"{phase}.json")
+    monkeypatch.setattr(Session, "await_lock", lambda _self: 550.0)
+    action = verify.ActionModule.__new__(verify.ActionModule)
+    action.session = lambda _vars: session
+    result = action.act({"phase": phase, "host": {}, "peer": {}, "peer_name": ""}, {"inventory_hostname": "n1"})
+    assert result["again"] and not result.get("failed")
+    known = session.load(Progress, "hosts", "n1", f"{phase}.json")
+    assert known is not None
+    assert (known.started, known.looked) == (650.0, 400.0)
