@@ -283,14 +283,15 @@ class Session:
             time.sleep(_REST)
         if mine:
             self.path(_LAPSE_FILE).unlink(missing_ok=True)
-            unsure = keeper.lapsed(Path(self.folder))
-            self._note(self.lock_lost() or unsure or "the lock is renewed: going on")
+            self._note(self.lock_lost() or self._lock_unsure() or "the lock is renewed: going on")
         return steady() - began
 
     def _lock_lapses(self) -> bool:
         """The lock is neither ours for certain nor lost, and nobody has asked the run to stop."""
-        folder = Path(self.folder)
-        return self.recorded and bool(keeper.lapsed(folder)) and not (keeper.lost(folder) or halt.asked(folder))
+        return bool(self._lock_unsure()) and not halt.asked(self.folder)
+
+    def _lock_unsure(self) -> str:
+        return keeper.lapsed(Path(self.folder)) if self.recorded else ""
 
     def _is_first_to_tell_of_the_lapse(self) -> bool:
         """Of all the workers that wait, and their threads."""
@@ -314,7 +315,7 @@ class Session:
         """A host that has come through is uncordoned even when the run was asked to stop, if the lock is ours."""
         reason = self.halted()
         if reason and step == "uncordon" and not self.lock_lost():
-            unsure = keeper.lapsed(Path(self.folder)) if self.recorded else ""
+            unsure = self._lock_unsure()
             reason = f"the lock is not known to be ours: {unsure}" if unsure else ""
         if reason:
             raise Halted(f"step {step} was not begun: {reason}")

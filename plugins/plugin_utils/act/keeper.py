@@ -167,12 +167,12 @@ def lost(folder: Path) -> str:
 
 
 def lapsed(folder: Path) -> str:
-    """Return why the lease isn't known to be ours at this moment, empty while it is.
+    """Return why the lease isn't known to be ours at this moment; empty while it is, and when it is lost.
 
-    It is lost, or was not renewed in time: whether that is a loss, the keeper still tries to find out.
+    It was not renewed in time. Whether that is a loss, the keeper still tries to find out.
     """
     running = read_state(folder)
-    return lost(folder) or (_LATE if running and 0 < running.until < boottime() else "")
+    return _LATE if running and 0 < running.until < boottime() and not lost(folder) else ""
 
 
 def boottime() -> float:

@@ -242,7 +242,12 @@ def test_of_all_that_wait_one_tells_and_none_harms_another(
 
 def test_a_lock_that_lapses_may_be_lost(tmp_path: Path, written: Written, monkeypatch: pytest.MonkeyPatch) -> None:
     session = a_session(tmp_path, recorded=True)
-    Lapses(monkeypatch, lambda _own: (tmp_path / keeper.LOST_FILE).write_text("taken by another"))
+
+    def lose(lapses: Lapses) -> None:
+        (tmp_path / keeper.LOST_FILE).write_text("taken by another")
+        lapses.why = ""
+
+    Lapses(monkeypatch, lose)
     with pytest.raises(Halted, match="the lock is lost: taken by another"):
         session.step("n1", "verify")
     assert notes(session)[1:] == ["taken by another"]
