@@ -238,6 +238,25 @@ def test_of_all_that_wait_one_tells_and_none_harms_another(
     assert notes(session)[0].startswith("the lock could not be renewed in time")
     assert notes(session)[1:] == ["the lock is renewed: going on"]
     assert session.record().seq == 252
+    why[0] = "not renewed in time"
+    with ThreadPoolExecutor(1) as pool:
+        again = pool.submit(session.halted)
+        time.sleep(0.1)
+        why[0] = ""
+        assert again.result() == ""
+    assert len(notes(session)) == 4, "another lapse is another one to tell of"
+
+
+def test_two_threads_that_write_a_file_are_not_in_each_others_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, both = Session(RUN, str(tmp_path), Policy()), threading.Barrier(2)
+    monkeypatch.setattr(module.os, "fsync", lambda _descriptor: both.wait(30))
+    with ThreadPoolExecutor(2) as pool:
+        for written in [pool.submit(session.save, RunRecord(run=name), "file.json") for name in ("a" * 999, "b")]:
+            written.result()
+    found = session.load(RunRecord, "file.json")
+    assert found is not None and found.run in ("a" * 999, "b")
 
 
 def test_a_lock_that_lapses_may_be_lost(tmp_path: Path, written: Written, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from ansible_collections.friday.upgrade.plugins.plugin_utils.act import lease
 from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import NEEDS
 from tests.support.rights import MANIFEST, OPERATORS, documents
 
@@ -41,6 +42,12 @@ def granted() -> Counter[Right]:
 def test_it_grants_what_is_checked_for_and_nothing_else() -> None:
     wanted = [(n.verb, n.group, n.resource, PLACES[n.where], n.name) for n in NEEDS if n.where != "missing"]
     assert granted() == Counter(wanted), "each right once"
+
+
+def test_the_rule_to_add_is_no_wider_than_what_is_missing() -> None:
+    (named,) = (need.rule() for need in NEEDS if need.name)
+    assert named["resourceNames"] == [lease.NAME]
+    assert not any("resourceNames" in need.rule() for need in NEEDS if not need.name)
 
 
 def test_what_it_does_not_grant_it_makes_superfluous() -> None:
