@@ -204,8 +204,9 @@ class Walk:
 
     def __str__(self) -> str:
         met = self.points - len(self.not_met)
-        went = f"{met} killed there and gone on with, {len(self.wrong)} wrong"
-        return f"goes on on {self.goes_on}: {self.points} points, {went}"
+        counts = [f"{sum(words in text for text in self.wrong)} {what}" for what, words in kills.COUNTED.items()]
+        went = f"{met} killed there and resumed, {', '.join(counts)}, {len(self.wrong)} wrong in all"
+        return f"goes on on {self.goes_on}: {self.points} points before and after events, {went}"
 
 
 def walk_through(goes_on: str, every: int) -> Walk:

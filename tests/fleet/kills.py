@@ -69,6 +69,10 @@ def points(events: Sequence[Event]) -> Iterator[Point]:
             yield Point(event.kind.value, event.host, _what(event), late)
 
 
+COUNTED: Mapping[str, str] = {"ghost locks": "the lock is still held by", "repeated reboots": "was rebooted again"}
+"""What is counted of all that may be wrong, by the words for it."""
+
+
 @dataclass(frozen=True)
 class Step:
     """What came of a point, or (None) of the run that came to its end; ``wrong`` is empty when all is well."""
@@ -126,7 +130,7 @@ def _told_wrong(world: World, controller: Controller) -> Iterator[str]:
         if known and machine.boots and name not in world.cordoned() and not giving_back:
             yield f"{name} was rebooted, and is neither cordoned nor done ({said})"
         if machine.boots > 1:
-            yield f"{name} was rebooted {machine.boots} times ({said})"
+            yield f"{name} was rebooted again, {machine.boots} times in all ({said})"
         if machine.upgrades > PACKAGES:
             yield f"{name} was upgraded more than once ({said})"
 
@@ -183,8 +187,10 @@ def wrong_in_sum(world: World, code: int, output: str) -> Iterator[str]:
     if code:
         yield f"the last run ended with {code}: {output[-600:]}"
     for name, machine in world.machines.items():
-        if (machine.boots, machine.upgrades) != (1, PACKAGES):
-            yield f"{name} was rebooted {machine.boots} times, and {machine.upgrades} packages were installed"
+        if machine.boots > 1:
+            yield f"{name} was rebooted again, {machine.boots} times in all"
+        if not machine.boots or machine.upgrades != PACKAGES:
+            yield f"{name} had {machine.boots} reboots and {machine.upgrades} packages"
     if again := dict(world.kubelets.evicted_again):
         yield from (f"{count} pods were evicted from {name} again" for name, count in again.items() if count)
     if left := world.cordoned():
