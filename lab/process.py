@@ -121,6 +121,25 @@ class Daemon:
         return self.pid() is None
 
 
+def run_to_its_end(command: Sequence[str | Path], folder: Path) -> int:
+    """Run a program in the foreground, in ``folder``, and return its exit code.
+
+    A terminal sends its Ctrl-C to the program, too, which may have something to bring to an end: that is waited for,
+    and ``KeyboardInterrupt`` raised then.
+    """
+    process = subprocess.Popen([str(part) for part in command], cwd=folder, stdin=subprocess.DEVNULL)
+    interrupted = False
+    while True:
+        try:
+            code = process.wait()
+        except KeyboardInterrupt:
+            interrupted = True
+            continue
+        if interrupted:
+            raise KeyboardInterrupt
+        return code
+
+
 def tail(path: Path, lines: int = 12) -> str:
     """The last ``lines`` lines of a text file, or a note that there is none."""
     try:

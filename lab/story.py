@@ -29,6 +29,7 @@ from lab.artifacts import kernels
 from lab.artifacts.kernels import Kernel
 from lab.cluster import client, inventory
 from lab.cluster.lifecycle import Lab
+from lab.process import run_to_its_end
 from lab.progress import duration, say
 from lab.topology import NODES
 
@@ -242,7 +243,7 @@ def friday(lab: Lab, *arguments: str, playbook: str = "friday.yml") -> tuple[int
         *arguments,
     ]
     say(f"ansible-playbook -i inventories/lab {' '.join((playbook, *arguments))}")
-    code = subprocess.run(command, cwd=paths.SOURCE.parent, stdin=subprocess.DEVNULL, check=False).returncode
+    code = run_to_its_end(command, paths.SOURCE.parent)
     new = sorted(set(states.glob("*/report.json")) - known)
     if not new:
         return code, {}

@@ -4,15 +4,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from lab.process import Daemon, ProcessError, tail
+from lab.process import Daemon, ProcessError, run_to_its_end, tail
 
 
 @pytest.fixture
@@ -62,3 +66,33 @@ def test_runs_a_program_under_another_name(daemon: Daemon) -> None:
     pid = daemon.pid()
     assert pid is not None
     assert b"LAB=1" in Path(f"/proc/{pid}/environ").read_bytes()
+
+
+WAITS = """
+import signal, sys, time
+from pathlib import Path
+from lab.process import run_to_its_end
+command = ["sh", "-c", "trap 'sleep 1; touch ended; exit 7' INT; touch begun; sleep 60 & wait; exit 1"]
+try:
+    run_to_its_end(command, Path(sys.argv[1]))
+except KeyboardInterrupt:
+    sys.exit(0 if Path(sys.argv[1], "ended").exists() else 2)
+"""
+
+
+def test_what_a_ctrl_c_has_to_bring_to_an_end_is_waited_for(tmp_path: Path) -> None:
+    root = Path(__file__).resolve().parents[3]
+    process = subprocess.Popen([sys.executable, "-c", WAITS, str(tmp_path)], cwd=root, start_new_session=True)
+    try:
+        deadline = time.monotonic() + 30
+        while not (tmp_path / "begun").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(30) == 0
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def test_the_exit_code_of_what_was_run(tmp_path: Path) -> None:
+    assert run_to_its_end(["sh", "-c", "exit 7"], tmp_path) == 7
