@@ -32,6 +32,7 @@ PROCESS_ANNOTATION = "friday.upgrade/process"
 TTL = 60
 """Seconds without a renewal after which the lease is dead. Also what a run waits for that finds a dead one."""
 
+_LABELS = {"app.kubernetes.io/managed-by": "friday"}
 _CLOCK_SKEW = 5.0
 _BREAKS = 5  # attempts to break a lease that its holder renews at the same time
 _SLACK = 2.0  # seconds that a renewal may be late
@@ -168,7 +169,8 @@ def check_alone(api: Api, lease: Lease, *, since: float = 0.0, clock: Callable[[
         alive = abs(now - owner.renewed) < owner.ttl + _CLOCK_SKEW and not owner.lock().gone
         if owner.user and alive:
             raise LeaseHeld(owner, now, namespace)
-        if since and _written(found) > since:
+        # One that was given back has no holder any more, whose name would say that it is not somebody else's.
+        if since and _written(found) > since and (found["metadata"].get("labels") or {}).items() >= _LABELS.items():
             raise LeaseLost(f"another Friday, with its lock in namespace {namespace}, has been at work meanwhile")
 
 
@@ -353,8 +355,7 @@ def _make_namespace(api: Api, namespace: str) -> None:
     except ApiError as error:
         if error.status != 404:
             raise
-    labels = {"app.kubernetes.io/managed-by": "friday"}
-    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}}
+    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": _LABELS}}
     try:
         api.request("POST", "/api/v1/namespaces", body=body)
     except ApiError as error:
@@ -428,7 +429,7 @@ def _body(
         "metadata": {
             "name": NAME,
             "namespace": namespace,
-            "labels": {"app.kubernetes.io/managed-by": "friday"},
+            "labels": _LABELS,
             "annotations": annotations,
         },
         "spec": {

@@ -180,21 +180,25 @@ def test_who_came_while_a_renewal_was_on_its_way_is_seen(tmp_path: Path) -> None
     assert "with its lock in namespace away" in keeper.lost(tmp_path)
 
 
-def test_a_run_of_another_namespace_that_came_and_went_is_seen(tmp_path: Path) -> None:
-    leases = FakeLeases(fails=30)
+@pytest.mark.parametrize("ours", [True, False])
+def test_a_run_of_another_namespace_that_came_and_went_is_seen(tmp_path: Path, ours: bool) -> None:
+    """A lease of the same name that is none of Friday's is nobody's business."""
+    leases = FakeLeases(fails=30, stop_at=300)
     plain = leases.request
 
     def request(*arguments: Any, **options: Any) -> dict[str, Any]:
         if leases.now >= 120:
             leases.fails = float("inf")
-            leases.elsewhere = [{"metadata": {"namespace": "away", **_written_at(100)}, "spec": {"holderIdentity": ""}}]
+            labels = {"app.kubernetes.io/managed-by": "friday"} if ours else {}
+            meta = {"namespace": "away", "labels": labels, **_written_at(100)}
+            leases.elsewhere = [{"metadata": meta, "spec": {"holderIdentity": ""}}]
         answer = plain(*arguments, **options)
         answer["metadata"].update(_written_at(leases.now))
         return answer
 
     leases.request = request  # type: ignore[method-assign]
-    assert not keep(leases, tmp_path, patience=600)[0]
-    assert "namespace away, has been at work meanwhile" in keeper.lost(tmp_path)
+    assert keep(leases, tmp_path, patience=600)[0] is not ours
+    assert ("namespace away, has been at work meanwhile" in keeper.lost(tmp_path)) is ours
 
 
 def test_one_that_has_slept_for_too_long_gives_up_before_it_asks(tmp_path: Path) -> None:
