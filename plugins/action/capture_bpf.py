@@ -10,8 +10,8 @@ import zlib
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.action import FridayAction
-from ansible_collections.friday.upgrade.plugins.plugin_utils.rehearsing import Store
+from ansible_collections.friday.upgrade.plugins.plugin_utils.play.action import FridayAction
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.rehearsal_cache import Store
 
 MODULE = "friday.upgrade.bpf_objects"
 

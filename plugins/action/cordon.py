@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act import cordon
-from ansible_collections.friday.upgrade.plugins.plugin_utils.action import FridayAction
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind, HostState
+from ansible_collections.friday.upgrade.plugins.plugin_utils.play.action import FridayAction
 
 
 class ActionModule(FridayAction):
@@ -22,18 +22,20 @@ class ActionModule(FridayAction):
     def act(self, arguments: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
         """Journal first, act, and journal the state that was reached."""
         session, host = self.session(task_vars), str(task_vars["inventory_hostname"])
-        node = session.planned(host).node
+        node = session.files.planned(host).node
         if arguments["state"] == "cordoned":
-            session.step(host, "cordon")
+            session.recorder.step(host, "cordon")
             done = cordon.cordon(session.api(), node, session.run)
             if done.foreign:
                 return {"failed": True, "changed": False, "msg": done.message}
             # After a kill in the reboot this tells from another machine whether it has happened.
-            session.tell(EventKind.STATE, host, state=HostState.CORDONED, kernel=done.kernel, boot_id=done.boot_id)
+            session.recorder.tell(
+                EventKind.STATE, host, state=HostState.CORDONED, kernel=done.kernel, boot_id=done.boot_id
+            )
         else:
-            session.step(host, "uncordon")
+            session.recorder.step(host, "uncordon")
             done = cordon.uncordon(session.api(), node, session.run)
             if done.cordoned:
-                session.tell(EventKind.NOTE, host, message=done.message)
-            session.tell(EventKind.STATE, host, state=HostState.DONE)
+                session.recorder.tell(EventKind.NOTE, host, message=done.message)
+            session.recorder.tell(EventKind.STATE, host, state=HostState.DONE)
         return {"changed": done.changed, "msg": done.message}

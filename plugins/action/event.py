@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.action import FridayAction
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind
+from ansible_collections.friday.upgrade.plugins.plugin_utils.play.action import FridayAction
 
 
 class ActionModule(FridayAction):
@@ -22,5 +22,5 @@ class ActionModule(FridayAction):
     def act(self, arguments: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
         """Return the event's number as ``seq``."""
         host = str(task_vars["inventory_hostname"])
-        event = self.session(task_vars).tell(EventKind(arguments["kind"]), host, **arguments["data"])
+        event = self.session(task_vars).recorder.tell(EventKind(arguments["kind"]), host, **arguments["data"])
         return {"changed": False, "seq": event.seq}

@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act.evict import evict
-from ansible_collections.friday.upgrade.plugins.plugin_utils.action import FridayAction
+from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import KubeError
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.drain import drain, unread
-from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import KubeError
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind, HostState
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Snapshot
 from ansible_collections.friday.upgrade.plugins.plugin_utils.observe.cluster import read_snapshot
-from ansible_collections.friday.upgrade.plugins.plugin_utils.session import Session
+from ansible_collections.friday.upgrade.plugins.plugin_utils.play.action import FridayAction
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.session import Session
 
 _PAUSE = 10  # seconds until the cluster is asked again that did not answer
 
@@ -26,15 +26,15 @@ class ActionModule(FridayAction):
     def act(self, arguments: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
         """Return the pods that were evicted; fails with the disruption budget named when the deadline is over."""
         session, host = self.session(task_vars), str(task_vars["inventory_hostname"])
-        session.step(host, "drain")
+        session.recorder.step(host, "drain")
 
         def note(message: str) -> None:
-            session.tell(EventKind.NOTE, host, message=message)
+            session.recorder.tell(EventKind.NOTE, host, message=message)
 
         deadline = time.monotonic() + session.policy.drain_timeout
         evicted: list[str] = []
         while True:
-            if reason := session.halted():
+            if reason := session.pause.halted():
                 return {"failed": True, "halted": True, "msg": f"the drain was broken off: {reason}"}
             # Again after each pass: a pod may have been started while the cordon was on its way.
             snapshot, reason = _look(session)
@@ -43,9 +43,9 @@ class ActionModule(FridayAction):
                     message = f"{host} was not drained within {session.policy.drain_timeout} s: {reason}"
                     return {"failed": True, "msg": message, "evicted": evicted}
                 note(f"{reason}; looking again")
-                session.rest(_PAUSE)
+                session.pause.rest(_PAUSE)
                 continue
-            todo = drain(session.policy, snapshot, session.planned(host).node)
+            todo = drain(session.policy, snapshot, session.files.planned(host).node)
             if todo.blockers:
                 return {"failed": True, "msg": "cannot drain: " + "; ".join(todo.blockers), "evicted": evicted}
             if not todo.evict:
@@ -56,14 +56,14 @@ class ActionModule(FridayAction):
                 todo.evict,
                 deadline_seconds=left,
                 on_progress=note,
-                halted=session.halted,
+                halted=session.pause.halted,
             )
             evicted += done.evicted
-            if not done.done and not session.halted():
+            if not done.done and not session.pause.halted():
                 waiting = "; ".join(f"{pod}: {reason}" for pod, reason in sorted(done.waiting.items()))
                 message = f"{host} was not drained within {session.policy.drain_timeout} s: {waiting}"
                 return {"failed": True, "msg": message, "evicted": evicted, "waiting": done.waiting}
-        session.tell(EventKind.STATE, host, state=HostState.DRAINED, evicted=evicted)
+        session.recorder.tell(EventKind.STATE, host, state=HostState.DRAINED, evicted=evicted)
         return {"changed": bool(evicted), "evicted": evicted}
 
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.action import FridayAction
-from ansible_collections.friday.upgrade.plugins.plugin_utils.leaving import leave
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import to_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind, HostRecord, HostState
-from ansible_collections.friday.upgrade.plugins.plugin_utils.session import now
+from ansible_collections.friday.upgrade.plugins.plugin_utils.play.action import FridayAction
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.clock import now
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.give_up_host import leave
 
 
 class ActionModule(FridayAction):
@@ -25,13 +25,13 @@ class ActionModule(FridayAction):
     def act(self, arguments: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
         """Fail in every case: the host has not got through."""
         session, host = self.session(task_vars), str(task_vars["inventory_hostname"])
-        known = session.record().hosts.get(host) or HostRecord(HostState.PLANNED, now())
+        known = session.recorder.record().hosts.get(host) or HostRecord(HostState.PLANNED, now())
         state, remark = leave(session, host, known)
         message = _message(arguments) + remark
         halted = {"halted": True} if arguments["result"].get("halted") else {}
-        session.tell(EventKind.FAILURE, host, state=state, step=known.step, message=message, **halted)
-        reason = session.halted() or f"{host} is {state.value} in step {known.step or 'start'}"
-        session.tell(EventKind.STOP, reason=reason)
+        session.recorder.tell(EventKind.FAILURE, host, state=state, step=known.step, message=message, **halted)
+        reason = session.pause.halted() or f"{host} is {state.value} in step {known.step or 'start'}"
+        session.recorder.tell(EventKind.STOP, reason=reason)
         return {"failed": True, "changed": False, "state": to_data(state), "msg": f"{host} is {state.value}: {message}"}
 
 

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.action import FridayAction
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide import candidate
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import from_data, to_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.rehearsal import Image, KernelSource
-from ansible_collections.friday.upgrade.plugins.plugin_utils.rehearsing import Store
+from ansible_collections.friday.upgrade.plugins.plugin_utils.play.action import FridayAction
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.rehearsal_cache import Store
 
 
 class ActionModule(FridayAction):
@@ -31,7 +31,7 @@ class ActionModule(FridayAction):
     def act(self, arguments: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
         """Return ``image``, or fail with the node's reason."""
         store, source = Store(arguments["cache"]), from_data(KernelSource, to_data(arguments["source"]))
-        self.session(task_vars).refuse_if_halted(f"the download of kernel {source.name}")
+        self.session(task_vars).pause.refuse_if_halted(f"the download of kernel {source.name}")
         result: dict[str, Any] = self._execute_module(
             "friday.upgrade.kernel_image",
             {

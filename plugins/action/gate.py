@@ -7,14 +7,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils import watch
-from ansible_collections.friday.upgrade.plugins.plugin_utils.action import FridayAction
+from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import KubeError
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.gate import gate
-from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import KubeError
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Observation
-from ansible_collections.friday.upgrade.plugins.plugin_utils.session import BASELINE_FILE, Session
+from ansible_collections.friday.upgrade.plugins.plugin_utils.play.action import FridayAction
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run import wait_until_settled
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.files import BASELINE_FILE
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.session import Session
 
 
 class ActionModule(FridayAction):
@@ -35,31 +36,41 @@ class ActionModule(FridayAction):
         except KubeError as error:
             closed = error.problem
         if closed:
-            if not session.record().stop:  # what has stopped the run is told already
-                session.tell(EventKind.STOP, reason=closed.line(), wave=wave)
+            if not session.recorder.record().stop:  # what has stopped the run is told already
+                session.recorder.tell(EventKind.STOP, reason=closed.line(), wave=wave)
             return {"changed": False, "open": False, "reason": closed.line()}
-        session.tell(EventKind.WAVE_STARTED, wave=wave)
+        session.recorder.tell(EventKind.WAVE_STARTED, wave=wave)
         return {"changed": False, "open": True, "reason": ""}
 
     def _closed(self, session: Session, wave: int, lost: list[str]) -> Problem | None:
         """The reason to keep the wave closed. A cluster that is still settling gets until the deadline."""
         if stopped := _stopped(session):
             return stopped
-        over = bool(lost or session.record().stop)
-        hosts = {planned.host for each in session.outline().waves if each.number == wave for planned in each.hosts}
+        over = bool(lost or session.recorder.record().stop)
+        hosts = {
+            planned.host for each in session.files.outline().waves if each.number == wave for planned in each.hosts
+        }
         while True:
-            snapshot, health = watch.settled(session, 0 if over else session.policy.verify_timeout, hosts)
-            if not session.await_lock():
+            snapshot, health = wait_until_settled.settled(session, 0 if over else session.policy.verify_timeout, hosts)
+            if not session.pause.await_lock():
                 break  # else what was seen is old
         if stopped := _stopped(session):  # while it was waited for
             return stopped
-        seen = session.load(Observation, BASELINE_FILE)
-        return gate(session.plan(), session.record(), wave, snapshot, health, lost, seen.snapshot if seen else None)
+        seen = session.files.load(Observation, BASELINE_FILE)
+        return gate(
+            session.files.plan(),
+            session.recorder.record(),
+            wave,
+            snapshot,
+            health,
+            lost,
+            seen.snapshot if seen else None,
+        )
 
 
 def _stopped(session: Session) -> Problem | None:
     """What stops the run as a whole, whatever the cluster says."""
-    reason = session.halted()
-    if lock := session.lock_lost():
+    reason = session.pause.halted()
+    if lock := session.pause.lock_lost():
         return Problem("lock", f"is lost: {lock}", "see who holds the Lease, then run Friday again")
     return Problem("run", f"was halted: {reason}", "the same command goes on") if reason else None

@@ -16,17 +16,22 @@ from typing import Any, ClassVar
 from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils import called, declared, kube
-from ansible_collections.friday.upgrade.plugins.plugin_utils.act import keeper, lease, process, record
-from ansible_collections.friday.upgrade.plugins.plugin_utils.action import FridayAction
-from ansible_collections.friday.upgrade.plugins.plugin_utils.closing import close_dead
+from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import KubeError
+from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.rights import check_rights
+from ansible_collections.friday.upgrade.plugins.plugin_utils.collection import version
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.policy import misplaced, parse_policy
+from ansible_collections.friday.upgrade.plugins.plugin_utils.lock import keeper, lease, process
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import to_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind
-from ansible_collections.friday.upgrade.plugins.plugin_utils.session import Session, now, version
-from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import console, journal
+from ansible_collections.friday.upgrade.plugins.plugin_utils.play import declared, invocation
+from ansible_collections.friday.upgrade.plugins.plugin_utils.play.action import FridayAction
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run import cluster_record, journal
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.clock import now
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.close_dead_runs import close_dead
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.session import Session
+from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import console
 
 _REFERENCE = "see docs/reference/variables.md"
 _HOSTS = "friday_hosts"
@@ -39,7 +44,7 @@ class ActionModule(FridayAction):
 
     def act(self, arguments: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
         """Return the session as ``session``; what is wrong so far is in its problems, for the plan to tell."""
-        refused = called.refused()
+        refused = invocation.refused()
         if refused:
             self.show([console.problems_list(refused)])
             return {"failed": True, "msg": "; ".join(problem.line() for problem in refused)}
@@ -68,7 +73,7 @@ class ActionModule(FridayAction):
         if not Path(session.folder).is_dir():  # then nothing of the run could be kept, and nothing is begun
             self.show([console.problems_list(problems)])
             return {"failed": True, "msg": "; ".join(problem.line() for problem in problems)}
-        session = self._begun(_with(session, problems=tuple(problems)))
+        session = self._begun(session.changed(problems=tuple(problems)))
         if session.recorded:
             self.show(close_dead(session))
         return {
@@ -98,11 +103,13 @@ class ActionModule(FridayAction):
             if not session.problems and not session.plan_only:
                 locked = self._lock(session)
             locked.keep()
-            locked.tell(EventKind.RUN_STARTED, holder=session.holder, version=version(), check=session.plan_only)
-        except (kube.KubeError, journal.JournalError, OSError):
+            locked.recorder.tell(
+                EventKind.RUN_STARTED, holder=session.holder, version=version(), check=session.plan_only
+            )
+        except (KubeError, journal.JournalError, OSError):
             if locked.recorded:
-                with contextlib.suppress(kube.KubeError):  # what the journal had no room for is there
-                    record.prune(session.api(), session.namespace, [session.run])
+                with contextlib.suppress(KubeError):  # what the journal had no room for is there
+                    cluster_record.prune(session.api(), session.namespace, [session.run])
                 keeper.stop(Path(session.folder), locked.keeper)
             shutil.rmtree(session.folder, ignore_errors=True)  # nothing has begun that could be told of
             raise
@@ -132,10 +139,10 @@ class ActionModule(FridayAction):
                 # As long as everything else waits for a cluster that is not well.
                 patience=session.policy.verify_timeout,
             )
-        except (kube.KubeError, OSError):
+        except (KubeError, OSError):
             lease.release(session.api(), held)
             raise
-        return _with(session, recorded=True, keeper=companion)
+        return session.changed(recorded=True, keeper=companion)
 
 
 def _fitted(given: Mapping[str, Any], told: Collection[str]) -> tuple[dict[str, Any], list[Problem]]:
@@ -168,7 +175,7 @@ def _of_the_call(variables: Mapping[str, Any], policy: Policy, plan_only: bool) 
 def _unread(own: Mapping[str, Mapping[str, Any]]) -> Iterator[Problem]:
     """The one variable that Ansible reads before it has read the hosts' own. ``own``: by host, extra variables too."""
     found = next((variables[_HOSTS] for variables in own.values() if _HOSTS in variables), None)
-    if found is not None and not called.by_extra_vars(_HOSTS):
+    if found is not None and not invocation.by_extra_vars(_HOSTS):
         message = "is set in the inventory, where Ansible reads it too late: it has no effect"
         yield Problem(_HOSTS, message, f"give it on the command line: -e {_HOSTS}={found}")
 
@@ -185,11 +192,6 @@ def _folder_problems(folder: str) -> list[Problem]:
 def _cluster_problems(session: Session) -> list[Problem]:
     """Problems of the way to the cluster and of the rights in it."""
     try:
-        return list(kube.check_rights(session.api(), session.namespace))
-    except kube.KubeError as error:
+        return list(check_rights(session.api(), session.namespace))
+    except KubeError as error:
         return [error.problem]
-
-
-def _with(session: Session, **changes: Any) -> Session:
-    """The session with changes; the connection that this process has made stays with it."""
-    return Session(**{**vars(session), **changes})

@@ -7,14 +7,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.action import FridayAction
+from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import KubeError
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide import probes
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.check import ALL_FIELDS
-from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import KubeError
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import to_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Observation, unreadable
 from ansible_collections.friday.upgrade.plugins.plugin_utils.observe.cluster import read_snapshot
-from ansible_collections.friday.upgrade.plugins.plugin_utils.session import BASELINE_FILE, Session, now
+from ansible_collections.friday.upgrade.plugins.plugin_utils.play.action import FridayAction
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.clock import now
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.files import BASELINE_FILE
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.session import Session
 
 
 class ActionModule(FridayAction):
@@ -23,15 +25,15 @@ class ActionModule(FridayAction):
     def act(self, arguments: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
         """Return ``peer`` (empty: there is none), ``from_host`` and ``from_peer`` (probes of node_facts)."""
         session, host = self.session(task_vars), str(task_vars["inventory_hostname"])
-        node = session.planned(host).node
+        node = session.files.planned(host).node
         try:
             snapshot = read_snapshot(session.api(), cni_nodes=(node,))
         except KubeError as error:  # one look without evidence: the rounds weigh it like any other
             snapshot = unreadable(now(), error.problem.line())
-        session.save(snapshot, "hosts", host, "seen.json")
-        wave = next(wave for wave in session.outline().waves if host in {h.host for h in wave.hosts})
+        session.files.save(snapshot, "hosts", host, "seen.json")
+        wave = next(wave for wave in session.files.outline().waves if host in {h.host for h in wave.hosts})
         hosts, nodes = {h.host for h in wave.hosts}, {h.node for h in wave.hosts}
-        peer = probes.peer(snapshot, session.targets(), node, avoid=hosts | _silent(session))
+        peer = probes.peer(snapshot, session.files.targets(), node, avoid=hosts | _silent(session))
         return {
             "changed": False,
             "peer": peer.host if peer else "",
@@ -42,5 +44,5 @@ class ActionModule(FridayAction):
 
 def _silent(session: Session) -> set[str]:
     """Hosts that did not answer the survey: they will not look at another one either."""
-    seen = session.load(Observation, BASELINE_FILE)
+    seen = session.files.load(Observation, BASELINE_FILE)
     return {host for host, facts in seen.facts.items() if ALL_FIELDS in facts.unknown} if seen else set()

@@ -9,8 +9,7 @@ from typing import Any
 
 from ansible.utils.display import Display
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.act import lease, record
-from ansible_collections.friday.upgrade.plugins.plugin_utils.action import FridayAction
+from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import KubeError
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.health import baseline, refusals
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.preflight import preflight
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.resume import (
@@ -29,8 +28,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.status impor
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.survey import read_answer
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.targets import resolve_targets
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.waves import lineup, make_plan, waits_since
-from ansible_collections.friday.upgrade.plugins.plugin_utils.declared import name_of
-from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import KubeError
+from ansible_collections.friday.upgrade.plugins.plugin_utils.lock import lease
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import to_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import HostFacts
@@ -40,8 +38,11 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Ev
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Observation, Snapshot
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.status import Life
 from ansible_collections.friday.upgrade.plugins.plugin_utils.observe.cluster import read_snapshot
-from ansible_collections.friday.upgrade.plugins.plugin_utils.pruning import prune
-from ansible_collections.friday.upgrade.plugins.plugin_utils.session import (
+from ansible_collections.friday.upgrade.plugins.plugin_utils.play.action import FridayAction
+from ansible_collections.friday.upgrade.plugins.plugin_utils.play.declared import name_of
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run import cluster_record
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.clock import now
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.files import (
     BASELINE_FILE,
     BASELINE_VERDICT_FILE,
     OUTLINE_FILE,
@@ -49,10 +50,10 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.session import (
     PROBLEMS_FILE,
     TARGETS_FILE,
     Problems,
-    Session,
     Targets,
-    now,
 )
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.prune_records import prune
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.session import Session
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import console
 
 SURVEY_RESULT = "survey_result"  # what roles/survey registers
@@ -73,22 +74,22 @@ class ActionModule(FridayAction):
             problems += [] if error.problem in problems else [error.problem]
         else:
             observation = Observation(snapshot, facts)
-            session.save(observation, BASELINE_FILE)
+            session.files.save(observation, BASELINE_FILE)
             targets, unresolved = resolve_targets(targets, snapshot, session.policy)
             problems += unresolved
-            session.save(Targets(targets), TARGETS_FILE)
+            session.files.save(Targets(targets), TARGETS_FILE)
             # A host that could not be read is told once, with the reason.
             told = {problem.subject for problem in unread}
             found = preflight(session.policy, targets, snapshot, facts)
             problems += [problem for problem in found if problem.subject not in told]
             health = baseline(session.policy, observation, [target for target in targets if target.host in facts])
-            session.save(health, BASELINE_VERDICT_FILE)
+            session.files.save(health, BASELINE_VERDICT_FILE)
             problems += refusals(health)
             left, lacking = _left(session, snapshot)
             runs = {node.name: waits_since(node) for node in snapshot.nodes}
             members = members_of(map(str, task_vars["groups"]["all"]), targets)
             problems += [*changed(session.policy, members, left), *lacking]
-            if reason := session.halted():
+            if reason := session.pause.halted():
                 problems.append(Problem("run", f"was halted: {reason}", "run the same command again"))
             if not problems:
                 owed = _owed(session.policy, targets, runs, facts, left)
@@ -107,12 +108,12 @@ class ActionModule(FridayAction):
         runs: Mapping[str, str],
         owed: Collection[str],
     ) -> dict[str, Any]:
-        session.save(Problems(tuple(problems)), PROBLEMS_FILE)
-        session.save(plan, PLAN_FILE)
-        session.save(plan.outline(), OUTLINE_FILE)
+        session.files.save(Problems(tuple(problems)), PROBLEMS_FILE)
+        session.files.save(plan, PLAN_FILE)
+        session.files.save(plan.outline(), OUTLINE_FILE)
         if not problems:  # those are told by the verdict
             hosts = plan.hosts()
-            session.tell(
+            session.recorder.tell(
                 EventKind.RUN_PLANNED,
                 plan_digest=plan.digest,
                 hosts=[host.host for host in hosts],
@@ -134,7 +135,7 @@ class ActionModule(FridayAction):
             "hosts": {planned.host: to_data(planned) for planned in plan.hosts()},
             "lineup": lineup(waves),
             "serial": [len(wave.hosts) + 1 for wave in waves] or [1],
-            "path": str(session.path(PLAN_FILE)),
+            "path": str(session.files.path(PLAN_FILE)),
         }
 
 
@@ -172,7 +173,7 @@ def _left(session: Session, snapshot: Snapshot) -> tuple[list[RunRecord], list[P
     found, problems = [], []
     for run in marks(snapshot):
         try:
-            known = record.read(session.api(), session.namespace, run)
+            known = cluster_record.read(session.api(), session.namespace, run)
         except (KubeError, ValueError) as error:
             problems += unrecorded(session.policy, run, str(error))
         else:
@@ -181,7 +182,7 @@ def _left(session: Session, snapshot: Snapshot) -> tuple[list[RunRecord], list[P
                 [] if known else unrecorded(session.policy, run, f"there is none in namespace {session.namespace}")
             )
     try:
-        records = record.read_stored(session.api(), session.namespace).records
+        records = cluster_record.read_stored(session.api(), session.namespace).records
         at_work = _at_work(session)
     except KubeError as error:
         Display().warning(f"whether the last run has died could not be looked at: {error}")

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.action import FridayAction
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide import rehearsal as decide
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import from_data, to_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import PlannedHost
@@ -18,14 +17,14 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.rehearsal imp
     OfferedKernel,
 )
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Observation
-from ansible_collections.friday.upgrade.plugins.plugin_utils.rehearsing import (
+from ansible_collections.friday.upgrade.plugins.plugin_utils.play.action import FridayAction
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.files import BASELINE_FILE, GROUPS_FILE
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.rehearsal_cache import (
     BPF_RESULT,
-    GROUPS_FILE,
     KERNELS_RESULT,
     Groups,
     Store,
 )
-from ansible_collections.friday.upgrade.plugins.plugin_utils.session import BASELINE_FILE
 
 
 class ActionModule(FridayAction):
@@ -39,11 +38,11 @@ class ActionModule(FridayAction):
     def act(self, arguments: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
         """Return ``kernels`` (each with the host to ask, and where that has it from) and ``trials`` (are there any)."""
         session, store, kernel = self.session(task_vars), Store(arguments["cache"]), arguments["kernel"]
-        seen = session.load(Observation, BASELINE_FILE)
+        seen = session.files.load(Observation, BASELINE_FILE)
         facts = seen.facts if seen else {}
         offers = _offers(facts, task_vars) if kernel else {}
         nodes = {host: str(task_vars["hostvars"][host].get("friday_node_name") or host) for host in facts}
-        hosts = decide.asked_for(facts, nodes, kernel, offers) if kernel else session.plan().hosts()
+        hosts = decide.asked_for(facts, nodes, kernel, offers) if kernel else session.files.plan().hosts()
         found = Groups(skipped="it was switched off (friday_rehearsal: skip)")
         if session.problems:
             found = Groups(skipped="the run's own problems come first")
@@ -54,7 +53,7 @@ class ActionModule(FridayAction):
                 unread = {host: _reason(task_vars, host, KERNELS_RESULT) for host in facts if host not in offers}
                 found = replace(found, unread=unread)
             found = replace(found, newest=kernel == decide.NEWEST or "," in kernel)
-        session.save(found, GROUPS_FILE)
+        session.files.save(found, GROUPS_FILE)
         wanted: dict[KernelSource, str] = {}
         for group in found.groups:
             # Without anything to rehearse there are still the candidate's modules and options.

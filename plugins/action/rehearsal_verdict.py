@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.action import FridayAction
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide import rehearsal as decide
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import to_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.rehearsal import (
@@ -19,13 +18,14 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.rehearsal imp
     Trial,
 )
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind
-from ansible_collections.friday.upgrade.plugins.plugin_utils.rehearsing import (
+from ansible_collections.friday.upgrade.plugins.plugin_utils.play.action import FridayAction
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.files import (
     GROUPS_FILE,
+    PROBLEMS_FILE,
     REHEARSAL_FILE,
-    Groups,
-    Store,
+    Problems,
 )
-from ansible_collections.friday.upgrade.plugins.plugin_utils.session import PROBLEMS_FILE, Problems
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.rehearsal_cache import Groups, Store
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import console
 
 
@@ -41,7 +41,7 @@ class ActionModule(FridayAction):
     def act(self, arguments: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
         """Return the rehearsal as data. The waves stay closed unless it lets them open."""
         session, store, asked = self.session(task_vars), Store(arguments["cache"]), arguments["asked"]
-        found = session.load(Groups, GROUPS_FILE) or Groups()
+        found = session.files.load(Groups, GROUPS_FILE) or Groups()
         kernels = [each for each in arguments["kernels"] if each.get("failed") or each.get("unreachable")]
         reasons = {str(each["item"]["name"]): _reason(each) for each in kernels}
         verdicts = []
@@ -68,7 +68,7 @@ class ActionModule(FridayAction):
             cached=int(asked.get("cached") or 0),
             tried=int(asked.get("tried") or 0),
         )
-        session.save(rehearsal, REHEARSAL_FILE)
+        session.files.save(rehearsal, REHEARSAL_FILE)
         store.prune(time.time())
         self.show([console.rehearsal_table(rehearsal)])
         if found.newest:
@@ -76,9 +76,9 @@ class ActionModule(FridayAction):
         else:
             problems = decide.problems(merged, session.policy)
         if problems:
-            earlier = session.load(Problems, PROBLEMS_FILE) or Problems()
-            session.save(Problems((*earlier.problems, *problems)), PROBLEMS_FILE)
-            session.tell(EventKind.STOP, reason=f"rehearsal: {_told(merged)}")
+            earlier = session.files.load(Problems, PROBLEMS_FILE) or Problems()
+            session.files.save(Problems((*earlier.problems, *problems)), PROBLEMS_FILE)
+            session.recorder.tell(EventKind.STOP, reason=f"rehearsal: {_told(merged)}")
         return {"changed": False, "stopped": bool(problems), **to_data(rehearsal)}
 
 

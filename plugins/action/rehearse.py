@@ -9,17 +9,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act import loader
-from ansible_collections.friday.upgrade.plugins.plugin_utils.action import FridayAction
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.rehearsal import trial_key
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import digest, from_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.rehearsal import BpfObject, Image, Trial
-from ansible_collections.friday.upgrade.plugins.plugin_utils.rehearsing import (
-    GROUPS_FILE,
-    LOADER_SOURCE,
-    Groups,
-    Store,
-)
-from ansible_collections.friday.upgrade.plugins.plugin_utils.session import Session
+from ansible_collections.friday.upgrade.plugins.plugin_utils.play.action import FridayAction
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.files import GROUPS_FILE
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.rehearsal_cache import LOADER_SOURCE, Groups, Store
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.session import Session
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.text import plural
 
 _ESTIMATE = 10  # seconds for a guest, under emulation
@@ -41,7 +37,7 @@ class ActionModule(FridayAction):
     def act(self, arguments: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
         """Return ``answers`` (kernel's name and group -> key of the answer in the cache), and how they were had."""
         session, store = self.session(task_vars), Store(arguments["cache"])
-        found = session.load(Groups, GROUPS_FILE) or Groups()
+        found = session.files.load(Groups, GROUPS_FILE) or Groups()
         try:
             made = self._built(found, store, arguments)
         except loader.LoaderError as error:
@@ -69,7 +65,7 @@ class ActionModule(FridayAction):
         told = {"answers": answers, "tried": len(new), "cached": len(questions) - len(new)}
         if not new:
             return {"changed": False, **told, "seconds": 0.0, "accelerator": ""}
-        session.refuse_if_halted("the rehearsal")
+        session.pause.refuse_if_halted("the rehearsal")
         return {"changed": False, **told, **self._ask(session, store, made, new, task_vars)}
 
     def _built(self, found: Groups, store: Store, arguments: Mapping[str, Any]) -> Path:

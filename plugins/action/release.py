@@ -11,15 +11,19 @@ from typing import Any, ClassVar
 
 from ansible.utils.display import Display
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils import declared, kube
-from ansible_collections.friday.upgrade.plugins.plugin_utils.act import lease, record
-from ansible_collections.friday.upgrade.plugins.plugin_utils.action import FridayAction
+from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.client import Api
+from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.connect import connect
+from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import KubeError
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.release import refusals
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.status import life
+from ansible_collections.friday.upgrade.plugins.plugin_utils.lock import lease
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import to_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Event, EventKind, RunRecord, fold
-from ansible_collections.friday.upgrade.plugins.plugin_utils.session import now
-from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import console, journal
+from ansible_collections.friday.upgrade.plugins.plugin_utils.play import declared
+from ansible_collections.friday.upgrade.plugins.plugin_utils.play.action import FridayAction
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run import cluster_record, journal
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.clock import now
+from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import console
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.standing import release_text, still_alive
 
 
@@ -38,7 +42,7 @@ class ActionModule(FridayAction):
     def act(self, arguments: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
         """Return whose the lock was; fail with all that is wrong at once, and nothing changed."""
         namespace, run, reason = arguments["namespace"], arguments["run"], " ".join(arguments["reason"].split())
-        api = kube.connect(arguments["kubeconfig"], arguments["context"])
+        api = connect(arguments["kubeconfig"], arguments["context"])
         held, moment = lease.current(api, namespace), now()
         lock = held.lock() if held else None
         problems = (*declared.unknown(task_vars), *refusals(run, reason, lock))
@@ -54,20 +58,20 @@ class ActionModule(FridayAction):
         self.show([release_text(lock, moment, reason, done=not self._task.check_mode)])
         return {"changed": True, "lock": to_data(lock), "life": told.value, "alive": bool(warning)}
 
-    def _break(self, api: kube.Api, arguments: dict[str, Any], run: str, reason: str) -> None:
+    def _break(self, api: Api, arguments: dict[str, Any], run: str, reason: str) -> None:
         """Record it, then do it. When it could not be done after all, that is recorded too."""
         namespace, data = (
             arguments["namespace"],
             {"by": f"{getpass.getuser()}@{socket.gethostname()}", "reason": reason},
         )
         event = Event(1, now(), run, EventKind.LOCK_BROKEN, data=data)
-        record.write_released(api, namespace, run, fold([event], RunRecord(run)).released)
+        cluster_record.write_released(api, namespace, run, fold([event], RunRecord(run)).released)
         self._journal(arguments["state_dir"], run, data)
         try:
             lease.break_lease(api, namespace, run)
-        except kube.KubeError:
+        except KubeError:
             self._journal(arguments["state_dir"], run, {**data, "reason": ""})
-            record.write_released(api, namespace, run, "")
+            cluster_record.write_released(api, namespace, run, "")
             raise
 
     def _journal(self, state_dir: str, run: str, data: dict[str, Any]) -> None:

@@ -7,17 +7,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils import declared, kube
-from ansible_collections.friday.upgrade.plugins.plugin_utils.act import lease, record
-from ansible_collections.friday.upgrade.plugins.plugin_utils.action import FridayAction
+from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.client import Api
+from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.connect import connect
+from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import KubeError
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide import status as decide
+from ansible_collections.friday.upgrade.plugins.plugin_utils.lock import lease
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import to_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import fold
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Node
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.status import Status
 from ansible_collections.friday.upgrade.plugins.plugin_utils.observe.cluster import read_nodes
-from ansible_collections.friday.upgrade.plugins.plugin_utils.session import now
-from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import console, journal
+from ansible_collections.friday.upgrade.plugins.plugin_utils.play import declared
+from ansible_collections.friday.upgrade.plugins.plugin_utils.play.action import FridayAction
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run import cluster_record, journal
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.clock import now
+from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import console
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.standing import status_text
 
 
@@ -38,9 +42,9 @@ class ActionModule(FridayAction):
         if problems := declared.unknown(task_vars):
             self.show([console.problems_list(problems)])
             return {"failed": True, "changed": False, "msg": "; ".join(problem.line() for problem in problems)}
-        api = kube.connect(arguments["kubeconfig"], arguments["context"])
+        api = connect(arguments["kubeconfig"], arguments["context"])
         held = lease.current(api, namespace)
-        stored = record.read_stored(api, namespace)
+        stored = cluster_record.read_stored(api, namespace)
         recorded = {each.run: each for each in stored.records}
         last, notes = decide.last_run(stored.runs, stored.records, held.lock() if held else None, now())
         run, notes = (wanted, ()) if wanted else (last, notes)
@@ -81,11 +85,11 @@ def _journal(state_dir: str, run: str) -> decide.Journal | None:
     return decide.Journal(fold(events) if events else None, path, events.torn)
 
 
-def _nodes(api: kube.Api) -> tuple[tuple[Node, ...] | None, str]:
+def _nodes(api: Api) -> tuple[tuple[Node, ...] | None, str]:
     """The nodes, or None and why they could not be read."""
     try:
         return read_nodes(api), ""
-    except kube.KubeError as error:
+    except KubeError as error:
         return None, error.problem.line()
 
 

@@ -8,13 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils import ending, watch
-from ansible_collections.friday.upgrade.plugins.plugin_utils.act import keeper
-from ansible_collections.friday.upgrade.plugins.plugin_utils.action import FridayAction
+from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import KubeError
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.hold import lost_hosts
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.outcome import NOTHING_TO_DO, PASS, outcome
-from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import KubeError
-from ansible_collections.friday.upgrade.plugins.plugin_utils.leaving import leave
+from ansible_collections.friday.upgrade.plugins.plugin_utils.lock import keeper
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import to_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import (
     Finding,
@@ -24,7 +21,11 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding impor
     Verdict,
 )
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind, HostState
-from ansible_collections.friday.upgrade.plugins.plugin_utils.session import PROBLEMS_FILE, Problems, Session
+from ansible_collections.friday.upgrade.plugins.plugin_utils.play.action import FridayAction
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run import finish, wait_until_settled
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.files import PROBLEMS_FILE, Problems
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.give_up_host import leave
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.session import Session
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import console, slack
 
 _GOOD = (PASS, NOTHING_TO_DO)
@@ -40,14 +41,14 @@ class ActionModule(FridayAction):
         session = self.session(task_vars)
         notes = self._account_for_lost_hosts(session)
         final = self._final_look(session)
-        problems = session.load(Problems, PROBLEMS_FILE) or Problems(session.problems)
-        verdicts = ending.host_verdicts(session)
+        problems = session.files.load(Problems, PROBLEMS_FILE) or Problems(session.problems)
+        verdicts = finish.host_verdicts(session)
         ended, message = outcome(
-            session.plan(), session.record(), problems.problems, final, session.plan_only, verdicts
+            session.files.plan(), session.recorder.record(), problems.problems, final, session.plan_only, verdicts
         )
-        notes += ending.keep(session, EventKind.RUN_FINISHED, outcome=ended, message=message)
-        data = ending.report_data(session, final)
-        written, unwritten = ending.write(session, data)
+        notes += finish.keep(session, EventKind.RUN_FINISHED, outcome=ended, message=message)
+        data = finish.report_data(session, final)
+        written, unwritten = finish.write(session, data)
         notes += unwritten + self._release(session)
         notes += self._post(session, arguments["webhook_url"], slack.message(data, written.get("report", "")))
         block = console.verdict_block(data, {**written, "journal": data.journal})
@@ -65,20 +66,20 @@ class ActionModule(FridayAction):
     def _account_for_lost_hosts(self, session: Session) -> list[str]:
         """A host that became unreachable has skipped its rescue: its state is recorded here."""
         notes = []
-        for host, known in lost_hosts(session.record()).items():
+        for host, known in lost_hosts(session.recorder.record()).items():
             state, remark = leave(session, host, known)
             message = f"was lost (unreachable) in step {known.step or 'start'}{remark}"
-            notes += ending.keep(session, EventKind.FAILURE, host, state=state, step=known.step, message=message)
+            notes += finish.keep(session, EventKind.FAILURE, host, state=state, step=known.step, message=message)
         return notes
 
     def _final_look(self, session: Session) -> Verdict | None:
         """The health of the whole cluster after a run that did something; patient when all its hosts are done."""
-        hosts = session.record().hosts.values()
+        hosts = session.recorder.record().hosts.values()
         if not any(host.state is not HostState.PLANNED for host in hosts):
             return None
         all_done = all(host.state is HostState.DONE for host in hosts)
         try:
-            return watch.settled(session, session.policy.verify_timeout if all_done else 0)[1]
+            return wait_until_settled.settled(session, session.policy.verify_timeout if all_done else 0)[1]
         except KubeError as error:
             unknown = Finding(Layer.HOST, "final-look", "cluster", Severity.UNKNOWN, error.problem.line())
             return Verdict(Outcome.INCONCLUSIVE, unknown)

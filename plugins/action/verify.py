@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.action import FridayAction
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide import rounds
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.compare import compare
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.health import baseline
@@ -18,8 +17,11 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding impor
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import HostFacts
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Event, EventKind, HostState
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Observation, Snapshot
-from ansible_collections.friday.upgrade.plugins.plugin_utils.resuming import earlier_baseline
-from ansible_collections.friday.upgrade.plugins.plugin_utils.session import BEFORE_FILE, EARLIER_FILE, Session, steady
+from ansible_collections.friday.upgrade.plugins.plugin_utils.play.action import FridayAction
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.clock import steady
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.earlier_run import earlier_baseline
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.files import BEFORE_FILE, EARLIER_FILE
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.session import Session
 
 _REACHED = {"after": HostState.VERIFIED, "soak": HostState.SOAKED}
 
@@ -37,24 +39,26 @@ class ActionModule(FridayAction):
     def act(self, arguments: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
         """Return ``again``; fails with the probable cause when the verdict is clear or the deadline is over."""
         session, host, phase = self.session(task_vars), str(task_vars["inventory_hostname"]), arguments["phase"]
-        waited = session.await_lock()
-        if reason := session.halted():
+        waited = session.pause.await_lock()
+        if reason := session.pause.halted():
             return {"failed": True, "halted": True, "again": False, "msg": f"{phase} was broken off: {reason}"}
         files = ("hosts", host, f"{phase}.json")
-        progress = session.load(rounds.Progress, *files)
+        progress = session.files.load(rounds.Progress, *files)
         if progress is None:
             progress = rounds.Progress(started=_began(session, host, phase))
         if waited:  # what was seen is old, and nothing was looked at meanwhile
-            session.save(replace(progress, started=progress.started + waited), *files)
+            session.files.save(replace(progress, started=progress.started + waited), *files)
             return {"changed": False, "again": True, "msg": "the lock was waited for; looking again"}
-        seen = Observation(session.load(Snapshot, "hosts", host, "seen.json") or _never(), _facts(host, arguments))
+        seen = Observation(
+            session.files.load(Snapshot, "hosts", host, "seen.json") or _never(), _facts(host, arguments)
+        )
         verdict = _judge(session, host, phase, seen, arguments["peer_name"])
-        session.save(verdict, "hosts", host, "verdict.json")
+        session.files.save(verdict, "hosts", host, "verdict.json")
         progress, next_round = rounds.next_round(progress, verdict, phase, steady(), session.policy)
-        session.save(progress, *files)
+        session.files.save(progress, *files)
         if next_round.action == "again":
-            session.tell(EventKind.NOTE, host, message=f"{next_round.reason}; looking again")
-            session.rest(next_round.wait)
+            session.recorder.tell(EventKind.NOTE, host, message=f"{next_round.reason}; looking again")
+            session.pause.rest(next_round.wait)
         elif next_round.action == "pass":
             _passed(session, host, phase, seen)
         return {
@@ -68,7 +72,7 @@ class ActionModule(FridayAction):
 
 def _began(session: Session, host: str, phase: str) -> float:
     """When a phase began: a soak with the last look of the verification before it, any other with its first look."""
-    before = session.load(rounds.Progress, "hosts", host, "after.json") if phase == "soak" else None
+    before = session.files.load(rounds.Progress, "hosts", host, "after.json") if phase == "soak" else None
     return before.looked if before else steady()
 
 
@@ -85,10 +89,10 @@ def _facts(host: str, arguments: dict[str, Any]) -> dict[str, HostFacts]:
 def _judge(session: Session, host: str, phase: str, seen: Observation, peer: str) -> Verdict:
     if phase == "before":
         return _judge_before(session, host, seen, peer)
-    found = session.load(Observation, "hosts", host, BEFORE_FILE) or _never()
-    earlier = session.load(Observation, "hosts", host, EARLIER_FILE)
-    planned = session.planned(host)
-    boots = [str(e.data.get("boot_id", "")) for e in session.events() if e.host == host and _rebooted(e)]
+    found = session.files.load(Observation, "hosts", host, BEFORE_FILE) or _never()
+    earlier = session.files.load(Observation, "hosts", host, EARLIER_FILE)
+    planned = session.files.planned(host)
+    boots = [str(e.data.get("boot_id", "")) for e in session.recorder.events() if e.host == host and _rebooted(e)]
     if earlier and earlier.facts[host].boot_id != found.facts[host].boot_id:
         # The earlier run has rebooted it, or who repaired it.
         boots = boots or [found.facts[host].boot_id]
@@ -106,11 +110,11 @@ def _judge(session: Session, host: str, phase: str, seen: Observation, peer: str
 
 def _judge_before(session: Session, host: str, seen: Observation, peer: str) -> Verdict:
     """The host by itself. Where it was left by a run that this controller knows nothing of, nothing else is there."""
-    earlier = session.load(Observation, "hosts", host, EARLIER_FILE)
+    earlier = session.files.load(Observation, "hosts", host, EARLIER_FILE)
     if earlier is None and (earlier := earlier_baseline(session, host)):
-        session.save(earlier, "hosts", host, EARLIER_FILE)
-    targets = [target for target in session.targets() if target.host == host]
-    return baseline(session.policy, seen, targets, peer, left_by="" if earlier else session.waited(host))
+        session.files.save(earlier, "hosts", host, EARLIER_FILE)
+    targets = [target for target in session.files.targets() if target.host == host]
+    return baseline(session.policy, seen, targets, peer, left_by="" if earlier else session.files.waited(host))
 
 
 def _rebooted(event: Event) -> bool:
@@ -119,15 +123,15 @@ def _rebooted(event: Event) -> bool:
 
 def _passed(session: Session, host: str, phase: str, seen: Observation) -> None:
     if phase == "before":
-        session.save(seen, "hosts", host, BEFORE_FILE)
-        if run := session.waited(host):
+        session.files.save(seen, "hosts", host, BEFORE_FILE)
+        if run := session.files.waited(host):
             how = f"how it was before run {run}"
             if not (Path(session.folder) / "hosts" / host / EARLIER_FILE).exists():
                 how = f"how it is now: {how} is not known here"
-            session.tell(EventKind.NOTE, host, message=f"compared with {how}")
+            session.recorder.tell(EventKind.NOTE, host, message=f"compared with {how}")
         return
     facts = seen.facts[host]
-    session.tell(EventKind.STATE, host, state=_REACHED[phase], kernel=facts.kernel, boot_id=facts.boot_id)
+    session.recorder.tell(EventKind.STATE, host, state=_REACHED[phase], kernel=facts.kernel, boot_id=facts.boot_id)
 
 
 def _never() -> Any:

@@ -8,10 +8,11 @@ from typing import Any
 
 from ansible.plugins.callback import CallbackBase
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils import interrupts, kube
+from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.client import preload
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import from_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind
-from ansible_collections.friday.upgrade.plugins.plugin_utils.session import Session
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run import interrupts
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.session import Session
 
 DOCUMENTATION = r"""
 name: journal
@@ -50,7 +51,7 @@ class CallbackModule(CallbackBase):
         # Not by the name that it registers: from core 2.21 on that is a dictionary.
         if str(_task(result).action) == GUARD and "session" in answer:
             self.session = from_data(Session, answer["session"])
-            kube.preload()
+            preload()
             if not self.session.plan_only:  # that changes nothing: it may end anywhere
                 interrupts.soften(self.session.folder)
 
@@ -58,18 +59,20 @@ class CallbackModule(CallbackBase):
         """Note a host that did not answer, with the task that it was lost in."""
         if self.session:
             message = f"unreachable in task {_task(result).name!r}: {_answer(result).get('msg', '')}"
-            self.session.tell(EventKind.NOTE, _host(result), message=message)
+            self.session.recorder.tell(EventKind.NOTE, _host(result), message=message)
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         """Report on a run that comes to its end without a verdict."""
-        if self.session is None or self.session.record().finished:
+        if self.session is None or self.session.recorder.record().finished:
             return
         # Only here: the report needs libraries that a process which merely lists tags has no use for.
-        from ansible_collections.friday.upgrade.plugins.plugin_utils import ending
+        from ansible_collections.friday.upgrade.plugins.plugin_utils.run import finish
         from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import report
 
-        self.session.tell(EventKind.RUN_FINISHED, outcome="inconclusive", message="the run ended before its verdict")
-        paths = report.write_reports(self.session.folder, ending.report_data(self.session))
+        self.session.recorder.tell(
+            EventKind.RUN_FINISHED, outcome="inconclusive", message="the run ended before its verdict"
+        )
+        paths = report.write_reports(self.session.folder, finish.report_data(self.session))
         self._display.display(f"Friday ended before its verdict. What is known is in {paths.html}")
 
 

@@ -10,7 +10,7 @@ from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
 from ansible.utils.display import Display
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils import called
+from ansible_collections.friday.upgrade.plugins.plugin_utils.play import invocation
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import console
 
 DOCUMENTATION = r"""
@@ -47,7 +47,7 @@ class LookupModule(LookupBase):
 
     def run(self, terms: list[str], variables: Any = None, **kwargs: Any) -> list[str]:
         """Return the terms, or raise AnsibleError with all that is wrong with the call."""
-        problems = () if called.only_listed() else called.refused()
+        problems = () if invocation.only_listed() else invocation.refused()
         if problems:
             Display().display(console.problems_list(problems))
             raise AnsibleError("; ".join(problem.line() for problem in problems))

@@ -12,7 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import Api, ApiError, check_rights, connect
+from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.client import Api
+from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.connect import connect
+from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import ApiError
+from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.rights import check_rights
 from tests.support.control_plane import Cluster
 from tests.support.things import Things, wait_until
 

@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.act import record
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act.cordon import cordon, uncordon
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act.evict import evict
-from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import Api, ApiError
+from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.client import Api
+from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import ApiError
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord, HostState, RunRecord
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import CORDONED_BY, Pod
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run import cluster_record
 from tests.support.things import Things
 
 RUN, OLD, OLDER = "20261122-161500-3f2a", "20261115-161500-aaaa", "20261108-161500-bbbb"
@@ -164,10 +165,10 @@ def a_record(hosts: Iterable[str], seq: int = 7, **fields: Any) -> RunRecord:
 
 def test_record_round_trip(api: Api, things: Things) -> None:
     home = things.namespace
-    assert record.read(api, home, RUN) is None
+    assert cluster_record.read(api, home, RUN) is None
     written = a_record(["node3", "node1", "rack 2/node:2", "rack 2/node_2"])
-    record.write(api, home, written)
-    read = record.read(api, home, RUN)
+    cluster_record.write(api, home, written)
+    read = cluster_record.read(api, home, RUN)
     assert read == written
     assert list(read.hosts) == list(written.hosts), "in the planned order"
     labels = api.get(f"/api/v1/namespaces/{home}/configmaps/friday-run-{RUN}")["metadata"]["labels"]
@@ -176,91 +177,91 @@ def test_record_round_trip(api: Api, things: Things) -> None:
 
 def test_records_are_listed_newest_first(api: Api, things: Things) -> None:
     """Not by their ids and times, which are by the clocks of their controllers: by when they came to be here."""
-    record.write(api, things.namespace, RunRecord(run=RUN, started=3.0, seq=1))
+    cluster_record.write(api, things.namespace, RunRecord(run=RUN, started=3.0, seq=1))
     time.sleep(1.1)  # the API server tells whole seconds
-    record.write(api, things.namespace, RunRecord(run=OLDER, started=1.0, seq=1))
+    cluster_record.write(api, things.namespace, RunRecord(run=OLDER, started=1.0, seq=1))
     time.sleep(1.1)
-    record.write(api, things.namespace, RunRecord(run=OLD, started=2.0, seq=1))
-    record.write(api, things.namespace, RunRecord(run=RUN, started=3.0, seq=2))
-    stored = record.read_stored(api, things.namespace)
+    cluster_record.write(api, things.namespace, RunRecord(run=OLD, started=2.0, seq=1))
+    cluster_record.write(api, things.namespace, RunRecord(run=RUN, started=3.0, seq=2))
+    stored = cluster_record.read_stored(api, things.namespace)
     assert stored.runs == tuple(found.run for found in stored.records) == (OLD, OLDER, RUN)
 
 
 def test_that_a_lock_was_broken_outlives_what_the_run_writes(api: Api, things: Things) -> None:
     """The run may live after all, and knows nothing of it."""
     home, words = things.namespace, "2026-11-22 16:20:00 UTC by bob@host-b: gone"
-    record.write(api, home, a_record(["node1"], seq=7))
-    record.write_released(api, home, RUN, words)
-    record.write(api, home, a_record(["node1"], seq=8, stop="the lock is lost"))
-    found = record.read(api, home, RUN)
+    cluster_record.write(api, home, a_record(["node1"], seq=7))
+    cluster_record.write_released(api, home, RUN, words)
+    cluster_record.write(api, home, a_record(["node1"], seq=8, stop="the lock is lost"))
+    found = cluster_record.read(api, home, RUN)
     assert found is not None
     assert (found.seq, found.stop, found.released) == (8, "the lock is lost", words)
-    record.write_released(api, home, RUN, "")
-    assert record.read(api, home, RUN) == replace(found, released="")
+    cluster_record.write_released(api, home, RUN, "")
+    assert cluster_record.read(api, home, RUN) == replace(found, released="")
 
 
 def test_that_a_lock_was_broken_is_recorded_where_nothing_else_is(api: Api, things: Things) -> None:
-    record.write_released(api, things.namespace, RUN, "words")
-    assert record.read(api, things.namespace, RUN) == RunRecord(RUN, released="words")
+    cluster_record.write_released(api, things.namespace, RUN, "words")
+    assert cluster_record.read(api, things.namespace, RUN) == RunRecord(RUN, released="words")
 
 
 def test_one_that_cannot_be_read_hides_no_other(api: Api, things: Things) -> None:
     home, broken = things.namespace, "20261101-000000-aaaa"
-    record.write(api, home, a_record(["node1"]))
-    labels = {record.MANAGED_BY: "friday", record.RUN_LABEL: broken}
+    cluster_record.write(api, home, a_record(["node1"]))
+    labels = {cluster_record.MANAGED_BY: "friday", cluster_record.RUN_LABEL: broken}
     body = {"metadata": {"name": f"friday-run-{broken}", "labels": labels}, "data": {"meta": "no"}}
     things.create(f"/api/v1/namespaces/{home}/configmaps", body)
-    stored = record.read_stored(api, home)
+    stored = cluster_record.read_stored(api, home)
     assert [each.run for each in stored.records] == [RUN]
     assert list(stored.unreadable) == [broken]
     with pytest.raises(ValueError, match=f"ConfigMap friday-run-{broken} is not the record of a run"):
-        record.read_all(api, home)
+        cluster_record.read_all(api, home)
 
 
 def test_old_records_are_deleted_whole_and_no_other(api: Api, things: Things) -> None:
     home = things.namespace
     for run in (OLDER, OLD, RUN):
-        record.write(api, home, replace(a_record([f"node{number}" for number in range(1001)]), run=run))
+        cluster_record.write(api, home, replace(a_record([f"node{number}" for number in range(1001)]), run=run))
     things.create(f"/api/v1/namespaces/{home}/configmaps", {"metadata": {"name": "somebody-elses"}})
-    assert record.prune(api, home, [OLD, OLDER]) == (OLD, OLDER)
+    assert cluster_record.prune(api, home, [OLD, OLDER]) == (OLD, OLDER)
     left = [item["metadata"]["name"] for item in api.items(f"/api/v1/namespaces/{home}/configmaps")]
     ours = [f"friday-run-{RUN}", f"friday-run-{RUN}-1", f"friday-run-{RUN}-2"]
     assert sorted(set(left) - {"kube-root-ca.crt"}) == [*ours, "somebody-elses"]
-    assert record.prune(api, home, [OLD]) == (OLD,), "gone is gone"
+    assert cluster_record.prune(api, home, [OLD]) == (OLD,), "gone is gone"
 
 
 def test_what_was_left_half_deleted_goes_too(api: Api, admin_api: Api, things: Things) -> None:
     home = things.namespace
-    record.write(api, home, a_record([f"node{number}" for number in range(501)]))
+    cluster_record.write(api, home, a_record([f"node{number}" for number in range(501)]))
     admin_api.request("DELETE", f"/api/v1/namespaces/{home}/configmaps/friday-run-{RUN}")
-    assert list(record.read_stored(api, home).unreadable) == [RUN]
-    assert record.prune(api, home, [RUN]) == (RUN,)
-    assert record.read_stored(api, home) == record.Stored((), (), {})
+    assert list(cluster_record.read_stored(api, home).unreadable) == [RUN]
+    assert cluster_record.prune(api, home, [RUN]) == (RUN,)
+    assert cluster_record.read_stored(api, home) == cluster_record.Stored((), (), {})
 
 
 def test_a_record_that_is_written_meanwhile_stays(api: Api, things: Things) -> None:
     home = things.namespace
-    record.write(api, home, a_record(["node1"], seq=7))
+    cluster_record.write(api, home, a_record(["node1"], seq=7))
 
     class Racing:
         def items(self, path: str, **query: Any) -> list[Any]:
             found = list(api.items(path, **query))
-            record.write(api, home, a_record(["node1"], seq=8))
+            cluster_record.write(api, home, a_record(["node1"], seq=8))
             return found
 
         def request(self, *arguments: Any, **more: Any) -> Any:
             return api.request(*arguments, **more)
 
-    assert record.prune(Racing(), home, [RUN]) == ()  # type: ignore[arg-type]
-    found = record.read(api, home, RUN)
+    assert cluster_record.prune(Racing(), home, [RUN]) == ()  # type: ignore[arg-type]
+    found = cluster_record.read(api, home, RUN)
     assert found is not None and found.seq == 8
 
 
 def test_an_older_fold_never_overwrites_the_runs_state(api: Api, things: Things) -> None:
     home = things.namespace
-    record.write(api, home, a_record(["node1"], seq=9, stop="node1 failed"))
-    record.write(api, home, a_record(["node1"], seq=8))
-    found = record.read(api, home, RUN)
+    cluster_record.write(api, home, a_record(["node1"], seq=9, stop="node1 failed"))
+    cluster_record.write(api, home, a_record(["node1"], seq=8))
+    found = cluster_record.read(api, home, RUN)
     assert found is not None
     assert (found.seq, found.stop) == (9, "node1 failed")
 
@@ -268,16 +269,16 @@ def test_an_older_fold_never_overwrites_the_runs_state(api: Api, things: Things)
 def test_hosts_that_write_at_the_same_time_lose_nothing(api: Api, things: Things) -> None:
     hosts = [f"node{number}" for number in range(8)]
     base = a_record(hosts, seq=1)
-    record.write(api, things.namespace, base)
+    cluster_record.write(api, things.namespace, base)
 
     def work(number: int) -> None:
         for step, state in enumerate((HostState.CORDONED, HostState.DRAINED, HostState.UPGRADED)):
             mine = {**base.hosts, hosts[number]: HostRecord(state, float(step))}
-            record.write(api, things.namespace, replace(base, hosts=mine, seq=2 + step), hosts=[hosts[number]])
+            cluster_record.write(api, things.namespace, replace(base, hosts=mine, seq=2 + step), hosts=[hosts[number]])
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(work, range(8)))
-    found = record.read(api, things.namespace, RUN)
+    found = cluster_record.read(api, things.namespace, RUN)
     assert found is not None
     assert {host.state for host in found.hosts.values()} == {HostState.UPGRADED}
     assert found.seq == 4
@@ -305,24 +306,24 @@ def test_the_record_of_five_thousand_hosts_fits(api: Api, admin_api: Api, things
     written = RunRecord(
         run=RUN, started=1.0, seq=60000, members=members, hosts=states, message=long, stop=long, released=long
     )
-    record.write(api, home, written)
-    found = record.read(api, home, RUN)
+    cluster_record.write(api, home, written)
+    found = cluster_record.read(api, home, RUN)
     assert found is not None
     assert list(found.hosts) == list(states), "in the planned order"
     assert found.members == members
-    assert {len(host.message) for host in found.hosts.values()} == {record.LONGEST_MESSAGE}
-    assert record.read_all(api, home) == (found,)
+    assert {len(host.message) for host in found.hosts.values()} == {cluster_record.LONGEST_MESSAGE}
+    assert cluster_record.read_all(api, home) == (found,)
 
     last = next(reversed(states))
     done = {**states, last: HostRecord(HostState.DONE, 2.0)}
-    record.write(api, home, replace(written, hosts=done, seq=60001), hosts=[last])
-    found = record.read(api, home, RUN)
+    cluster_record.write(api, home, replace(written, hosts=done, seq=60001), hosts=[last])
+    found = cluster_record.read(api, home, RUN)
     assert found is not None
     assert (found.hosts[last].state, found.seq) == (HostState.DONE, 60001)
 
     admin_api.request("DELETE", f"/api/v1/namespaces/{home}/configmaps/friday-run-{RUN}-3")
     with pytest.raises(ValueError, match="9 of its parts are there"):
-        record.read(api, home, RUN)
+        cluster_record.read(api, home, RUN)
 
 
 def test_a_stranger_of_that_name_is_no_record(api: Api, things: Things) -> None:
@@ -330,4 +331,4 @@ def test_a_stranger_of_that_name_is_no_record(api: Api, things: Things) -> None:
     body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"friday-run-{RUN}"}, "data": {"meta": "no"}}
     things.create(path, body)
     with pytest.raises(ValueError, match=f"ConfigMap friday-run-{RUN} is not the record of a run"):
-        record.read(api, things.namespace, RUN)
+        cluster_record.read(api, things.namespace, RUN)

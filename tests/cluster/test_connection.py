@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import Api, ApiError, KubeError, connect
+from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.client import Api
+from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.connect import connect
+from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import ApiError, KubeError
 from tests.support.control_plane import Cluster, free_port
 from tests.support.pki import Authority, kubeconfig
 from tests.support.things import Things

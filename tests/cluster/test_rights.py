@@ -13,21 +13,17 @@ import pytest
 import yaml
 from kubernetes import client
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.act import lease, record
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act.cordon import cordon, uncordon
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act.evict import evict
-from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import (
-    NEEDS,
-    Api,
-    ApiError,
-    KubeError,
-    Need,
-    check_rights,
-    connect,
-)
+from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.client import Api
+from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.connect import connect
+from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import ApiError, KubeError
+from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.rights import NEEDS, Need, check_rights
+from ansible_collections.friday.upgrade.plugins.plugin_utils.lock import lease
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import RunRecord
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Pod
 from ansible_collections.friday.upgrade.plugins.plugin_utils.observe.cluster import read_snapshot
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run import cluster_record
 from tests.support import rights
 from tests.support.control_plane import Cluster
 from tests.support.pki import kubeconfig
@@ -54,10 +50,10 @@ def work(api: Api, things: Things) -> set[tuple[str, str]]:
 
     steps = (
         locked,
-        lambda: record.write(api, things.namespace, RunRecord(run=RUN, seq=1)),
-        lambda: record.read(api, things.namespace, RUN),
-        lambda: record.read_all(api, things.namespace),
-        lambda: record.prune(api, things.namespace, [RUN]),
+        lambda: cluster_record.write(api, things.namespace, RunRecord(run=RUN, seq=1)),
+        lambda: cluster_record.read(api, things.namespace, RUN),
+        lambda: cluster_record.read_all(api, things.namespace),
+        lambda: cluster_record.prune(api, things.namespace, [RUN]),
         lambda: read_snapshot(api, cni_nodes=[node]),
         lambda: cordon(api, node, RUN),
         lambda: uncordon(api, node, RUN),

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act.cordon import cordon
-from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import Api, connect
+from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.client import Api
+from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.connect import connect
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import from_data, to_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import (
     ApiService,

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.act import keeper, lease
-from ansible_collections.friday.upgrade.plugins.plugin_utils.act import record as cluster_record
-from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import ApiError
+from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import ApiError
+from ansible_collections.friday.upgrade.plugins.plugin_utils.lock import keeper, lease
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind, HostState
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run import cluster_record
 from tests.fleet.controller import Controller, Started
 from tests.fleet.machines import PACKAGES
 from tests.fleet.world import World

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import ApiError
+from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import ApiError
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Event, RunRecord, fold
-from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import journal
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run import journal
 from tests.fleet.world import Way, World, wait_for
 from tests.playbooks.canaries import Canaries
 from tests.playbooks.machines import entering
@@ -271,7 +271,7 @@ def _family(pid: int) -> list[int]:
             command = (stat.parent / "cmdline").read_bytes()
         except OSError:
             continue
-        if b"act.keeper" not in command:
+        if b"lock.keeper" not in command:
             parents.setdefault(int(fields[1]), []).append(int(stat.parent.name))
     found = [pid]
     for each in found:

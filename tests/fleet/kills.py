@@ -24,10 +24,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.act import lease
-from ansible_collections.friday.upgrade.plugins.plugin_utils.act import record as cluster_record
+from ansible_collections.friday.upgrade.plugins.plugin_utils.lock import lease
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Event, HostState
-from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import journal
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run import cluster_record, journal
 from tests.fleet.aborts import NAMESPACE
 from tests.fleet.controller import LIMIT, Controller, Started
 from tests.fleet.machines import PACKAGES, Machine

@@ -21,7 +21,7 @@ import yaml
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import from_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import Plan
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Event, EventKind
-from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import journal
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run import journal
 from tests.playbooks.canaries import Canaries
 from tests.playbooks.world import World
 

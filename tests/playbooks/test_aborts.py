@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.act import lease, record
-from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import journal
+from ansible_collections.friday.upgrade.plugins.plugin_utils.lock import lease
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run import cluster_record, journal
 from tests.fleet import aborts, kills
 from tests.fleet.machines import PACKAGES, repository
 from tests.fleet.stage import Stage
@@ -159,7 +159,7 @@ def test_a_dead_run_is_closed_by_the_next(stage: Stage) -> None:
         assert "upgrade was under way when the run ended" in " ".join(output.split())
         code, output = controller.run(friday_only=["n1"], friday_soak=0, friday_replan=True)
         assert code == 0, output
-        closed = record.read(world.api, aborts.NAMESPACE, dead.name)
+        closed = cluster_record.read(world.api, aborts.NAMESPACE, dead.name)
         assert closed
         assert closed.outcome == "inconclusive"
         assert world.cordoned() == {}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind
-from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import journal
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run import journal
 from tests.playbooks.machines import RUNNING, Machine
 from tests.playbooks.runs import Run, Runner
 from tests.playbooks.world import World

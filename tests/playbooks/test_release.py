@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.act import lease, record
+from ansible_collections.friday.upgrade.plugins.plugin_utils.lock import lease
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Event, EventKind, fold
-from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import journal
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run import cluster_record, journal
 from tests.playbooks.runs import Hosts, Run, Runner
 from tests.playbooks.world import World
 
@@ -30,13 +30,13 @@ def test_a_dead_runs_lock_is_broken_from_another_machine(run: Runner, world: Wor
     namespace = "friday-broken-lock"
     world.lock(namespace, "ann@tower:4711", RUN)
     world.abandon(namespace)
-    record.write(world.api, namespace, fold([STARTED]))
+    cluster_record.write(world.api, namespace, fold([STARTED]))
     done = release(run, namespace, run=RUN, reason="its laptop is gone")
     assert done.code == 0, done.output
     assert f"lock of run {RUN} of ann@tower, process 4711 is broken: its laptop is gone" in done.text
     assert "ALIVE" not in done.output
     assert lease.current(world.api, namespace) is None
-    found = record.read(world.api, namespace, RUN)
+    found = cluster_record.read(world.api, namespace, RUN)
     assert found is not None
     assert found.released.endswith(": its laptop is gone") and f" by {getpass.getuser()}@" in found.released
     assert (found.seq, found.holder) == (1, "ann@tower:4711"), "the rest is as it was"
@@ -54,7 +54,7 @@ def test_the_lock_of_a_run_that_lives_is_broken_with_a_warning(run: Runner, worl
     assert lease.current(world.api, namespace) is None
     event = journal.read(tmp_path / RUN)[-1]
     assert (event.kind, event.data["reason"]) == (EventKind.LOCK_BROKEN, "it hangs")
-    stored = record.read(world.api, namespace, RUN)
+    stored = cluster_record.read(world.api, namespace, RUN)
     assert stored is not None
     assert stored.released.endswith(": it hangs"), "it has one, although nothing else is recorded"
     shown = run("playbooks/status.yml", hosts=HOSTS, variables={"friday_namespace": namespace})
@@ -113,4 +113,4 @@ def test_a_limit_is_refused(run: Runner, world: World) -> None:
     with world.untouched():
         done = release(run, namespace, "--limit", "node1", run=RUN, reason="gone")
     assert done.code not in (0, 99), done.output
-    assert record.read(world.api, namespace, RUN) is None
+    assert cluster_record.read(world.api, namespace, RUN) is None

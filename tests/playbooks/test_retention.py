@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.act import record
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord, HostState, RunRecord
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run import cluster_record
 from tests.playbooks.runs import Hosts, Runner
 from tests.playbooks.world import World
 
@@ -17,16 +17,16 @@ def test_old_records_go_when_a_run_begins(run: Runner, world: World, current: Ho
     world.home(namespace)
     for name, finished, state in ((DIED, 0.0, "drained"), (OLD, 1.0, "done"), (LAST, 1.0, "done")):
         hosts = {"node1": HostRecord(HostState(state), 1.0)}
-        record.write(world.api, namespace, RunRecord(name, 1.0, finished, seq=3, hosts=hosts))
+        cluster_record.write(world.api, namespace, RunRecord(name, 1.0, finished, seq=3, hosts=hosts))
     variables = {"friday_namespace": namespace, "friday_keep_runs": 2, "friday_packages": "kernel"}
 
     checked = run("friday.yml", "--check", hosts=current, variables=variables)
     assert checked.code == 0, checked.output
-    assert len(record.read_all(world.api, namespace)) == 3
+    assert len(cluster_record.read_all(world.api, namespace)) == 3
 
     done = run("friday.yml", hosts=current, variables=variables)
     assert done.code == 0, done.output
     assert done.folder
-    assert {each.run for each in record.read_all(world.api, namespace)} == {DIED, LAST, done.folder.name}
+    assert {each.run for each in cluster_record.read_all(world.api, namespace)} == {DIED, LAST, done.folder.name}
     assert f"old records deleted (friday_keep_runs): {OLD}" in done.text
     assert [event.data["message"] for event in done.events() if event.kind == "note"]

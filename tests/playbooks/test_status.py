@@ -13,10 +13,12 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.act import cordon, record
-from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import NEEDS, KubeError, connect
+from ansible_collections.friday.upgrade.plugins.plugin_utils.act import cordon
+from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.connect import connect
+from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import KubeError
+from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.rights import NEEDS
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Event, EventKind, fold
-from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import journal
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run import cluster_record, journal
 from tests.playbooks.machines import Machine
 from tests.playbooks.runs import Hosts, Run, Runner
 from tests.playbooks.world import World
@@ -66,7 +68,7 @@ def recorded(world: World) -> Iterator[Callable[[str, int], str]]:
 
     def make(namespace: str, count: int) -> str:
         world.home(namespace)
-        record.write(world.api, namespace, fold(told(count)))
+        cluster_record.write(world.api, namespace, fold(told(count)))
         cordon.cordon(world.api, "node2", RUN)
         return namespace
 
@@ -127,7 +129,7 @@ def test_a_run_that_died_is_told_by_another_controller(
 def _earlier(world: World, namespace: str) -> None:
     """The record of a run before the one of the story."""
     world.home(namespace)
-    record.write(world.api, namespace, fold([Event(1, 1.0, BEFORE, K.RUN_STARTED), _ended(2)]))
+    cluster_record.write(world.api, namespace, fold([Event(1, 1.0, BEFORE, K.RUN_STARTED), _ended(2)]))
 
 
 def _ended(seq: int) -> Event:
@@ -155,7 +157,7 @@ def test_a_run_that_lives_is_left_alone(
     run: Runner, world: World, recorded: Callable[[str, int], str], tmp_path: Path
 ) -> None:
     world.lock("friday-lives", "ann@tower:4711", RUN)
-    record.write(world.api, "friday-lives", fold(told(UPGRADING)))
+    cluster_record.write(world.api, "friday-lives", fold(told(UPGRADING)))
     cordon.cordon(world.api, "node2", RUN)
     done = ask(run, world, tmp_path, friday_namespace="friday-lives")
     cordon.uncordon(world.api, "node2")
@@ -229,7 +231,7 @@ def test_a_record_that_cannot_be_read_hides_no_other(
 ) -> None:
     namespace = "friday-broken"
     world.home(namespace)
-    labels = {record.MANAGED_BY: "friday", record.RUN_LABEL: BEFORE}
+    labels = {cluster_record.MANAGED_BY: "friday", cluster_record.RUN_LABEL: BEFORE}
     body = {"metadata": {"name": f"friday-run-{BEFORE}", "labels": labels}, "data": {"meta": "no"}}
     world.things.create(f"/api/v1/namespaces/{namespace}/configmaps", body)
     recorded(namespace, UPGRADING)
@@ -277,7 +279,7 @@ def test_nodes_that_may_not_be_read(
 
 def _may_list(kubeconfig: Path, namespace: str) -> bool:
     try:
-        return record.read_all(connect(str(kubeconfig)), namespace) != ()
+        return cluster_record.read_all(connect(str(kubeconfig)), namespace) != ()
     except KubeError:
         return False
 

@@ -10,8 +10,9 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.act import lease
-from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import ApiError, connect
+from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.connect import connect
+from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import ApiError
+from ansible_collections.friday.upgrade.plugins.plugin_utils.lock import lease
 from tests.playbooks.machines import Machine
 from tests.support.control_plane import Cluster
 from tests.support.things import Things, wait_until

@@ -18,7 +18,7 @@ from ansible_collections.friday.upgrade.plugins.module_utils.rehearsal import gu
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act import loader
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.rehearsal import trial_key
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.rehearsal import BpfObject, Image, Trial
-from ansible_collections.friday.upgrade.plugins.plugin_utils.rehearsing import Store
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.rehearsal_cache import Store
 from lab.artifacts import kernels as lab_kernels
 from tests.rehearsal import kernels, real
 from tests.rehearsal.matrix import Stage

@@ -19,7 +19,7 @@ from typing import Any
 
 from ansible_collections.friday.upgrade.plugins.module_utils.rehearsal import guest
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act import loader
-from ansible_collections.friday.upgrade.plugins.plugin_utils.rehearsing import LOADER_SOURCE, Store
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.rehearsal_cache import LOADER_SOURCE, Store
 from lab.artifacts import go
 from lab.progress import duration, say
 from tests.rehearsal import corpus, kernels, real

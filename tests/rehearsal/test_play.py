@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act import loader
-from ansible_collections.friday.upgrade.plugins.plugin_utils.rehearsing import LOADER_SOURCE, Store
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.rehearsal_cache import LOADER_SOURCE, Store
 from lab.artifacts import go
 from tests.playbooks.machines import CANDIDATE, RUNNING, Machine, architecture
 from tests.playbooks.runs import Hosts, Run, Runner

@@ -16,7 +16,9 @@ import time
 import uuid
 from pathlib import Path
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import Api, ApiError, connect
+from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.client import Api
+from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.connect import connect
+from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import ApiError
 from lab.artifacts import kubernetes
 from tests.support import rights
 from tests.support.pki import Authority, kubeconfig

@@ -12,7 +12,9 @@ from typing import Any
 
 import yaml
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import Api, ApiError, Need
+from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.client import Api
+from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import ApiError
+from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.rights import Need
 
 MANIFEST = Path(__file__).resolve().parents[2] / "manifests/rights.yaml"
 OPERATORS = "friday:operators"

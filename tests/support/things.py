@@ -9,7 +9,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import Api, ApiError
+from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.client import Api
+from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import ApiError
 
 Json = dict[str, Any]
 

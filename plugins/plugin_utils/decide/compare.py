@@ -7,10 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks import CHECKS
-from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.check import (
-    Check,
-    Context,
-)
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.check import Check, Context
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.diagnose import diagnose
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Finding, Severity, Verdict
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy

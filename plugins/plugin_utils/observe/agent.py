@@ -14,7 +14,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import Api, ApiError, ExecResult
+from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.client import Api, ExecResult
+from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import ApiError
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import AgentEndpoint, AgentStatus, Pod
 
 CONTAINER = "cilium-agent"

@@ -29,12 +29,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.rehearsal imp
     ProgramVerdict,
     Word,
 )
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import (
-    Event,
-    EventKind,
-    HostRecord,
-    HostState,
-)
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Event, EventKind, HostRecord, HostState
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.data import ReportData
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.text import clean, one_line, plural
 

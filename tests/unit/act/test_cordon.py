@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act.cordon import cordon, uncordon
-from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import ApiError
+from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import ApiError
 
 
 class ChangingNode:

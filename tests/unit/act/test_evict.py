@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act.evict import Evictions, evict
-from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import ApiError
+from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import ApiError
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Pod
 
 BUDGET = {

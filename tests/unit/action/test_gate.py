@@ -11,29 +11,30 @@ from typing import Any
 import pytest
 
 from ansible_collections.friday.upgrade.plugins.action import gate
-from ansible_collections.friday.upgrade.plugins.plugin_utils.act import halt
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.health import baseline
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
-from ansible_collections.friday.upgrade.plugins.plugin_utils.session import OUTLINE_FILE, PLAN_FILE
-from tests.unit.action.test_resuming import FIRST, NEXT, a_session
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run import halt
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.files import OUTLINE_FILE, PLAN_FILE
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.pause import Pause
 from tests.unit.checks import three_nodes as lab
+from tests.unit.run.test_earlier_run import FIRST, NEXT, a_session
 
 
 def test_what_was_seen_before_the_lock_was_waited_for_is_looked_at_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session, looks = a_session(tmp_path, NEXT), []
-    plan = replace(session.plan(), digest="d")
-    session.save(plan, PLAN_FILE)
-    session.save(plan.outline(), OUTLINE_FILE)
+    plan = replace(session.files.plan(), digest="d")
+    session.files.save(plan, PLAN_FILE)
+    session.files.save(plan.outline(), OUTLINE_FILE)
 
     def settled(*_: Any) -> Any:
         looks.append(waits.pop(0))
         return FIRST.snapshot, baseline(Policy(), FIRST, lab.TARGETS)
 
     waits = [True, False]
-    monkeypatch.setattr(gate.watch, "settled", settled)
-    monkeypatch.setattr(type(session), "await_lock", lambda _self: 60.0 if looks and looks[-1] else 0.0)
+    monkeypatch.setattr(gate.wait_until_settled, "settled", settled)
+    monkeypatch.setattr(Pause, "await_lock", lambda _self: 60.0 if looks and looks[-1] else 0.0)
     assert gate.ActionModule._closed(object(), session, 1, []) is None  # type: ignore[arg-type]
     assert looks == [True, False]
 
@@ -43,9 +44,9 @@ def test_what_stops_the_run_while_it_waits_keeps_the_wave_closed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: str
 ) -> None:
     session = a_session(tmp_path, NEXT)
-    plan = replace(session.plan(), digest="d")  # as its record has it
-    session.save(plan, PLAN_FILE)
-    session.save(plan.outline(), OUTLINE_FILE)
+    plan = replace(session.files.plan(), digest="d")  # as its record has it
+    session.files.save(plan, PLAN_FILE)
+    session.files.save(plan.outline(), OUTLINE_FILE)
     session = replace(session, recorded=True)
 
     def settled(*_: Any) -> Any:
@@ -55,7 +56,7 @@ def test_what_stops_the_run_while_it_waits_keeps_the_wave_closed(
             (Path(session.folder) / "lost").write_text("somebody has it")
         return FIRST.snapshot, baseline(Policy(), FIRST, lab.TARGETS)
 
-    monkeypatch.setattr(gate.watch, "settled", settled)
+    monkeypatch.setattr(gate.wait_until_settled, "settled", settled)
     closed = gate.ActionModule._closed(object(), session, 1, [])  # type: ignore[arg-type]
     if not stop:
         assert closed is None

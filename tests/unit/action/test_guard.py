@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.friday.upgrade.plugins.action import guard
-from ansible_collections.friday.upgrade.plugins.plugin_utils.act.lease import Lease
-from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import ApiError
+from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import ApiError
+from ansible_collections.friday.upgrade.plugins.plugin_utils.lock.lease import Lease
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
-from ansible_collections.friday.upgrade.plugins.plugin_utils.session import Session
-from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.journal import JournalError
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.journal import JournalError
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.recorder import Recorder
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.session import Session
 
 NO_ROOM = OSError(28, "No space left on device")
 HELD = Lease("friday", "ann@host-a:100:run", "run", 60, "uid", "1", 1000.0)
@@ -31,9 +32,15 @@ def action() -> guard.ActionModule:
     return guard.ActionModule.__new__(guard.ActionModule)
 
 
-@pytest.mark.parametrize(("step", "error"), [("keep", NO_ROOM), ("tell", JournalError("no room"))])
+@pytest.mark.parametrize(
+    ("step", "error"), [((Session, "keep"), NO_ROOM), ((Recorder, "tell"), JournalError("no room"))]
+)
 def test_the_lock_is_given_back_when_the_run_cannot_be_kept(
-    session: Session, action: guard.ActionModule, step: str, error: Exception, monkeypatch: pytest.MonkeyPatch
+    session: Session,
+    action: guard.ActionModule,
+    step: tuple[type, str],
+    error: Exception,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     stopped: list[tuple[Path, int]] = []
     pruned: list[str] = []
@@ -43,9 +50,9 @@ def test_the_lock_is_given_back_when_the_run_cannot_be_kept(
 
     monkeypatch.setattr(action, "_lock", lambda own: replace(own, recorded=True, keeper=4711), raising=False)
     monkeypatch.setattr(guard.keeper, "stop", lambda folder, pid: stopped.append((folder, pid)))
-    monkeypatch.setattr(guard.record, "prune", lambda _api, _namespace, runs: pruned.extend(runs))
+    monkeypatch.setattr(guard.cluster_record, "prune", lambda _api, _namespace, runs: pruned.extend(runs))
     monkeypatch.setattr(Session, "api", lambda _self: None)
-    monkeypatch.setattr(Session, step, fail)
+    monkeypatch.setattr(*step, fail)
     with pytest.raises(type(error)):
         action._begun(session)
     assert stopped == [(Path(session.folder), 4711)]

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.friday.upgrade.plugins.action import fetch_kernel, rehearse
-from ansible_collections.friday.upgrade.plugins.plugin_utils.act import halt
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import to_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.rehearsal import (
@@ -23,8 +22,11 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.rehearsal imp
     KernelSource,
     Trial,
 )
-from ansible_collections.friday.upgrade.plugins.plugin_utils.rehearsing import GROUPS_FILE, KEPT, Groups, Store
-from ansible_collections.friday.upgrade.plugins.plugin_utils.session import Halted, Session
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run import halt
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.files import GROUPS_FILE
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.pause import Halted
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.rehearsal_cache import KEPT, Groups, Store
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.session import Session
 
 SOURCE = KernelSource("6.12.117", "6.12.117-1", "x86_64")
 NOW = 1_800_000_000.0
@@ -111,7 +113,7 @@ def test_neither_download_nor_rehearsal_begins_in_a_run_that_was_asked_to_halt(
     store.keep_image(SOURCE, image)
     store.keep(store.kernel(image), b"image", image.sha256)
     state = BpfState((put(store, b"object"),), ())
-    session.save(Groups((Group(("node1",), SOURCE, SOURCE, state),)), GROUPS_FILE)
+    session.files.save(Groups((Group(("node1",), SOURCE, SOURCE, state),)), GROUPS_FILE)
     if halted:
         halt.ask(session.folder, "it was interrupted (Ctrl-C)")
     (tmp_path / "loader").write_bytes(b"")

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from ansible_collections.friday.upgrade.plugins.action import release
-from ansible_collections.friday.upgrade.plugins.plugin_utils.act.lease import Holder, NotBroken
-from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import ApiError, KubeError
+from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import ApiError, KubeError
+from ansible_collections.friday.upgrade.plugins.plugin_utils.lock.lease import Holder, NotBroken
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind, fold
-from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import journal
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run import journal
 
 RUN = "20261122-161500-3f2a"
 HOLDER = Holder(f"ann@tower:7:{RUN}", "ann", "tower", 7, RUN, 100.0, 200.0, 120)
@@ -25,10 +25,10 @@ def done(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     """What was done in the cluster, in order."""
     acts: list[str] = []
     journal.Journal(tmp_path / RUN).append(RUN, EventKind.RUN_STARTED)
-    monkeypatch.setattr(release.kube, "connect", lambda *_: None)
+    monkeypatch.setattr(release, "connect", lambda *_: None)
     monkeypatch.setattr(release.lease, "current", lambda *_: HOLDER)
     monkeypatch.setattr(release.lease, "break_lease", lambda *_: acts.append("broken"))
-    monkeypatch.setattr(release.record, "write_released", lambda *a: acts.append(a[-1].rpartition(": ")[2]))
+    monkeypatch.setattr(release.cluster_record, "write_released", lambda *a: acts.append(a[-1].rpartition(": ")[2]))
     return acts
 
 
@@ -49,7 +49,7 @@ def test_what_cannot_be_recorded_is_not_done(done: list[str], tmp_path: Path, mo
     def refuse(*_: Any) -> None:
         raise ApiError(403, "configmaps is forbidden")
 
-    monkeypatch.setattr(release.record, "write_released", refuse)
+    monkeypatch.setattr(release.cluster_record, "write_released", refuse)
     with pytest.raises(KubeError, match="forbidden"):
         act(tmp_path)
     assert done == []

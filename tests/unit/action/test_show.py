@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.action import Display, FridayAction
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
+from ansible_collections.friday.upgrade.plugins.plugin_utils.play.action import Display, FridayAction
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import console
 
 

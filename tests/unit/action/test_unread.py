@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.friday.upgrade.plugins.action import evict, gate, observe
-from ansible_collections.friday.upgrade.plugins.plugin_utils import leaving, watch
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act.cordon import Change
-from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import ApiError
+from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import ApiError
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import Plan, PlannedHost, Wave
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import (
@@ -24,8 +23,9 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import (
     RunRecord,
 )
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import LISTS, Snapshot
-from ansible_collections.friday.upgrade.plugins.plugin_utils.session import Halted
-from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.journal import JournalError
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run import give_up_host, wait_until_settled
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.journal import JournalError
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.pause import Halted
 from tests.unit.checks import three_nodes as lab
 
 HEALTHY = lab.healthy().snapshot
@@ -42,6 +42,12 @@ class FakeSession:
         self.run, self.policy = lab.RUN, Policy(**policy)
         self.told: list[Event] = []
         self.saved: list[Any] = []
+
+    @property
+    def files(self) -> FakeSession:
+        return self
+
+    recorder = pause = files
 
     def api(self) -> None: ...
 
@@ -99,7 +105,7 @@ def act(module: Any, session: FakeSession, monkeypatch: pytest.MonkeyPatch, look
             raise answer
         return answer
 
-    for where in (module, watch):
+    for where in (module, wait_until_settled):
         monkeypatch.setattr(where, "read_snapshot", look, raising=False)
         monkeypatch.setattr("time.sleep", lambda _seconds: None)
         monkeypatch.setattr("time.monotonic", lambda: float(next(clock)))
@@ -153,13 +159,13 @@ def test_a_gate_knows_whom_ansible_has_dropped(monkeypatch: pytest.MonkeyPatch) 
     """And waits for nothing then."""
     session = FakeSession(verify_timeout=600)
     asked: list[float] = []
-    settled = gate.watch.settled
+    settled = gate.wait_until_settled.settled
 
     def noting(session: Any, patience: float, hosts: Any) -> Any:
         asked.append(patience)
         return settled(session, patience, hosts)
 
-    monkeypatch.setattr(gate.watch, "settled", noting)
+    monkeypatch.setattr(gate.wait_until_settled, "settled", noting)
     result = act(gate, session, monkeypatch, [HEALTHY], wave=1, lost=["node3"])
     assert not result["open"]
     assert result["reason"].startswith("node3: was lost on the way")
@@ -176,9 +182,9 @@ def test_what_may_not_begin_or_be_journaled_is_not_given_back(
         raise error
 
     session.step = step  # type: ignore[method-assign]
-    monkeypatch.setattr(leaving.cordon, "uncordon", lambda *_: pytest.fail("it was uncordoned"))
+    monkeypatch.setattr(give_up_host.cordon, "uncordon", lambda *_: pytest.fail("it was uncordoned"))
     known = HostRecord(HostState.DRAINED, 0.0, step="drain")
-    found, said = leaving.leave(session, "node2", known)  # type: ignore[arg-type]
+    found, said = give_up_host.leave(session, "node2", known)  # type: ignore[arg-type]
     assert (found, said) == (HostState.FAILED, f"; nothing on it was changed, and it is left cordoned: {error}")
 
 
@@ -203,8 +209,8 @@ def test_what_is_recorded_is_what_came_of_the_uncordoning(
             raise answer
         return answer  # type: ignore[no-any-return]
 
-    monkeypatch.setattr(leaving.cordon, "uncordon", uncordon)
+    monkeypatch.setattr(give_up_host.cordon, "uncordon", uncordon)
     monkeypatch.setattr("time.sleep", lambda _seconds: None)
     known = HostRecord(HostState.CORDONED, 0.0, step="drain")
-    found, said = leaving.leave(session, "node2", known)  # type: ignore[arg-type]
+    found, said = give_up_host.leave(session, "node2", known)  # type: ignore[arg-type]
     assert found is state and said.startswith(remark) and bool(said) == bool(remark)

@@ -9,16 +9,17 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.friday.upgrade.plugins.action import verify
-from ansible_collections.friday.upgrade.plugins.plugin_utils.act import keeper
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.rounds import Progress
+from ansible_collections.friday.upgrade.plugins.plugin_utils.lock import keeper
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
-from ansible_collections.friday.upgrade.plugins.plugin_utils.session import Session
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.pause import Pause
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.session import Session
 
 
 def test_a_soak_begins_with_the_last_look_of_the_verification(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keeper, "boottime", lambda: 50.0)
     session = Session("20261122-161500-3f2a", str(tmp_path), Policy())
-    session.save(Progress(started=5.0, looked=42.0), "hosts", "n1", "after.json")
+    session.files.save(Progress(started=5.0, looked=42.0), "hosts", "n1", "after.json")
     assert verify._began(session, "n1", "soak") == 42.0
     assert verify._began(session, "n1", "after") == 50.0
 
@@ -30,12 +31,12 @@ def test_what_was_seen_before_the_lock_was_waited_for_is_not_judged(
     """Nor does the time count in which nobody looked."""
     monkeypatch.setattr(keeper, "boottime", lambda: 1000.0)
     session = Session("20261122-161500-3f2a", str(tmp_path), Policy())
-    session.save(Progress(started=100.0, looked=400.0), "hosts", "n1", f"{phase}.json")
-    monkeypatch.setattr(Session, "await_lock", lambda _self: 550.0)
+    session.files.save(Progress(started=100.0, looked=400.0), "hosts", "n1", f"{phase}.json")
+    monkeypatch.setattr(Pause, "await_lock", lambda _self: 550.0)
     action = verify.ActionModule.__new__(verify.ActionModule)
     action.session = lambda _vars: session
     result = action.act({"phase": phase, "host": {}, "peer": {}, "peer_name": ""}, {"inventory_hostname": "n1"})
     assert result["again"] and not result.get("failed")
-    known = session.load(Progress, "hosts", "n1", f"{phase}.json")
+    known = session.files.load(Progress, "hosts", "n1", f"{phase}.json")
     assert known is not None
     assert (known.started, known.looked) == (650.0, 400.0)

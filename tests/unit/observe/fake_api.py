@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import ApiError, ExecResult
+from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.client import ExecResult
+from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import ApiError
 
 Command = tuple[str, ...]
 

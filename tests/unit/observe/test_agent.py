@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import ApiError, ExecResult
+from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.client import ExecResult
+from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import ApiError
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import AgentEndpoint, AgentStatus, Pod
 from ansible_collections.friday.upgrade.plugins.plugin_utils.observe.agent import (
     find_refusals,

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.kube import ApiError
+from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import ApiError
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Snapshot
 from ansible_collections.friday.upgrade.plugins.plugin_utils.observe.cluster import read_snapshot
 from tests.unit.observe.fake_api import FakeApi

@@ -1,0 +1,95 @@
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""With what a host is compared that an earlier run has left cordoned."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import Plan, PlannedHost, Wave
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind, HostRecord, HostState
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.earlier_run import earlier_baseline
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.files import (
+    BASELINE_FILE,
+    BEFORE_FILE,
+    EARLIER_FILE,
+    PLAN_FILE,
+)
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.give_up_host import leave
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.session import Session
+from tests.unit.checks import three_nodes as lab
+
+DEAD, NEXT = "20261122-161500-3f2a", "20261122-171500-3f2a"
+FIRST = lab.healthy()
+SECOND = replace(FIRST, snapshot=replace(FIRST.snapshot, version="v1.99.0"))
+
+
+def a_session(folder: Path, run: str) -> Session:
+    session = Session(run, str(folder / run), Policy())
+    planned = PlannedHost("node2", "node2", "zone-b", "", lab.OLD, lab.NEW, True)
+    session.files.save(Plan(waves=(Wave(1, "canary", "zone-b", "", (planned,)),)), PLAN_FILE)
+    session.recorder.tell(EventKind.RUN_PLANNED, plan_digest="d", hosts=["node2"], waves=1)
+    return session
+
+
+@pytest.fixture
+def dead(tmp_path: Path) -> Session:
+    """A run that had begun on node2, as it was at first."""
+    session = a_session(tmp_path, DEAD)
+    session.files.save(FIRST, "hosts", "node2", BEFORE_FILE)
+    session.recorder.step("node2", "cordon")
+    return session
+
+
+@pytest.fixture
+def living(tmp_path: Path) -> Session:
+    """The next run, which has found node2 with the mark of the dead one."""
+    session = a_session(tmp_path, NEXT)
+    nodes = tuple(
+        replace(node, unschedulable=True, cordoned_by=DEAD) if node.name == "node2" else node
+        for node in FIRST.snapshot.nodes
+    )
+    session.files.save(replace(FIRST, snapshot=replace(FIRST.snapshot, nodes=nodes)), BASELINE_FILE)
+    return session
+
+
+@pytest.mark.parametrize("state", [HostState.CORDONED, HostState.UPGRADED, HostState.REBOOTED, HostState.SOAKED])
+def test_it_is_how_the_dead_run_had_found_it(dead: Session, living: Session, state: HostState) -> None:
+    dead.recorder.tell(EventKind.STATE, "node2", state=state)
+    assert earlier_baseline(living, "node2") == FIRST
+
+
+def test_also_when_it_died_between_the_cordon_and_its_event(dead: Session, living: Session) -> None:
+    """It had found the host as an even earlier one had left it, and what counts is how that one had found it."""
+    dead.files.save(SECOND, "hosts", "node2", BEFORE_FILE)
+    dead.files.save(FIRST, "hosts", "node2", EARLIER_FILE)
+    assert earlier_baseline(living, "node2") == FIRST
+
+
+@pytest.mark.parametrize("halted", [True, False])
+def test_what_failed_has_to_be_again_as_it_was_before_it_failed(dead: Session, living: Session, halted: bool) -> None:
+    """Else the same command, with nothing repaired, would take what is broken for what it has to be."""
+    dead.recorder.tell(
+        EventKind.FAILURE, "node2", state=HostState.FAILED, step="verify", message="broken", halted=halted
+    )
+    assert earlier_baseline(living, "node2") == FIRST
+
+
+def test_a_host_that_got_through_is_over(dead: Session, living: Session) -> None:
+    """Its node bears the mark: somebody has cordoned it by hand since, and left the annotation."""
+    dead.recorder.tell(EventKind.STATE, "node2", state=HostState.DONE)
+    assert earlier_baseline(living, "node2") is None
+
+
+def test_a_host_that_was_never_cordoned_is_held_whatever_is_lost(tmp_path: Path) -> None:
+    session = a_session(tmp_path, NEXT)
+    session.files.save(FIRST, BASELINE_FILE)
+    session.recorder.step("node2", "before")
+    session = replace(session, recorded=True)
+    (Path(session.folder) / "lost").write_text("somebody has it")
+    assert leave(session, "node2", session.recorder.record().hosts["node2"]) == (HostState.HELD, "")
+    assert leave(session, "node2", HostRecord(HostState.PLANNED, 1.0, step="cordon"))[0] is HostState.FAILED
