@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import HostFacts
 
@@ -173,6 +174,11 @@ class Snapshot:
     api_services: tuple[ApiService, ...] = ()
     dns_service: str = ""  # cluster IP of the DNS service
     unknown: dict[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def agent_of_node(self) -> dict[str, AgentStatus]:
+        """The agents that were asked, by the name of their node."""
+        return {agent.node: agent for agent in self.agents}
 
 
 LISTS = ("nodes", "pods", "workloads", "budgets", "endpoints", "agents", "webhooks", "api_services")
