@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import HostFacts
@@ -181,7 +181,7 @@ class Snapshot:
         return {agent.node: agent for agent in self.agents}
 
 
-LISTS = ("nodes", "pods", "workloads", "budgets", "endpoints", "agents", "webhooks", "api_services")
+LISTS = tuple(each.name for each in fields(Snapshot) if each.default == ())
 """The fields of a snapshot that may be unknown as a whole."""
 
 

@@ -27,7 +27,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding impor
     Verdict,
 )
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import HostFacts
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Observation, Snapshot
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import LISTS, Observation, Snapshot
 from tests.unit.checks import three_nodes as lab
 
 HERE = Path(__file__).parent
@@ -180,7 +180,7 @@ def test_the_diagnosis_loses_nothing_and_orders_by_layer(some):
 
 # -- for every observation
 
-RESOURCES = ("nodes", "pods", "workloads", "endpoints", "webhooks", "api_services", "agents")
+RESOURCES = tuple(name for name in LISTS if name != "budgets")  # budgets are the drain's
 FACTS = ("kernel", "boot_id", "kernel_log", "btf", "raid", "bpf", "reach")
 
 # Each makes one thing of an observation bad, as it is seen in real clusters.
