@@ -30,7 +30,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.targets impo
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.waves import lineup, make_plan, waits_since
 from ansible_collections.friday.upgrade.plugins.plugin_utils.lock import lease
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import to_data
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem, Verdict
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import HostFacts
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import Plan, Target
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
@@ -84,7 +84,7 @@ class ActionModule(FridayAction):
             problems += [problem for problem in found if problem.subject not in told]
             health = baseline(session.policy, observation, [target for target in targets if target.host in facts])
             session.files.save(health, BASELINE_VERDICT_FILE)
-            problems += refusals(health)
+            problems += refusals(health, session.policy.accept)
             left, lacking = _left(session, snapshot)
             runs = {node.name: waits_since(node) for node in snapshot.nodes}
             members = members_of(map(str, task_vars["groups"]["all"]), targets)
@@ -126,7 +126,8 @@ class ActionModule(FridayAction):
                 resumes={host.host: runs[host.node] for host in hosts if runs.get(host.node)},
                 owed=[host.host for host in hosts if host.host in owed],
             )
-            self.show([console.plan_table(plan)])
+            health = session.files.load(Verdict, BASELINE_VERDICT_FILE)
+            self.show([console.plan_table(plan), *console.acceptance(session.policy.accept, health)])
         waves = () if session.plan_only or problems else plan.waves
         return {
             "changed": False,

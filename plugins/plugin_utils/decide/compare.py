@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.accept import accepted
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks import CHECKS
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.check import Check, Context
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.diagnose import diagnose
@@ -61,7 +62,7 @@ def compare(
         else:
             asked.append(check.name)
             findings.extend(check.compare(before, after, context))
-    return diagnose(findings, asked)
+    return diagnose(accepted(findings, policy.accept), asked)
 
 
 def _reboot_planned(before: Observation, host: str, target_kernel: str, policy: Policy) -> bool:

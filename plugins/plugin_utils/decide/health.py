@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.accept import accepted, line
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks import CHECKS
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.check import Check, Context
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.diagnose import diagnose
@@ -67,7 +68,7 @@ def baseline(
             else:
                 asked.setdefault(check.name)
                 findings.extend(check.healthy(observation, context))
-    return diagnose(findings, asked)
+    return diagnose(accepted(findings, policy.accept), asked)
 
 
 def _unknown(check: Check, context: Context, missing: list[str]) -> Finding:
@@ -76,19 +77,26 @@ def _unknown(check: Check, context: Context, missing: list[str]) -> Finding:
     return check.finding(Severity.UNKNOWN, subject, message, evidence=tuple(missing))
 
 
-def refusals(verdict: Verdict) -> list[Problem]:
-    """What keeps the cluster from being a baseline, a problem for each finding; none for a pass."""
+def refusals(verdict: Verdict, accept: Collection[str] = ()) -> list[Problem]:
+    """What keeps the cluster from being a baseline, a problem for each finding; none for a pass.
+
+    Args:
+        accept: the checks that are accepted already (``friday_accept``).
+    """
     if verdict.outcome is Outcome.PASS:
         return []
-    found: dict[object, Finding] = {}
+    found: dict[object, list[Finding]] = {}
     for finding in (verdict.cause, *verdict.consequences):
         # What could not be read keeps many checks from being asked: the same reason is one problem.
         if finding:
             unknown = finding.severity is Severity.UNKNOWN
-            found.setdefault((finding.subject, finding.evidence) if unknown else finding, finding)
-    return [
-        Problem(
-            finding.subject, f"{finding.layer.label}: {finding.message}", "repair it first, a Friday starts from health"
-        )
-        for finding in found.values()
-    ]
+            found.setdefault((finding.subject, finding.evidence) if unknown else finding, []).append(finding)
+    return [_refusal(findings, accept) for findings in found.values()]
+
+
+def _refusal(findings: Sequence[Finding], accept: Collection[str]) -> Problem:
+    fix = "fix this first: the cluster must be healthy before an upgrade starts"
+    if line_to_add := line((finding.check for finding in findings), accept):
+        fix += f"; or accept it, if it is known and harmless: {line_to_add}"
+    first = findings[0]
+    return Problem(first.subject, f"{first.layer.label}: {first.message}", fix)

@@ -30,6 +30,7 @@ class Policy:
     look_interval: int = 10
     on_failure: str = "hold"
     ignore_workloads: tuple[str, ...] = ()  # globs of namespace/name
+    accept: tuple[str, ...] = ()  # names of checks
     delete_emptydir_data: bool = False
     evict_unmanaged: bool = False
     min_free_root: int = 2 * 1024**3

@@ -67,3 +67,13 @@ def test_the_name_of_the_host_can_differ_from_its_node():
 def test_an_empty_cluster_has_nothing_to_say():
     nothing = Observation(Snapshot(0.0, ""), {})
     assert compare(nothing, nothing, "node2", lab.NEW, Policy()).outcome is Outcome.INCONCLUSIVE
+
+
+def test_what_is_accepted_by_name_is_found_and_marked_and_stops_nobody():
+    after = lab.with_facts(lab.with_workload(WELL, "web", available=1), kernel_log=("[ 20.1] BUG: unable to handle",))
+    assert lab.names(lab.judge(BEFORE, after)) == {"kernel-log", "workloads"}
+    verdict = lab.judge(BEFORE, after, policy=Policy(accept=("kernel-log", "workloads")))
+    assert verdict.outcome is Outcome.PASS and len(verdict.checks) == len(lab.COMPARED)
+    marked = [note for note in verdict.notes if note.accepted]
+    assert [(note.check, note.lasting) for note in marked] == [("kernel-log", False), ("workloads", False)]
+    assert marked[0].evidence and marked[0].message.endswith("(accepted by friday_accept)")

@@ -8,9 +8,16 @@ from dataclasses import replace
 
 import pytest
 
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.accept import offer
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks import CHECKS
-from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.health import baseline
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Layer, Outcome, Severity
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.health import baseline, refusals
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import (
+    Finding,
+    Layer,
+    Outcome,
+    Severity,
+    Verdict,
+)
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Observation
 from tests.unit.checks import three_nodes as lab
@@ -93,3 +100,42 @@ def test_what_an_earlier_run_may_have_broken_is_no_note_where_nobody_knows_how_i
     assert verdict.outcome is Outcome.FAIL
     assert {found.check for found in failed} == {"kernel-log", "node-network"}
     assert all("whether it was so before run 20261122-161500-3f2a is not known here" in f.message for f in failed)
+
+
+def test_what_is_accepted_by_name_is_found_and_marked_and_keeps_nobody_from_starting():
+    bad = lab.with_workload(lab.with_node(HEALTHY, "node3", unschedulable=True), "web", available=0)
+    assert lab.names(baseline_of(bad, accept=("cordons",))) == {"workloads"}
+    verdict = baseline_of(bad, accept=("cordons", "workloads"))
+    marked = [note for note in verdict.notes if note.accepted]
+    assert verdict.outcome is Outcome.PASS and {note.check for note in marked} == {"cordons", "workloads"}
+    assert all(note.message.endswith(" (accepted by friday_accept)") for note in marked)
+    unread = lab.with_snapshot(HEALTHY, api_services=(), unknown={"api_services": "503"})
+    verdict = baseline_of(unread, accept=("api-services",))
+    assert verdict.outcome is Outcome.PASS and "api-services" not in verdict.checks
+    assert "503" in next(note for note in verdict.notes if note.accepted).message
+
+
+def test_each_problem_has_the_line_that_accepts_it_where_that_makes_sense():
+    bad = lab.with_workload(lab.with_node(HEALTHY, "node3", unschedulable=True), "web", available=0)
+    fixes = {problem.subject: problem.fix for problem in refusals(baseline_of(bad), accept=("dns",))}
+    start = "fix this first: the cluster must be healthy before an upgrade starts"
+    accepting = "; or accept it, if it is known and harmless: friday_accept: "
+    assert fixes == {
+        "node3": f"{start}{accepting}[dns, cordons]",
+        "Deployment web/web": f"{start}{accepting}[dns, workloads]",
+    }
+    (problem,) = refusals(baseline_of(lab.with_facts(HEALTHY, bpf=())))
+    assert problem.fix == start, "a node without its programs is not to be accepted"
+    assert refusals(baseline_of(HEALTHY)) == []
+
+
+def test_many_checks_at_once_are_an_outage_that_nobody_accepts():
+    def of(*names):
+        first, *rest = (Finding(Layer.DNS, name, "x", Severity.FAIL, "m") for name in names)
+        return Verdict(Outcome.FAIL, first, tuple(rest))
+
+    assert offer(of("dns", "dns", "webhooks", "workloads")) == "friday_accept: [dns, webhooks, workloads]"
+    assert offer(of("dns", "webhooks", "workloads", "node-pods")) == ""
+    assert offer(of("dns", "kernel-boot")) == "", "one of them must be fixed"
+    assert offer(of("final-look")) == "", "not a check"
+    assert offer(Verdict(Outcome.PASS)) == ""

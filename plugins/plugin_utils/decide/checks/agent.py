@@ -25,6 +25,7 @@ class AgentReady(Check):
     layer = Layer.AGENT
     name = "agent-ready"
     needs = ("agents",)
+    acceptable = False
     applies = WITH_CILIUM
 
     def healthy(self, now: Observation, context: Context) -> Iterator[Finding]:

@@ -54,6 +54,7 @@ class VerifierRefusals(Check):
     layer = Layer.BPF
     name = "bpf-verifier"
     needs = ("agents",)
+    acceptable = False
     healthy_needs = ()  # that an agent can't be asked is for agent-ready to tell
     applies = WITH_CILIUM
 
@@ -111,6 +112,7 @@ class HostAttachments(Check):
     layer = Layer.BPF
     name = "bpf-host-programs"
     needs = ("facts.bpf",)
+    acceptable = False
     applies = WITH_PROGRAMS
 
     def healthy(self, now: Observation, context: Context) -> Iterator[Finding]:
@@ -144,6 +146,7 @@ class PodAttachments(Check):
     layer = Layer.BPF
     name = "bpf-pod-programs"
     needs = ("facts.bpf", "pods")
+    acceptable = False
     applies = WITH_PROGRAMS
 
     def compare(self, before: Observation, after: Observation, context: Context) -> Iterator[Finding]:

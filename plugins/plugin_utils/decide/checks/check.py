@@ -76,6 +76,7 @@ class Check:
         healthy_needs: the same for :meth:`healthy`, where that needs something else.
         of_hosts: :meth:`healthy` is asked of each host; else once, of the cluster.
         applies: where the question arises.
+        acceptable: what it finds may be known and harmless: a stop offers the line of ``friday_accept`` for it.
     """
 
     layer: ClassVar[Layer]
@@ -84,6 +85,7 @@ class Check:
     healthy_needs: ClassVar[tuple[str, ...] | None] = None
     of_hosts: ClassVar[bool] = True
     applies: ClassVar[Condition] = ALWAYS
+    acceptable: ClassVar[bool] = True
 
     def healthy(self, now: Observation, context: Context) -> Iterable[Finding]:
         """Yield what is wrong by itself, without a before (``fail``), what is ``unknown``, or worth a note."""

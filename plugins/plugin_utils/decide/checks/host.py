@@ -21,6 +21,7 @@ class HostAnswers(Check):
     layer = Layer.HOST
     name = "host-answers"
     needs = ("facts",)
+    acceptable = False
 
     def healthy(self, now: Observation, context: Context) -> Iterator[Finding]:
         """That it could be read is the whole question, and ``needs`` asks it."""

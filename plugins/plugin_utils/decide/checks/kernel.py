@@ -20,6 +20,7 @@ class KernelRelease(Check):
     layer = Layer.KERNEL
     name = "kernel-release"
     needs = ("facts.kernel",)
+    acceptable = False
 
     def compare(self, before: Observation, after: Observation, context: Context) -> Iterator[Finding]:
         """Compare ``uname -r`` with the plan."""
@@ -41,6 +42,7 @@ class KernelBoot(Check):
     layer = Layer.KERNEL
     name = "kernel-boot"
     needs = ("facts.boot_id",)
+    acceptable = False
 
     def compare(self, before: Observation, after: Observation, context: Context) -> Iterator[Finding]:
         """Compare the boot ids."""
