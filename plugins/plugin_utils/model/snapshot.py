@@ -153,6 +153,26 @@ class ApiService:
 
 
 @dataclass(frozen=True)
+class CsiNode:
+    """The CSI drivers that are registered on a node, as its kubelet reports them."""
+
+    node: str
+    drivers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class VolumeAttachment:
+    """A volume that is or will be attached to a node. ``error`` is that of the last attempt to attach or detach it."""
+
+    name: str
+    node: str
+    volume: str = ""  # the PersistentVolume
+    attached: bool = False
+    detaching: bool = False  # it is being deleted
+    error: str = ""
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """What was seen of the cluster, when (seconds since the epoch), from where, and what could not be read.
 
@@ -172,6 +192,8 @@ class Snapshot:
     agents: tuple[AgentStatus, ...] = ()
     webhooks: tuple[Webhook, ...] = ()
     api_services: tuple[ApiService, ...] = ()
+    csi_nodes: tuple[CsiNode, ...] = ()
+    volume_attachments: tuple[VolumeAttachment, ...] = ()
     dns_service: str = ""  # cluster IP of the DNS service
     unknown: dict[str, str] = field(default_factory=dict)
 

@@ -16,11 +16,13 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.rights impo
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import (
     CORDONED_BY,
     ApiService,
+    CsiNode,
     DisruptionBudget,
     NetworkEndpoint,
     Node,
     Pod,
     Requirement,
+    VolumeAttachment,
     Webhook,
     Workload,
 )
@@ -188,6 +190,25 @@ def _network_endpoint(item: Json) -> Iterable[NetworkEndpoint]:
     yield NetworkEndpoint(meta["namespace"], meta["name"], address, status.get("state", ""))
 
 
+def _csi_node(item: Json) -> Iterable[CsiNode]:
+    drivers = (item.get("spec") or {}).get("drivers") or ()
+    yield CsiNode(_meta(item)["name"], tuple(driver["name"] for driver in drivers))
+
+
+def _volume_attachment(item: Json) -> Iterable[VolumeAttachment]:
+    meta, spec, status = _meta(item), item["spec"], item.get("status") or {}
+    detaching = "deletionTimestamp" in meta
+    error = status.get("detachError" if detaching else "attachError") or {}
+    yield VolumeAttachment(
+        name=meta["name"],
+        node=spec["nodeName"],
+        volume=spec["source"].get("persistentVolumeName", ""),
+        attached=bool(status.get("attached")),
+        detaching=detaching,
+        error=error.get("message", ""),
+    )
+
+
 _ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 
 NODES = Resource("nodes", "/api/v1/nodes", _node)
@@ -201,5 +222,7 @@ RESOURCES: tuple[Resource, ...] = (
     Resource("webhooks", f"{_ADMISSION}/validatingwebhookconfigurations", _webhooks("ValidatingWebhookConfiguration")),
     Resource("webhooks", f"{_ADMISSION}/mutatingwebhookconfigurations", _webhooks("MutatingWebhookConfiguration")),
     Resource("api_services", "/apis/apiregistration.k8s.io/v1/apiservices", _api_service),
+    Resource("csi_nodes", "/apis/storage.k8s.io/v1/csinodes", _csi_node),
+    Resource("volume_attachments", "/apis/storage.k8s.io/v1/volumeattachments", _volume_attachment),
     Resource("endpoints", "/apis/cilium.io/v2/ciliumendpoints", _network_endpoint, where="cilium"),
 )

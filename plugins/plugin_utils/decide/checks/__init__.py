@@ -41,6 +41,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.kerne
     KernelRelease,
 )
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.network import NodeNetwork, Peer
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.storage import CsiDrivers, VolumesAttached
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.webhooks import ApiServices, WebhookEndpoints
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.workloads import (
     CrashLoops,
@@ -77,6 +78,8 @@ CHECKS: tuple[Check, ...] = (
     Dns(),
     WebhookEndpoints(),
     ApiServices(),
+    CsiDrivers(),
+    VolumesAttached(),
     Workloads(),
     CrashLoops(),
     NodePods(),
