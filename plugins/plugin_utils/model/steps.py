@@ -93,8 +93,11 @@ UNCORDON = Step("uncordon", HostState.DONE, recorded=True)
 STEPS = (BEFORE, CORDON, DRAIN, UPGRADE, REBOOT, VERIFY, SOAK, UNCORDON)
 """All of them, in the order of playbooks/friday.yml."""
 
-PHASES = (BEFORE, VERIFY, SOAK)
-"""The steps that look at a host until it is clear how it is."""
+LAST = Step("last", HostState.DONE)
+"""The last look at a host, when all are done. Not a step of its life: nothing follows from it for the host itself."""
+
+PHASES = (BEFORE, VERIFY, SOAK, LAST)
+"""What looks at a host until it is clear how it is."""
 
 _BY_NAME = {step.name: step for step in STEPS}
 

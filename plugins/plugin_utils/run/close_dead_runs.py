@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import KubeError
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.history import is_behind, knows_more
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import from_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Event, EventKind, RunRecord, fold
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run import cluster_record, finish, journal
@@ -61,7 +62,7 @@ def _close(session: Session, record: RunRecord) -> Iterator[str]:
 
 def _bring_up(session: Session, record: RunRecord, known: RunRecord) -> Iterator[str]:
     """A run that came to its end here, which the API server did not hear of; somebody may have closed it since."""
-    if known.seq > record.seq or (known.seq == record.seq and known.outcome != record.outcome):
+    if is_behind(record, known):
         cluster_record.write(session.api(), session.namespace, known)
     elif not record.finished:  # it has states that the journal had no room for
         cluster_record.write(session.api(), session.namespace, _ended(record, known), hosts=())
@@ -76,7 +77,7 @@ def _close_here(session: Session, folder: Path, record: RunRecord, message: str)
     The record knows more where the disk was full, or the journal has lost its end: it is then left as it is.
     """
     dead = from_data(Session, session.stored(folder)).connected_as(session)
-    if record.seq > dead.recorder.record().seq:
+    if knows_more(record, dead.recorder.record()) is record:
         ended = record if record.finished else _close_record(session, record, message)
         here = dead.changed(recorded=False)
         here.recorder.tell(

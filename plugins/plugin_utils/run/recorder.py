@@ -16,6 +16,7 @@ from typing import Any
 from ansible.utils.display import Display
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import KubeError
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.history import knows_more
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import to_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Event, EventKind, RunRecord, fold
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import Step, find
@@ -115,10 +116,8 @@ class Recorder:
         if not self.recorded or kind in (EventKind.NOTE, EventKind.STEP):
             return
         with contextlib.suppress(journal.JournalError, ValueError), self._record_may_be_behind():
-            record = self.record()
             stored = cluster_record.read(self.api(), self.namespace, self.run)
-            if stored and stored.seq > record.seq:
-                record = stored
+            record = knows_more(stored, self.record()) or RunRecord(self.run)
             event = Event(record.seq + 1, now(), self.run, kind, host, to_data(data))
             self._write_record(fold([event], record), None if kind in replicate.WIDE else [host] if host else ())
 
