@@ -23,7 +23,12 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import H
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import Plan, PlannedHost, Target
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Event, EventKind, RunRecord, fold
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import NetworkEndpoint, Observation, Pod
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import (
+    NetworkEndpoint,
+    Observation,
+    Pod,
+    Snapshot,
+)
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import HostState, Step
 from tests.unit.checks import three_nodes as lab
 from tests.unit.decide import fleets
@@ -128,11 +133,13 @@ class Friday:
     before: dict[str, Observation] = field(default_factory=dict)
     earlier: dict[str, Observation] = field(default_factory=dict)
     made: planning.Planned | None = None
+    found: Snapshot | None = None
 
     def play(self) -> tuple[str, str]:
         """From the survey to the outcome, as playbooks/friday.yml has it."""
         self.tell(EventKind.RUN_STARTED)
-        self.made = planning.plan(self._inputs())
+        inputs = self._inputs()
+        self.made, self.found = planning.plan(inputs), inputs.snapshot
         plan = self.made.plan
         if self.made.problems:
             return outcome(plan, self.record(), self.made.problems)
@@ -169,7 +176,9 @@ class Friday:
 
     def _gate(self, plan: Plan, wave: int) -> Problem | None:
         snapshot = self.cluster.observed.snapshot
-        return gate(plan, self.record(), wave, snapshot, baseline(self.policy, Observation(snapshot), []), [])
+        return gate(
+            plan, self.record(), wave, snapshot, baseline(self.policy, Observation(snapshot), []), [], self.found
+        )
 
     def _host(self, planned: PlannedHost) -> None:
         host = planned.host
