@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import KubeError
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide import final
@@ -27,15 +27,13 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.run.files import (
 )
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.give_up_host import leave
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.session import Session
-from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import console, slack
+from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import console
 
 _GOOD = (PASS, NOTHING_TO_DO)
 
 
 class ActionModule(FridayAction):
     """Compare the cluster with the baseline, write the reports, post the message, release the lock."""
-
-    ARGUMENTS: ClassVar[dict[str, Any]] = {"webhook_url": {"type": "str", "default": "", "no_log": True}}
 
     def act(self, arguments: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
         """Fail unless every planned host is done, or nothing was to be done."""
@@ -48,18 +46,16 @@ class ActionModule(FridayAction):
             session.files.plan(), session.recorder.record(), problems.problems, last, session.plan_only, verdicts
         )
         notes += finish.keep(session, EventKind.RUN_FINISHED, outcome=ended, message=message)
-        data = finish.report_data(session, last)
-        written, unwritten = finish.write(session, data)
-        notes += unwritten + self._release(session)
-        notes += self._post(session, arguments["webhook_url"], slack.message(data, written.get("report", "")))
+        data, written, faults = finish.end(session, last)
+        notes += faults + self._release(session)
         block = console.verdict_block(data, {**written, "journal": data.journal})
         self.show([block, *notes])
         return {
             "changed": False,
             # A good end that could not be kept is none that anybody can rely on.
-            "failed": ended not in _GOOD or bool(unwritten),
+            "failed": ended not in _GOOD or not written,
             "outcome": ended,
-            "msg": "; ".join([message, *unwritten]),
+            "msg": "; ".join([message, *([] if written else faults[:1])]),
             "report": written.get("report", ""),
             "hosts": {host: to_data(state.state) for host, state in data.record.hosts.items()},
         }
@@ -92,9 +88,3 @@ class ActionModule(FridayAction):
             return []
         problem = keeper.stop(Path(session.folder), session.keeper)
         return [f"the lock was not released ({problem}); it expires by itself"] if problem else []
-
-    def _post(self, session: Session, url: str, payload: dict[str, Any]) -> list[str]:
-        if not url or session.plan_only:
-            return []
-        error = slack.post(url, payload)
-        return [f"the message was not posted: {error}"] if error else []

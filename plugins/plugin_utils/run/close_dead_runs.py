@@ -15,7 +15,9 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.run import cluster_
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.clock import now
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.files import SESSION_FILE
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.journal import FILE_NAME, JournalError
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.notify import tell_verdict
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.session import Session
+from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.data import ReportData
 
 OUTCOME = "inconclusive"
 
@@ -56,8 +58,9 @@ def _close(session: Session, record: RunRecord) -> Iterator[str]:
             if not record.finished:
                 yield f"run {record.run} is closed without its journal in {folder}: {error}"
     if not record.finished:
-        _close_record(session, record, message)
-        yield f"run {record.run} never said that it ended: closed"
+        closed = _close_record(session, record, message)
+        faults = tell_verdict(session.channels, ReportData(closed), "")
+        yield "; ".join([f"run {record.run} never said that it ended: closed", *faults])
 
 
 def _bring_up(session: Session, record: RunRecord, known: RunRecord) -> Iterator[str]:
@@ -76,7 +79,7 @@ def _close_here(session: Session, folder: Path, record: RunRecord, message: str)
 
     The record knows more where the disk was full, or the journal has lost its end: it is then left as it is.
     """
-    dead = from_data(Session, session.stored(folder)).connected_as(session)
+    dead = from_data(Session, session.stored(folder)).connected_as(session).notifying(session.channels)
     if knows_more(record, dead.recorder.record()) is record:
         ended = record if record.finished else _close_record(session, record, message)
         here = dead.changed(recorded=False)
@@ -88,8 +91,8 @@ def _close_here(session: Session, folder: Path, record: RunRecord, message: str)
         cluster_record.write(
             session.api(), session.namespace, dead.recorder.record()
         )  # all of it: the record may be behind
-    written, unwritten = finish.write(dead, finish.report_data(dead))
-    yield f"run {dead.run} never said that it ended: closed, {written.get('report') or unwritten[0]}"
+    _, written, faults = finish.end(dead)
+    yield f"run {dead.run} never said that it ended: closed, {'; '.join([*written.values(), *faults])}"
 
 
 def _close_record(session: Session, record: RunRecord, message: str) -> RunRecord:
