@@ -9,9 +9,10 @@ from typing import Any
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.channels.channel import EVENTS, Channel
+from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.channels.plain_json import PlainJson
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.channels.slack import Slack
 
-CHANNELS: tuple[type[Channel], ...] = (Slack,)
+CHANNELS: tuple[type[Channel], ...] = (Slack, PlainJson)
 _TYPES = {channel.name: channel for channel in CHANNELS}
 _KEYS = ("type", "url", "events")
 _VARIABLE = "friday_notify"
