@@ -19,7 +19,7 @@ import pytest
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.client import Api
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.connect import connect
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import KubeError
-from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.status import life
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.lock import life
 from ansible_collections.friday.upgrade.plugins.plugin_utils.lock import keeper, lease
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.status import Life
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.rights import NEEDS, check_rights

@@ -37,6 +37,7 @@ HOSTS = "hosts"
 """The folder with one folder for each host. The files below are in that of their host."""
 SEEN_FILE = "seen.json"  # the cluster at the last look
 VERDICT_FILE = "verdict.json"
+LAST_VERDICT_FILE = "last-verdict.json"  # of the look at it when all hosts were done
 BEFORE_FILE = "before-seen.json"  # the host as this run found it
 EARLIER_FILE = "earlier-seen.json"  # the same, as the first run found it that did not get the host through
 
