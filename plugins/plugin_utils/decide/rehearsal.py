@@ -46,9 +46,10 @@ SHORT_NAME = 15
 """Characters that the kernel keeps of a program's name (BPF_OBJ_NAME_LEN - 1), unless it has BTF."""
 
 _FEW = 10_000
+"""Instructions below which growth is no news: a hundredth of the limit (BPF_COMPLEXITY_LIMIT_INSNS, 1,000,000)."""
+
 _BAD = (Word.FAIL, Word.SPLAT)
 _HOLD = "hold its metapackage there (`apt-mark hold`, with friday_packages: all)"
-"""Instructions below which growth is no news: a hundredth of the limit (BPF_COMPLEXITY_LIMIT_INSNS, 1,000,000)."""
 
 _LIVE_TYPES = {"SchedCLS": "sched_cls", "XDP": "xdp"}
 """What bpftool calls the types that the loader assumes."""
