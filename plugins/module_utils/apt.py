@@ -113,11 +113,6 @@ class Apt(PackageManager):
         changes = (_change(line) for line in result.out.splitlines())
         return sorted(change for change in changes if change)
 
-    def compare(self, a: str, b: str) -> int:
-        if a == b:
-            return 0
-        return -1 if self.system.run(["dpkg", "--compare-versions", a, "lt", b]).rc == 0 else 1
-
     def download(self, packages: Sequence[str] | None, limits: Limits) -> Result:
         argv = self._get(
             "-y", "-q", "--download-only", "-o", "Acquire::Retries=3", *self._act_options(limits), *_operation(packages)

@@ -10,7 +10,8 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from . import boot_loader, bpf, kernel_log, package_manager, probes, services, storage
-from .kernel import image_release, metapackages, newest_first, parse_release, same_build
+from .debian_kernels import image_packages, image_release, metapackages, same_build
+from .kernel_release import newest_first, parse
 from .package_manager import Change, Limits, PackageManager
 from .system import System, Unreadable
 
@@ -157,7 +158,7 @@ class Facts:
     @_Once
     def _candidate(self) -> tuple[str, str]:
         releases = installed_releases(self.system, self.kernel())
-        release = next_kernel(self._pending, releases, self.kernel(), self._packages.compare)
+        release = next_kernel(self._pending, releases, self.kernel())
         loader = boot_loader.find(self.system)
         reason = loader.other_default() if loader else ""
         if reason:
@@ -184,7 +185,7 @@ class Facts:
         return self._candidate[1]
 
     def reboot_required(self) -> bool:
-        return reboot_required(self.system, self._packages, self._installed, self.kernel(), self.kernel_version())
+        return reboot_required(self.system, self._installed, self.kernel(), self.kernel_version())
 
     # boot, storage, bpf, kernel_log, services, reach
 
@@ -235,7 +236,7 @@ def scope_packages(scope: str, manager: PackageManager, kernel: str) -> list[str
     """
     if scope == "all":
         return None
-    return metapackages(manager.installed().keys() - set(manager.held()), parse_release(kernel).flavour)
+    return metapackages(manager.installed().keys() - set(manager.held()), parse(kernel).flavour)
 
 
 def installed_releases(system: System, kernel: str) -> set[str]:
@@ -245,9 +246,7 @@ def installed_releases(system: System, kernel: str) -> set[str]:
     return {kernel, *(name for name in names if not name.endswith((".dpkg-new", ".dpkg-tmp", ".dpkg-old", ".old")))}
 
 
-def next_kernel(
-    pending: Sequence[Change], releases: Collection[str], kernel: str, compare: Callable[[str, str], int]
-) -> str:
+def next_kernel(pending: Sequence[Change], releases: Collection[str], kernel: str) -> str:
     """The release that the next boot runs once ``pending`` is done: the newest, of the running kernel's own flavour.
 
     Raises:
@@ -260,8 +259,8 @@ def next_kernel(
             after.discard(release)
         elif release:
             after.add(release)
-    newest = newest_first(after | {kernel}, compare)[0]
-    flavour = parse_release(kernel).flavour
+    newest = newest_first(after | {kernel})[0]
+    flavour = parse(kernel).flavour
     if newest.flavour != flavour:
         raise Unreadable(
             f"the next boot would start {newest.name}, but the running kernel {kernel} is of the flavour"
@@ -273,22 +272,18 @@ def next_kernel(
 def kernel_package(release: str, pending: Collection[str], installed: Collection[str]) -> str:
     """The package that brings this release's image, or has brought it; empty for a kernel of one's own."""
     for names in (pending, installed):
-        found = [name for name in names if image_release(name) == release]
-        if found:
-            # linux-binary-RELEASE has the file where linux-image-RELEASE only depends on it.
-            return min(found, key=lambda name: (not name.startswith("linux-binary-"), name))
+        if found := image_packages(names, release):
+            return found[0]
     return ""
 
 
-def reboot_required(
-    system: System, manager: PackageManager, installed: dict[str, str], kernel: str, kernel_version: str
-) -> bool:
+def reboot_required(system: System, installed: dict[str, str], kernel: str, kernel_version: str) -> bool:
     """Whether the machine runs something else than what is installed: flag file, newer kernel, or newer build of it."""
     if system.exists("/run/reboot-required") or system.exists("/var/run/reboot-required"):
         return True
-    flavour = parse_release(kernel).flavour
-    own = [name for name in installed_releases(system, kernel) if parse_release(name).flavour == flavour]
-    if newest_first(own, manager.compare)[0].name != kernel:
+    flavour = parse(kernel).flavour
+    own = [name for name in installed_releases(system, kernel) if parse(name).flavour == flavour]
+    if newest_first(own)[0].name != kernel:
         return True
     package = kernel_package(kernel, (), installed)
     return bool(package) and not same_build(kernel_version, installed[package])

@@ -72,10 +72,6 @@ class PackageManager(ABC):
         """What an upgrade would change now: of everything, or of ``packages`` and what these need."""
 
     @abstractmethod
-    def compare(self, a: str, b: str) -> int:
-        """Order of two versions: -1, 0 or 1."""
-
-    @abstractmethod
     def download(self, packages: Sequence[str] | None, limits: Limits) -> Result:
         """Fetch what :meth:`upgrade` needs; changes nothing that is installed."""
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from . import boot_loader
+from .debian_kernels import image_release
 from .facts import installed_releases, kernel_package, next_kernel, reboot_required, scope_packages
-from .kernel import image_release
 from .package_manager import Change, Limits, PackageManager
 from .system import StillRunning, System, tail
 
@@ -93,7 +93,7 @@ class Upgrade:
         if comparison.forbidding:
             raise Failed(f"not what was planned: {'; '.join(comparison.forbidding)}")
         releases = installed_releases(self.system, self.kernel)
-        self.target = next_kernel(self.changes, releases, self.kernel, self.manager.compare)
+        self.target = next_kernel(self.changes, releases, self.kernel)
 
     def perform(self) -> None:
         """Download, then install."""
@@ -133,7 +133,7 @@ class Upgrade:
 
     def reboot_required(self) -> bool:
         version = self.system.read("/proc/sys/kernel/version").strip()
-        return reboot_required(self.system, self.manager, self.manager.installed(), self.kernel, version)
+        return reboot_required(self.system, self.manager.installed(), self.kernel, version)
 
     def result(self) -> dict[str, Any]:
         """What the module returns, whether it failed or not."""

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from ansible_collections.friday.upgrade.plugins.module_utils.kernel_release import parse
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide import candidate as beside
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.targets import natural_key
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
@@ -79,19 +79,11 @@ def asked_for(
         kernel = facts[host].kernel
         releases = [name.strip() for name in wanted.split(",") if name.strip()]
         if wanted == NEWEST:
-            releases = [each.release for each in offers.get(host, ()) if _newer(each.release, kernel)]
+            releases = [each.release for each in offers.get(host, ()) if parse(each.release).key > parse(kernel).key]
         hosts += [
             PlannedHost(host, nodes.get(host, host), "", "", kernel, release, reboot=True) for release in releases
         ]
     return tuple(hosts)
-
-
-def _newer(release: str, than: str) -> bool:
-    return _numbers(release) > _numbers(than)
-
-
-def _numbers(release: str) -> list[int]:
-    return [int(number) for number in re.findall(r"\d+", release)]
 
 
 def newest(verdicts: Sequence[GroupVerdict]) -> tuple[Newest, ...]:
@@ -103,7 +95,8 @@ def newest(verdicts: Sequence[GroupVerdict]) -> tuple[Newest, ...]:
     found: dict[tuple[str, int], list[str]] = {}
     for host in sorted(words, key=natural_key):
         passing = [release for release, word in words[host].items() if word in (Word.PASS, Word.WARN)]
-        found.setdefault((max(passing, key=_numbers, default=""), len(words[host])), []).append(host)
+        best = max(passing, key=lambda name: parse(name).key, default="")
+        found.setdefault((best, len(words[host])), []).append(host)
     return tuple(Newest(tuple(hosts), release, tried) for (release, tried), hosts in found.items())
 
 

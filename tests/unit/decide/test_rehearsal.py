@@ -315,6 +315,10 @@ def test_all_newer_kernels_that_the_sources_have() -> None:
     (group,) = decide.groups(asked, facts, {"n1": STATE}, {}, offers)
     assert group.candidate == KernelSource("7.3.4", "7.3.4-1", "x86_64", packages)
     assert not decide.volatile(group.candidate)
+    backport = {"n1": replace(facts["n1"], kernel="6.1.0-0.deb11.17-amd64")}
+    newer = {"n1": tuple(OfferedKernel(f"{version}-amd64") for version in ("6.1.0-0.deb11.21", "6.1.0-0.deb11.9"))}
+    (only,) = decide.asked_for(backport, {}, "newest", newer)
+    assert only.target_kernel == "6.1.0-0.deb11.21-amd64"
     several = decide.asked_for(facts, {}, "6.12.90, 6.1.9", offers)
     assert [each.target_kernel for each in several] == ["6.12.90", "6.1.9"]
 
@@ -328,6 +332,8 @@ def test_the_newest_that_passes() -> None:
     first, second = decide.newest(verdicts)
     assert (first.hosts, first.release, first.tried) == (("n1", "n2"), "6.12.100", 4)
     assert (second.hosts, second.release, second.tried) == (("n3",), "", 2)
+    released = [replace(bad, candidate=release, word=Word.PASS) for release in ("6.16-amd64", "6.16-rc7-amd64")]
+    assert decide.newest(released)[0].release == "6.16-amd64", "newer than its release candidate"
     (step,) = decide.advice(Rehearsal(tuple(verdicts), newest=(first, second)))
     assert step.startswith("For 6.12.100 on n1, n2: `apt-get install linux-image-6.12.100`")
     silent, problem = decide.without_candidate((first, second), {"n4": "apt-cache: not found"})

@@ -12,7 +12,7 @@ from ansible_collections.friday.upgrade.plugins.module_utils.apt import Apt
 from ansible_collections.friday.upgrade.plugins.module_utils.package_manager import Change, Limits
 from ansible_collections.friday.upgrade.plugins.module_utils.system import Result, StillRunning, Unreadable
 from ansible_collections.friday.upgrade.plugins.module_utils.upgrade import Failed, Upgrade, compare
-from tests.unit.modules.fakes import FakeSystem, compare_versions, recorded
+from tests.unit.modules.fakes import FakeSystem, recorded
 
 OLD, NEW = "6.1.0-50-cloud-amd64", "6.12.107+deb13-cloud-amd64"
 IMAGE = Change(f"linux-image-{NEW}", "", "6.12.107-1")
@@ -51,7 +51,6 @@ def system(tmp_path: Path) -> FakeSystem:
     system.answers = {
         "dpkg --print-architecture": "amd64\n",
         "dpkg --audit": "",
-        "dpkg --compare-versions": compare_versions,
         "dpkg-query": recorded("dpkg-query.txt"),
         "apt-get -s": recorded("trixie-kernel.txt"),
         "--download-only": "",
