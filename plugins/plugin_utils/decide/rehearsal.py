@@ -24,6 +24,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.rehearsal imp
     Image,
     KernelSource,
     LiveProgram,
+    LoadOutcome,
     Newest,
     OfferedKernel,
     ProgramResult,
@@ -326,7 +327,7 @@ def _program(
 ) -> tuple[Word, str]:
     if before is None:
         return Word.INCONCLUSIVE, "the rehearsal of the running kernel ended before it was tried"
-    if before.outcome == "unsupported":
+    if before.outcome is LoadOutcome.UNSUPPORTED:
         return Word.INCONCLUSIVE, f"was not rehearsed: {before.error}"
     if not before.loaded:
         return Word.INCONCLUSIVE, f"is not loaded by the rehearsal of the running kernel either: {reason(before)}"
@@ -334,7 +335,7 @@ def _program(
         return Word.SPLAT, f"the candidate's kernel goes down: {trial.splats[0]}"
     if after is None:
         return Word.INCONCLUSIVE, "the candidate's rehearsal ended before it was tried"
-    if after.outcome == "crash":
+    if after.outcome is LoadOutcome.CRASH:
         return Word.SPLAT if trial.splats else Word.FAIL, f"the candidate does not come through its load: {after.error}"
     if not after.loaded:
         return Word.FAIL, f"loads on the running kernel, and the candidate refuses it: {reason(after)}"
@@ -352,11 +353,12 @@ def _headroom(before: ProgramResult, after: ProgramResult, policy: Policy) -> tu
 
 
 def reason(result: ProgramResult) -> str:
-    """The line of the verifier's log that says why, or else the error."""
+    """The line of the verifier's log that says why, or else the error; and that there was more of the log."""
     counts = ("processed ", "verification time ", "stack depth ", "mark_read")
     lines = [line.strip() for line in result.log if line.strip() and not line.strip().startswith(counts)]
     errno = f" (errno {result.errno})" if result.errno else ""
-    return f"{lines[-1] if lines else result.error}{errno}"
+    truncated = " (the verifier's log is truncated)" if result.truncated else ""
+    return f"{lines[-1] if lines else result.error}{errno}{truncated}"
 
 
 def _unread(answers: Mapping[str, Answers]) -> list[str]:

@@ -96,18 +96,31 @@ class Group:
         return self.hosts[0]
 
 
+class LoadOutcome(str, enum.Enum):
+    """What came of the load of one program: the loader's words (report.go), and one for what it did not survive."""
+
+    LOADED = "loaded"
+    REFUSED = "refused"  # by the verifier, or by what comes before it
+    MAP = "map"  # a map that it needs can't be created
+    UNSUPPORTED = "unsupported"  # it can't be loaded by itself
+    CRASH = "crash"  # the loader, or the kernel, did not survive it
+
+    def __str__(self) -> str:
+        return self.value
+
+
 @dataclass(frozen=True)
 class ProgramResult:
     """What a kernel said to one program.
 
-    ``outcome`` is loaded, refused, map (a map that it needs can't be made), unsupported (can't be tried by itself) or
-    crash (the loader, or the kernel, did not survive it). ``stats`` are the verifier's counts by its own names: insns,
-    limit, total_states, peak_states, max_states_per_insn, stack, verification_usec. ``tag`` is the kernel's hash of the
-    code that it was given. ``assumed``: the object says nothing of its type, which is a guess by its other programs.
+    ``stats`` are the verifier's counts by its own names: insns, limit, total_states, peak_states, max_states_per_insn,
+    stack, verification_usec. ``log`` has its last lines; ``truncated``: there were more. ``tag`` is the kernel's hash
+    of the code that it was given. ``assumed``: the object says nothing of its type, which is a guess by its other
+    programs.
     """
 
     program: str
-    outcome: str
+    outcome: LoadOutcome
     type: str = ""
     section: str = ""
     assumed: bool = False
@@ -116,11 +129,12 @@ class ProgramResult:
     tag: str = ""
     stats: dict[str, int] = field(default_factory=dict)
     log: tuple[str, ...] = ()
+    truncated: bool = False
     seconds: float = 0.0
 
     @property
     def loaded(self) -> bool:
-        return self.outcome == "loaded"
+        return self.outcome is LoadOutcome.LOADED
 
 
 @dataclass(frozen=True)

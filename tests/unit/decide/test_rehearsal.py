@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide import rehearsal as decide
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import from_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import HostFacts, PackageChange
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import PlannedHost
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
@@ -20,6 +21,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.rehearsal imp
     Image,
     KernelSource,
     LiveProgram,
+    LoadOutcome,
     OfferedKernel,
     ProgramResult,
     Rehearsal,
@@ -39,11 +41,11 @@ TOO_LARGE = ("BPF program is too large. Processed 1000001 insn", "processed 1000
 
 
 def loaded(program: str, insns: int = 100) -> ProgramResult:
-    return ProgramResult(program, "loaded", stats={"insns": insns, "limit": 1_000_000})
+    return ProgramResult(program, LoadOutcome.LOADED, stats={"insns": insns, "limit": 1_000_000})
 
 
 def refused(program: str) -> ProgramResult:
-    return ProgramResult(program, "refused", error="load program: E2BIG", errno=7, log=TOO_LARGE)
+    return ProgramResult(program, LoadOutcome.REFUSED, error="load program: E2BIG", errno=7, log=TOO_LARGE)
 
 
 def trial(release: str, *programs: ProgramResult) -> Trial:
@@ -176,7 +178,7 @@ def test_a_warning_of_the_kernel_that_the_control_has_too_is_none_of_the_candida
 
 def test_a_load_that_does_not_end_is_a_failure_and_with_a_complaint_the_kernels_own() -> None:
     """The loader had to be killed in it: nobody wants an agent that hangs there."""
-    late = ProgramResult("cil_from_netdev", "crash", error="not done within 90 s")
+    late = ProgramResult("cil_from_netdev", LoadOutcome.CRASH, error="not done within 90 s")
     candidate = trial(B, late, loaded("tail_handle_ipv4"))
     assert weigh(GOOD, candidate).word is Word.FAIL
     stuck = replace(candidate, splats=("watchdog: BUG: soft lockup - CPU#0 stuck for 26s!",))
@@ -209,7 +211,9 @@ def test_what_was_not_rehearsed_is_named() -> None:
     assert verdict.reasons == ("live, and in none of the objects, so not rehearsed: tetragon_probe",)
     verdict = weigh(GOOD, replace(GOOD, release=B), replace(STATE, live=live[2:]))
     assert verdict.word is Word.INCONCLUSIVE, "of what is live nothing was rehearsed"
-    freplace = ProgramResult("cil_from_netdev", "unsupported", error="it replaces a function of another program")
+    freplace = ProgramResult(
+        "cil_from_netdev", LoadOutcome.UNSUPPORTED, error="it replaces a function of another program"
+    )
     control = trial(A, freplace, loaded("tail_handle_ipv4"))
     verdict = weigh(control, replace(control, release=B))
     assert verdict.word is Word.INCONCLUSIVE
@@ -252,6 +256,19 @@ def test_what_was_found_in_a_process_and_fails_its_control_is_a_warning() -> Non
     gone = weigh(GOOD, Trial(B, "#1", programs=GOOD.programs[:1]), state)
     words = {each.program: each.word for each in gone.programs}
     assert words["tail_handle_ipv4"] is Word.INCONCLUSIVE, "the candidate's guest ended before it was tried"
+
+
+def test_a_log_that_is_truncated_is_said_where_its_line_is_shown() -> None:
+    """The line that is shown may not be the reason then."""
+    cut = replace(refused("cil_from_netdev"), truncated=True)
+    (message,) = weigh(GOOD, trial(B, cut, loaded("tail_handle_ipv4"))).reasons
+    assert message.endswith("Processed 1000001 insn (errno 7) (the verifier's log is truncated)")
+    whole = weigh(GOOD, trial(B, refused("cil_from_netdev"), loaded("tail_handle_ipv4")))
+    assert "truncated" not in whole.reasons[0]
+    told = from_data(ProgramResult, {"program": "x", "outcome": "refused", "truncated": True})
+    assert told == ProgramResult("x", LoadOutcome.REFUSED, truncated=True)
+    with pytest.raises(ValueError, match="splendid"):
+        from_data(ProgramResult, {"program": "x", "outcome": "splendid"})
 
 
 def test_nothing_live_is_nothing_to_rehearse_and_not_knowing_is_not() -> None:

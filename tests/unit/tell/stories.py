@@ -20,6 +20,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import P
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import Plan, PlannedHost, SkippedHost, Wave
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.rehearsal import (
     GroupVerdict,
+    LoadOutcome,
     ProgramResult,
     ProgramVerdict,
     Rehearsal,
@@ -388,12 +389,12 @@ def rehearsed() -> ReportData:
     """The rehearsal has found what the candidate refuses: nothing was touched."""
     story = Story(lab_plan())
     limit = {"limit": 1_000_000}
-    before = ProgramResult("cil_from_netdev", "loaded", "SchedCLS", stats={"insns": 380, **limit})
+    before = ProgramResult("cil_from_netdev", LoadOutcome.LOADED, "SchedCLS", stats={"insns": 380, **limit})
     log = ("BPF program is too large. Processed 1000001 insn", "processed 1000001 insns (limit 1000000)")
-    after = ProgramResult("cil_from_netdev", "refused", "SchedCLS", error="E2BIG", errno=7, log=log)
+    after = ProgramResult("cil_from_netdev", LoadOutcome.REFUSED, "SchedCLS", error="E2BIG", errno=7, log=log)
     why = f"cil_from_netdev: loads on the running kernel, and the candidate refuses it: {log[0]} (errno 7)"
-    calm = ProgramResult("tail_handle_ipv4", "loaded", "SchedCLS", stats={"insns": 1200, **limit})
-    unused = ProgramResult("tail_nodeport_nat_ipv6", "refused", "SchedCLS", error="E2BIG")
+    calm = ProgramResult("tail_handle_ipv4", LoadOutcome.LOADED, "SchedCLS", stats={"insns": 1200, **limit})
+    unused = ProgramResult("tail_nodeport_nat_ipv6", LoadOutcome.REFUSED, "SchedCLS", error="E2BIG")
     host = "/run/cilium/state/12/bpf_host.o"
     group = GroupVerdict(
         ("node1", "node2", "node3"),
