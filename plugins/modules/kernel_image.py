@@ -35,14 +35,11 @@ options:
     description: Return the image too.
     type: bool
     default: false
-  lock_timeout:
-    description: Seconds to wait while somebody else has locked the package manager.
-    type: int
-    default: 300
   timeout:
     description: Seconds that the download may take.
     type: int
     default: 600
+extends_documentation_fragment: [friday.upgrade.lock_timeout]
 attributes:
   check_mode:
     support: full

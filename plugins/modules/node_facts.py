@@ -50,10 +50,6 @@ options:
       - In check mode a copy of the lists is refreshed, used and thrown away; those of the node stay as they are.
     type: bool
     default: false
-  lock_timeout:
-    description: Seconds to wait while somebody else has locked the lists of packages.
-    type: int
-    default: 300
   timeout:
     description: Seconds that fetching the lists of packages may take.
     type: int
@@ -106,6 +102,7 @@ options:
         description: Whether the certificate of an HTTPS target is checked.
         type: bool
         default: true
+extends_documentation_fragment: [friday.upgrade.lock_timeout]
 attributes:
   check_mode:
     support: full

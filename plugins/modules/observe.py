@@ -12,13 +12,9 @@ version_added: 0.1.0
 description:
   - Takes a snapshot of the cluster with the network agent of the host's node, and says whom to ask for what in this
     round.
-  - Runs on the controller, as a part of a run that M(friday.upgrade.guard) has opened.
 author: [Friday contributors]
 options: {}
-attributes:
-  check_mode:
-    support: full
-    description: A run in check mode ends after its plan, before this is reached.
+extends_documentation_fragment: [friday.upgrade.part_of_run]
 """
 
 EXAMPLES = r"""

@@ -57,10 +57,6 @@ options:
       - In check mode a copy of the lists is refreshed, used and thrown away.
     type: bool
     default: false
-  lock_timeout:
-    description: Seconds to wait while somebody else has locked the package manager.
-    type: int
-    default: 300
   timeout:
     description:
       - Seconds that each of refreshing, downloading and installing may take.
@@ -68,6 +64,7 @@ options:
         and names the process.
     type: int
     default: 3600
+extends_documentation_fragment: [friday.upgrade.lock_timeout]
 attributes:
   check_mode:
     support: full
