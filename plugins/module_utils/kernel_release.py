@@ -57,6 +57,14 @@ def newest_first(names: Iterable[str]) -> list[Release]:
     return sorted(map(parse, set(names)), key=lambda each: (each.key, each.flavour), reverse=True)
 
 
+def next_boot(names: Iterable[str], running: str) -> Release:
+    """What a boot loader that starts the newest kernel would start, of these and the running one.
+
+    It may be of another flavour than the running one: that is for the caller to judge.
+    """
+    return newest_first({*names, running})[0]
+
+
 def _ranked(part: str) -> tuple[int, int, str]:
     if part.isdigit():
         return _NUMBER, int(part), ""

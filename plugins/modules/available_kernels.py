@@ -53,7 +53,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.friday.upgrade.plugins.module_utils import debian_kernels, package_manager
+from ansible_collections.friday.upgrade.plugins.module_utils import package_manager
 from ansible_collections.friday.upgrade.plugins.module_utils.system import System, Unreadable
 
 
@@ -61,11 +61,8 @@ def main() -> None:
     module = AnsibleModule(argument_spec={}, supports_check_mode=True)
     system = System()
     try:
-        manager = package_manager.find(system)
-        if manager is None:
-            raise Unreadable("there is no package manager that Friday knows")
-        versions = manager.offered((*debian_kernels.IMAGES, *debian_kernels.PARTS))
-        kernels = debian_kernels.offered(versions, system.read("/proc/sys/kernel/osrelease").strip())
+        running = system.read("/proc/sys/kernel/osrelease").strip()
+        kernels = package_manager.offered_kernels(package_manager.find(system), running)
     except Unreadable as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, kernels=[_told(*each) for each in kernels])

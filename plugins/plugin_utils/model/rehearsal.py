@@ -7,6 +7,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import Remedies
+
 
 @dataclass(frozen=True)
 class BpfObject:
@@ -80,7 +82,8 @@ class Group:
 
     ``host`` is the one that is asked for the kernels; ``agent`` is the network's, with its version (``cilium 1.15.19``,
     or empty); ``distribution`` the ID of os-release; ``headers`` says whether the candidate's come with it (None: it is
-    not known, as the kernel itself is there already, or was only asked for).
+    not known, as the kernel itself is there already, or was only asked for); ``remedies`` are commands of their package
+    manager.
     """
 
     hosts: tuple[str, ...]
@@ -90,6 +93,7 @@ class Group:
     agent: str = ""
     distribution: str = ""
     headers: bool | None = None
+    remedies: Remedies = field(default_factory=Remedies)
 
     @property
     def host(self) -> str:
@@ -210,6 +214,8 @@ class GroupVerdict:
         reasons: what has led to the word, a sentence each; empty for a pass without remarks.
         programs: every program that was tried or should have been, the worst first.
         notes: what was not rehearsed, by name, and other remarks.
+        package: the one that brings the candidate's image; empty when it is not known.
+        remedies: commands of the hosts' package manager.
     """
 
     hosts: tuple[str, ...]
@@ -219,15 +225,22 @@ class GroupVerdict:
     reasons: tuple[str, ...] = ()
     programs: tuple[ProgramVerdict, ...] = ()
     notes: tuple[str, ...] = ()
+    package: str = ""
+    remedies: Remedies = field(default_factory=Remedies)
 
 
 @dataclass(frozen=True)
 class Newest:
-    """The newest kernel that passes for some hosts, of those that were tried; ``release`` is empty where none does."""
+    """The newest kernel that passes for some hosts, of those that were tried; ``release`` is empty where none does.
+
+    ``package`` brings it, ``remedies`` are commands of the hosts' package manager; both may be empty.
+    """
 
     hosts: tuple[str, ...]
     release: str
     tried: int
+    package: str = ""
+    remedies: Remedies = field(default_factory=Remedies)
 
 
 @dataclass(frozen=True)

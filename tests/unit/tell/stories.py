@@ -16,7 +16,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding impor
     Severity,
     Verdict,
 )
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import PackageChange
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import PackageChange, PackageKind
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import Plan, PlannedHost, SkippedHost, Wave
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.rehearsal import (
     GroupVerdict,
@@ -50,11 +50,11 @@ CHECKS = {
 }
 CHECK_LAYERS = {name: int(layer) for name, layer in CHECKS.items()}
 PACKAGES = (
-    PackageChange("linux-image-cloud-amd64", "6.1.192-1", "6.12.107-1"),
-    PackageChange(f"linux-image-{NEW}", "", "6.12.107-1"),
-    PackageChange("mdadm", "4.2-5", "4.4-11"),
-    PackageChange("openssl", "3.0.20-1~deb12u1", "3.5.4-1~deb13u1"),
-    PackageChange("firmware-linux-free", "20200122-1", "20241210-2"),
+    PackageChange("linux-image-cloud-amd64", "6.1.192-1", "6.12.107-1", kind=PackageKind.KERNEL),
+    PackageChange(f"linux-image-{NEW}", "", "6.12.107-1", kind=PackageKind.KERNEL),
+    PackageChange("mdadm", "4.2-5", "4.4-11", kind=PackageKind.OTHER),
+    PackageChange("openssl", "3.0.20-1~deb12u1", "3.5.4-1~deb13u1", kind=PackageKind.OTHER),
+    PackageChange("firmware-linux-free", "20200122-1", "20241210-2", kind=PackageKind.OTHER),
 )
 REFUSAL = (
     'level=error msg="Error while rewriting endpoint BPF program" endpointID=1263 error="loading eBPF collection into'
