@@ -35,6 +35,7 @@ class Policy:
     look_timeout: int = 300
     look_interval: int = 10
     ignore_workloads: tuple[str, ...] = ()  # globs of namespace/name
+    accept: tuple[str, ...] = ()  # names of checks
     delete_emptydir_data: bool = False
     evict_unmanaged: bool = False
     min_free_root: int = 2 * 1024**3

@@ -167,6 +167,7 @@ def _context(data: ReportData) -> dict[str, Any]:
         "problems": view.problem_rows(data.problems),
         "waves": waves,
         "states": view.states(data),
+        "accepted": view.accepted(data),
         "kernels": view.kernels(data.plan),
         "packages": view.packages(data),
         "newest": view.newest,

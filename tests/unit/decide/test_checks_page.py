@@ -8,7 +8,6 @@ import re
 from pathlib import Path
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks import CHECKS
-from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.health import _RULES
 
 PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "checks.md").read_text(encoding="utf-8")
 
@@ -24,10 +23,6 @@ def test_every_check_has_a_row_and_every_row_a_check() -> None:
     assert named_in("check") == {check.name for check in CHECKS}
 
 
-def test_every_rule_has_a_row_and_every_row_a_rule() -> None:
-    assert named_in("rule") == {rule.name for rule in _RULES}
-
-
 def test_the_text_names_no_check_that_does_not_exist() -> None:
-    known = {check.name for check in CHECKS} | {rule.name for rule in _RULES}
+    known = {check.name for check in CHECKS}
     assert set(re.findall(r"`([a-z]+(?:-[a-z]+)+)`", PAGE)) <= known

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.outcome import advice, outcome, states_of
@@ -104,6 +106,24 @@ def test_advice_after_a_refusal_by_the_verifier():
         "Leave node1 cordoned until then: the next run verifies and uncordons it. To take it out of Friday's hands, "
         "`kubectl uncordon node1` and `kubectl annotate node node1 friday.upgrade/cordoned-by-`.",
         "Then run the same command again: it begins with node1, then goes on with 2 hosts that are not done.",
+    )
+
+
+def test_advice_has_the_very_line_that_accepts_what_stopped_the_run():
+    line = "accept it: `friday_accept: [kernel-raid, dns]`"
+    for state, verdict in (("failed", UNKNOWN), ("held", replace(UNKNOWN, outcome=Outcome.FAIL))):
+        steps = advice(PLAN, record(state, "planned"), {"node1": verdict}, accept=("kernel-raid",))
+        assert sum(line in step for step in steps) == 1, steps
+    assert not any("friday_accept" in step for step in advice(PLAN, record("failed"), {"node1": REFUSED}))
+
+
+def test_a_pass_says_what_was_accepted():
+    note = replace(UNKNOWN.cause, severity=Severity.WARN, accepted=True)
+    passed = Verdict(Outcome.PASS, notes=(note, replace(note, subject="node2")), checks=("dns",))
+    done = record("done", "done", "done")
+    assert outcome(PLAN, done, verdicts={"node1": passed}, final=passed) == (
+        "pass",
+        "3 hosts done, 0 hosts left alone; accepted: dns",
     )
 
 

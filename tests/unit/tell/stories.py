@@ -18,6 +18,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding impor
 )
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import PackageChange, PackageKind
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import Plan, PlannedHost, SkippedHost, Wave
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.rehearsal import (
     GroupVerdict,
     LoadOutcome,
@@ -415,4 +416,20 @@ def rehearsed() -> ReportData:
     return story.end("fail", "1 problem to solve first; nothing was touched", problems=(problem,), rehearsal=rehearsal)
 
 
-STORIES = {f.__name__: f for f in (passed, incident, held, nothing, refused, rehearsed, plan_only)}
+def accepted() -> ReportData:
+    """A Friday that passed although two checks found something: an operator has accepted that."""
+    story = Story(lab_plan())
+    for wave in lab_plan().waves:
+        story.wave(wave)
+    raid = Finding(Layer.KERNEL, "kernel-raid", "node1", Severity.WARN, "array md0 of node1 is degraded", accepted=True)
+    dns = Finding(Layer.DNS, "dns", "node2", Severity.WARN, "dns of node2 is not known: no answer", accepted=True)
+    return story.end(
+        "pass",
+        baseline=passing([raid]),
+        verdicts={"node2": passing([dns, dns])},
+        verdict=passing([raid]),
+        policy=Policy(accept=("kernel-raid", "dns")),
+    )
+
+
+STORIES = {f.__name__: f for f in (passed, accepted, incident, held, nothing, refused, rehearsed, plan_only)}

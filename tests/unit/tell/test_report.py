@@ -20,7 +20,18 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Ho
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import HostState
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import report, view
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.data import ReportData
-from tests.unit.tell.stories import CHECK_LAYERS, NEW, REFUSAL, START, STORIES, incident, passed, plan_only, refused
+from tests.unit.tell.stories import (
+    CHECK_LAYERS,
+    NEW,
+    REFUSAL,
+    START,
+    STORIES,
+    accepted,
+    incident,
+    passed,
+    plan_only,
+    refused,
+)
 
 HOSTILE = "<script>alert(1)</script>\"'&`|*_[x](javascript:y)\x1b[31m\u202e\udcff</style><img src=//evil.example>"
 GUARD = Path(__file__).parents[3] / "roles" / "guard" / "meta" / "argument_specs.yml"
@@ -164,6 +175,19 @@ def test_the_ladder_tells_pass_fail_unknown_and_not_reached_apart() -> None:
     }
     unsaid = {rung.status.value for rung in view.ladder(dataclasses.replace(verdict, checks=()), {})}
     assert "pass" not in unsaid  # what nobody checked is never shown as good
+
+
+def test_what_was_accepted_is_told_in_both_reports_and_on_the_ladder() -> None:
+    page, markdown = Page(report.html(accepted())).text, report.markdown(accepted())
+    for said in ("Accepted by friday_accept: kernel-raid, dns", "kernel-raid: array md0", "dns on node2: dns of node2"):
+        assert said in page and said in markdown.replace("\\", ""), said
+    assert markdown.count("dns on node2") == 1
+    assert accepted().verdict
+    found = {rung.layer.label: rung.status.value for rung in view.ladder(accepted().verdict, CHECK_LAYERS)}
+    assert (found["kernel"], found["BPF"]) == ("accepted", "pass")
+    nothing = dataclasses.replace(passed(), policy=accepted().policy)
+    assert "Nothing was found that these checks would have stopped for" in report.markdown(nothing)
+    assert "Accepted by" not in report.markdown(passed())
 
 
 def test_json_reads_back_as_what_it_was_made_from() -> None:
