@@ -133,5 +133,5 @@ def _keep(session: Session, inputs: planning.Inputs, made: planning.Planned) -> 
         files.save(Targets(made.targets), TARGETS_FILE)
         files.save(made.health, BASELINE_VERDICT_FILE)
     files.save(Problems(made.problems), PROBLEMS_FILE)
-    files.save(made.plan, PLAN_FILE)
+    files.save(made.plan, PLAN_FILE, indent=1)
     files.save(made.plan.outline(), OUTLINE_FILE)

@@ -96,7 +96,6 @@ def test_nodes(api: Api, things: Things) -> None:
         kernel="6.1.0-56-cloud-amd64",
         boot_id="b0071d",
         internal_ip="192.168.77.11",
-        pod_cidr="10.42.1.0/24",
         etcd=True,
     )
     assert nodes[plain].ready is None

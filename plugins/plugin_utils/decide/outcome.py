@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.accept import found_and_accepted, offer
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.targets import natural_key
-from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.waves import is_kernel_package
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import (
     Finding,
     Layer,
@@ -16,6 +15,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding impor
     Problem,
     Verdict,
 )
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import PackageKind
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import Plan, PlannedHost
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord, RunRecord
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import CORDONED_BY
@@ -140,14 +140,18 @@ def _by_layer(cause: Finding, host: str, planned: PlannedHost | None, known: Hos
 
 def _back(host: str, planned: PlannedHost) -> str:
     """How to stay on the old kernel. A new image that stays installed would be booted, and planned, again."""
-    kernels = [c for c in planned.packages if is_kernel_package(c.name) and not c.name.startswith("linux-headers")]
+    kernels = [change for change in planned.packages if change.kind is PackageKind.KERNEL]
     purge = [change.name for change in kernels if not change.installed]
     hold = [change.name for change in kernels if change.installed and change.candidate]
     steps = [f"Or stay on kernel {planned.kernel}: boot {host} into it from the boot loader's menu"]
+    remove = (
+        f"`{planned.remedies.remove} {' '.join(purge)}`" if planned.remedies.remove else f"remove {', '.join(purge)}"
+    )
+    keep = f"`{planned.remedies.hold} {' '.join(hold)}`" if planned.remedies.hold else f"hold {', '.join(hold)}"
     if purge:
-        steps.append(f"`apt-get purge {' '.join(purge)}` there (its metapackage goes too: install that again later)")
+        steps.append(f"{remove} there (its metapackage goes too: install that again later)")
     if hold:
-        steps.append(f"`apt-mark hold {' '.join(hold)}` on every host (and friday_packages: all)")
+        steps.append(f"{keep} on every host (and friday_packages: all)")
     return ", ".join(steps) + "."
 
 

@@ -73,7 +73,6 @@ def parse_policy(variables: Mapping[str, Any]) -> tuple[Policy, tuple[Problem, .
         verify_timeout=reader.read("friday_verify_timeout", _seconds(1, 900), DEFAULTS.verify_timeout),
         look_timeout=reader.read("friday_look_timeout", _seconds(1, 300), DEFAULTS.look_timeout),
         look_interval=reader.read("friday_look_interval", _seconds(1, 10), DEFAULTS.look_interval),
-        on_failure=reader.read("friday_on_failure", _choice("hold"), DEFAULTS.on_failure),
         ignore_workloads=reader.read("friday_ignore_workloads", _workloads, DEFAULTS.ignore_workloads),
         accept=reader.read("friday_accept", _checks, DEFAULTS.accept),
         delete_emptydir_data=reader.read("friday_delete_emptydir_data", _boolean, DEFAULTS.delete_emptydir_data),

@@ -74,7 +74,7 @@ class Finding:
 
     Attributes:
         layer: where it belongs.
-        check: name of the check that found it, for example ``bpf-attachments``.
+        check: name of the check that found it, for example ``bpf-host-programs``.
         subject: what it is about: a node's name, ``namespace/pod``, ``device eth1``.
         severity: see :class:`Severity`.
         message: one sentence for a person.

@@ -27,7 +27,6 @@ class Node:
     kernel: str = ""
     boot_id: str = ""
     internal_ip: str = ""
-    pod_cidr: str = ""
     etcd: bool = False  # runs a member of etcd (role label or static pod)
 
 

@@ -84,7 +84,6 @@ def _node(item: Json) -> Iterable[Node]:
         kernel=info.get("kernelVersion", ""),
         boot_id=info.get("bootID", ""),
         internal_ip=addresses[0] if addresses else "",
-        pod_cidr=spec.get("podCIDR", ""),
         etcd=not _ETCD_ROLES.isdisjoint(roles),
     )
 

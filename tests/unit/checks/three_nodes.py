@@ -69,7 +69,6 @@ def _node(number: int) -> Node:
         kernel=OLD,
         boot_id=f"boot-{number}",
         internal_ip=f"192.168.77.1{number}",
-        pod_cidr=f"10.42.{number}.0/24",
         etcd=number == 1,
     )
 

@@ -14,14 +14,14 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding impor
     Severity,
     Verdict,
 )
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import PackageChange
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import PackageChange, PackageKind
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import Plan
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord, RunRecord
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import HostState
 from tests.unit.decide.fleets import IMAGE, NEW, OLD, fleet, up_to_date
 
 FLEET = fleet({"node1": "zone-a", "node2": "zone-b", "node3": "zone-c"}).with_facts(
-    "node1", pending=(IMAGE, PackageChange(f"linux-image-{NEW}", "", "6.12.5-1"))
+    "node1", pending=(IMAGE, PackageChange(f"linux-image-{NEW}", "", "6.12.5-1", kind=PackageKind.KERNEL))
 )
 PLAN = make_plan(*FLEET.arguments())
 REFUSED = Verdict(Outcome.FAIL, Finding(Layer.BPF, "refusals", "program x", Severity.FAIL, "was refused", lasting=True))
@@ -101,8 +101,8 @@ def test_advice_after_a_refusal_by_the_verifier():
     assert steps == (
         f"Update the network agent to a version whose BPF programs load on kernel {NEW}, on all nodes.",
         f"Or stay on kernel {OLD}: boot node1 into it from the boot loader's menu, "
-        f"`apt-get purge linux-image-{NEW}` there (its metapackage goes too: install that again later), "
-        "`apt-mark hold linux-image-cloud-amd64` on every host (and friday_packages: all).",
+        f"`remove linux-image-{NEW}` there (its metapackage goes too: install that again later), "
+        "`hold linux-image-cloud-amd64` on every host (and friday_packages: all).",
         "Leave node1 cordoned until then: the next run verifies and uncordons it. To take it out of Friday's hands, "
         "`kubectl uncordon node1` and `kubectl annotate node node1 friday.upgrade/cordoned-by-`.",
         "Then run the same command again: it begins with node1, then goes on with 2 hosts that are not done.",

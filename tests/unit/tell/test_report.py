@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.policy import parse_policy
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import from_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import HostState
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import report, view
@@ -31,6 +34,7 @@ from tests.unit.tell.stories import (
 )
 
 HOSTILE = "<script>alert(1)</script>\"'&`|*_[x](javascript:y)\x1b[31m\u202e\udcff</style><img src=//evil.example>"
+GUARD = Path(__file__).parents[3] / "roles" / "guard" / "meta" / "argument_specs.yml"
 VOID = {"meta", "link", "br", "img", "input", "hr", "col", "path", "circle", "rect", "use"}
 
 
@@ -295,3 +299,19 @@ def test_a_step_that_was_begun_counts() -> None:
     assert "upgrade begun" in text(HostRecord(HostState.DRAINED, 0.0, step="upgrade"))
     assert "reboot begun" in text(HostRecord(HostState.UPGRADED, 0.0, step="reboot"))
     assert text(HostRecord(HostState.REBOOTED, 0.0, step="reboot")) == "cordoned, rebooted, not verified"
+
+
+def test_the_policy_has_the_names_and_units_of_the_variables() -> None:
+    """Each row can be copied into an inventory: 2048 MiB, and not 2147483648 of something."""
+    declared = set(yaml.safe_load(GUARD.read_text(encoding="utf-8"))["argument_specs"]["main"]["options"])
+    rows = dict(
+        re.findall(
+            r'<th scope="row" class="mono">(friday_\w+)</th><td class="mono">([^<]*)</td>', report.html(passed())
+        )
+    )
+    assert len(rows) == len(dataclasses.fields(Policy)) and rows.keys() <= declared
+    assert (rows["friday_min_free_root_mib"], rows["friday_min_free_boot_mib"]) == ("2048", "256")
+    assert parse_policy({name: None if value in ("none", "not set") else value for name, value in rows.items()}) == (
+        Policy(),
+        (),
+    )
