@@ -7,6 +7,7 @@ from __future__ import annotations
 import base64
 import datetime
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,7 @@ def connect(kubeconfig: str = "", context: str = "", timeout: float = 30.0) -> A
     Raises:
         KubeError: with what is wrong and what to do, for each way in which this can fail.
     """
+    check_client()
     paths = kubeconfig_paths(kubeconfig)
     check_context(paths, context)
     configuration = configuration_of(paths, context)
@@ -58,6 +60,16 @@ def connect(kubeconfig: str = "", context: str = "", timeout: float = 30.0) -> A
     except ApiError as error:
         raise KubeError(_connection_problem(error, api, configuration)) from error
     return api
+
+
+def check_client() -> None:
+    """Make sure that the client library can be imported. Raises KubeError."""
+    try:
+        from kubernetes import client, config  # noqa: F401
+    except ImportError as error:
+        message = f"the Python that runs Ansible, {sys.executable}, cannot import this package: {error}"
+        fix = f"install it for this Python: `{sys.executable} -m pip install kubernetes`"
+        raise KubeError(Problem("kubernetes", message, fix)) from error
 
 
 def _who(api: Api) -> str:
@@ -92,11 +104,11 @@ def _expired_credentials(configuration: Configuration) -> str:
     """Say what has expired: the client certificate or the token (a JWT). Empty when neither shows a date gone by."""
     now = datetime.datetime.now(datetime.timezone.utc)
     if configuration.cert_file:
-        from cryptography import x509
-
         try:
+            from cryptography import x509
+
             certificate = x509.load_pem_x509_certificate(Path(configuration.cert_file).read_bytes())
-        except (OSError, ValueError):
+        except (ImportError, OSError, ValueError):
             return ""
         # not_valid_after_utc came with cryptography 42; Ubuntu 24.04 has 41, whose field is UTC without saying so.
         end = getattr(certificate, "not_valid_after_utc", None) or certificate.not_valid_after.replace(
