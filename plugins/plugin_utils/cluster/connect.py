@@ -7,9 +7,12 @@ from __future__ import annotations
 import base64
 import datetime
 import json
+import re
 import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.client import Api
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import (
@@ -54,6 +57,8 @@ def connect(kubeconfig: str = "", context: str = "", timeout: float = 30.0) -> A
     except LocationValueError as error:
         text = f"{paths[0]}: its server or its proxy-url is no URL: {masked(str(error), paths)}"
         raise KubeError(Problem(SUBJECT, text, "check the file")) from None
+    if api.unverified:
+        _do_not_warn_of_each_request(api.server)
     try:
         api.version = str(api.get("/version").get("gitVersion", ""))
         api.user = _who(api)
@@ -70,6 +75,14 @@ def check_client() -> None:
         message = f"the Python that runs Ansible, {sys.executable}, cannot import this package: {error}"
         fix = f"install it for this Python: `{sys.executable} -m pip install kubernetes`"
         raise KubeError(Problem("kubernetes", message, fix)) from error
+
+
+def _do_not_warn_of_each_request(server: str) -> None:
+    """The guard says once that the certificate is not checked; urllib3 would with each of hundreds of requests."""
+    from urllib3.exceptions import InsecureRequestWarning
+
+    host = re.escape(urlsplit(server).hostname or "")
+    warnings.filterwarnings("ignore", rf".* host '\[?{host}\]?'", InsecureRequestWarning)
 
 
 def _who(api: Api) -> str:
