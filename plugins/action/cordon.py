@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act import cordon
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind, HostState
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import CORDON, UNCORDON, HostState
 from ansible_collections.friday.upgrade.plugins.plugin_utils.play.action import FridayAction
 
 
@@ -24,7 +25,7 @@ class ActionModule(FridayAction):
         session, host = self.session(task_vars), str(task_vars["inventory_hostname"])
         node = session.files.planned(host).node
         if arguments["state"] == "cordoned":
-            session.recorder.step(host, "cordon")
+            session.recorder.step(host, CORDON)
             done = cordon.cordon(session.api(), node, session.run)
             if done.foreign:
                 return {"failed": True, "changed": False, "msg": done.message}
@@ -33,7 +34,7 @@ class ActionModule(FridayAction):
                 EventKind.STATE, host, state=HostState.CORDONED, kernel=done.kernel, boot_id=done.boot_id
             )
         else:
-            session.recorder.step(host, "uncordon")
+            session.recorder.step(host, UNCORDON)
             done = cordon.uncordon(session.api(), node, session.run)
             if done.cordoned:
                 session.recorder.tell(EventKind.NOTE, host, message=done.message)

@@ -7,8 +7,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model import steps
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind
 from ansible_collections.friday.upgrade.plugins.plugin_utils.play.action import FridayAction
+
+_NAMES = ", ".join(step.name for step in steps.STEPS)
 
 
 class ActionModule(FridayAction):
@@ -20,7 +23,9 @@ class ActionModule(FridayAction):
     }
 
     def act(self, arguments: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the event's number as ``seq``."""
-        host = str(task_vars["inventory_hostname"])
-        event = self.session(task_vars).recorder.tell(EventKind(arguments["kind"]), host, **arguments["data"])
+        """Return the event's number as ``seq``; a step or a state that there is not is an error of the role."""
+        host, data = str(task_vars["inventory_hostname"]), arguments["data"]
+        if arguments["kind"] == "step" and steps.find(str(data.get("step"))) is None:
+            return {"failed": True, "msg": f"{data.get('step')} is not a step of a host; there are {_NAMES}"}
+        event = self.session(task_vars).recorder.tell(EventKind(arguments["kind"]), host, **data)
         return {"changed": False, "seq": event.seq}

@@ -11,8 +11,9 @@ from typing import Any
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act.evict import evict
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import KubeError
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.drain import drain, unread
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind, HostState
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Snapshot
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import DRAIN, HostState
 from ansible_collections.friday.upgrade.plugins.plugin_utils.observe.cluster import read_snapshot
 from ansible_collections.friday.upgrade.plugins.plugin_utils.play.action import FridayAction
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.session import Session
@@ -26,7 +27,7 @@ class ActionModule(FridayAction):
     def act(self, arguments: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
         """Return the pods that were evicted; fails with the disruption budget named when the deadline is over."""
         session, host = self.session(task_vars), str(task_vars["inventory_hostname"])
-        session.recorder.step(host, "drain")
+        session.recorder.step(host, DRAIN)
 
         def note(message: str) -> None:
             session.recorder.tell(EventKind.NOTE, host, message=message)

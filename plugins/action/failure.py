@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import to_data
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind, HostRecord, HostState
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind, HostRecord
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import HostState
 from ansible_collections.friday.upgrade.plugins.plugin_utils.play.action import FridayAction
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.clock import now
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.give_up_host import leave

@@ -15,7 +15,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot impo
 from ansible_collections.friday.upgrade.plugins.plugin_utils.observe.cluster import read_snapshot
 from ansible_collections.friday.upgrade.plugins.plugin_utils.play.action import FridayAction
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.clock import now
-from ansible_collections.friday.upgrade.plugins.plugin_utils.run.files import BASELINE_FILE
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.files import BASELINE_FILE, HOSTS, SEEN_FILE
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.session import Session
 
 
@@ -30,7 +30,7 @@ class ActionModule(FridayAction):
             snapshot = read_snapshot(session.api(), cni_nodes=(node,))
         except KubeError as error:  # one look without evidence: the rounds weigh it like any other
             snapshot = unreadable(now(), error.problem.line())
-        session.files.save(snapshot, "hosts", host, "seen.json")
+        session.files.save(snapshot, HOSTS, host, SEEN_FILE)
         wave = next(wave for wave in session.files.outline().waves if host in {h.host for h in wave.hosts})
         hosts, nodes = {h.host for h in wave.hosts}, {h.node for h in wave.hosts}
         peer = probes.peer(snapshot, session.files.targets(), node, avoid=hosts | _silent(session))

@@ -20,7 +20,8 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding impor
     Severity,
     Verdict,
 )
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind, HostState
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import HostState
 from ansible_collections.friday.upgrade.plugins.plugin_utils.play.action import FridayAction
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run import finish, wait_until_settled
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.files import PROBLEMS_FILE, Problems

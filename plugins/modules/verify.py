@@ -16,8 +16,8 @@ author: [Friday contributors]
 options:
   phase:
     type: str
-    description: Before the host is touched, after its reboot, or during the soak.
-    choices: [before, after, soak]
+    description: V(before) the host is touched, to V(verify) it after its reboot, or during its V(soak).
+    choices: [before, verify, soak]
     required: true
   host:
     type: dict
@@ -40,7 +40,7 @@ attributes:
 EXAMPLES = r"""
 - name: Compare
   friday.upgrade.verify:
-    phase: after
+    phase: verify
     host: "{{ verify_host }}"
   register: verify_result
 """

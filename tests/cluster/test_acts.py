@@ -17,8 +17,9 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.act.cordon import c
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act.evict import evict
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.client import Api
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import ApiError
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord, HostState, RunRecord
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord, RunRecord
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import CORDONED_BY, Pod
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import HostState
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run import cluster_record
 from tests.support.things import Things
 

@@ -25,7 +25,8 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.lock import lease
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Event, HostState
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Event
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import HostState
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run import cluster_record, journal
 from tests.fleet.aborts import NAMESPACE
 from tests.fleet.controller import LIMIT, Controller, Started

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord, HostState, RunRecord
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord, RunRecord
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import HostState
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run import cluster_record
 from tests.playbooks.runs import Hosts, Runner
 from tests.playbooks.world import World

@@ -9,10 +9,9 @@ from collections.abc import Iterator, Sequence
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.targets import natural_key
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Outcome, Problem, Verdict
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import Plan, Wave
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostState, RunRecord
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import RunRecord
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Node, Snapshot
-
-STOPPED = (HostState.FAILED, HostState.HELD)
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import HostState
 
 
 def gate(
@@ -54,7 +53,7 @@ def _of_record(plan: Plan, record: RunRecord, wave: int) -> Iterator[Problem]:
         yield Problem("plan", "is not the one that the run's record names", "run Friday again")
     for host in sorted(record.hosts, key=natural_key):
         known = record.hosts[host]
-        if known.state in STOPPED:
+        if known.state.stopped:
             message = f"is {known.state.value}" + (f": {known.message}" if known.message else "")
             yield Problem(host, message, "see the report; the same command goes on after the fix")
     for planned in plan.waves:

@@ -16,14 +16,12 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding impor
     Verdict,
 )
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import Plan, PlannedHost
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord, HostState, RunRecord
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord, RunRecord
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import CORDONED_BY
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import HostState
 
 PASS, FAIL, INCONCLUSIVE, NOTHING_TO_DO = "pass", "fail", "inconclusive", "nothing-to-do"
 # Begun and not ended: the controller or the connection was lost in between. They are cordoned.
-UNDER_WAY = tuple(
-    state for state in HostState if state not in (HostState.PLANNED, HostState.DONE, HostState.HELD, HostState.FAILED)
-)
 
 
 def outcome(
@@ -48,7 +46,7 @@ def outcome(
         return FAIL, f"{_count(len(problems), 'problem')} to solve first; nothing was touched"
     states = states_of(plan, record)
     done = sum(state is HostState.DONE for state in states.values())
-    stopped = [host for host, state in states.items() if state in (HostState.FAILED, HostState.HELD)]
+    stopped = [host for host, state in states.items() if state.stopped]
     if stopped:
         words = "; ".join(_stopped(host, record.hosts[host]) for host in stopped)
         return _worst(stopped, verdicts or {}), f"{words}; {_rest(states, done)}"
@@ -89,7 +87,7 @@ def advice(plan: Plan, record: RunRecord, verdicts: Mapping[str, Verdict] | None
             steps += _after_failure(host, planned.get(host), record.hosts[host], verdict)
         elif state is HostState.HELD:
             steps.append(_after_hold(host, record.hosts[host]))
-        elif state in UNDER_WAY and (record.finished or record.stop):
+        elif state.under_way and (record.finished or record.stop):
             node = planned[host].node if host in planned else host
             steps.append(f"{host} was left cordoned ({state.value}): see that it answers, `kubectl get node {node}`.")
     left = [host for host, state in states.items() if state is not HostState.DONE]
@@ -152,7 +150,7 @@ def _after_hold(host: str, known: HostRecord) -> str:
 
 
 def _go_on(states: Mapping[str, HostState], left: Sequence[str]) -> str:
-    waiting = [host for host, state in states.items() if state is HostState.FAILED or state in UNDER_WAY]
+    waiting = [host for host, state in states.items() if state.cordoned]
     first = f"begins with {', '.join(waiting)}, then " if waiting else ""
     rest = len(left) - len(waiting)
     goes_on = f"goes on with {_count(rest, 'host')} that {'is' if rest == 1 else 'are'} not done" if rest else "ends"

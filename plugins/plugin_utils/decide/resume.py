@@ -20,8 +20,9 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding impor
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import HostFacts, PackageChange
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import Plan, PlannedHost, Target
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord, HostState, RunRecord
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord, RunRecord
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Snapshot
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import REBOOT, UPGRADE, HostState
 
 VARIABLE = "friday_replan"
 _LISTED = 5
@@ -115,7 +116,9 @@ def owes_reboot(policy: Policy, known: HostRecord | None, facts: HostFacts) -> b
     """
     if known and (known.rebooted or (known.boot_id and known.boot_id != facts.boot_id)):
         return False
-    if known and (known.owed or known.step == "reboot" or (known.step == "upgrade" and policy.reboot == "always")):
+    if known and (
+        known.owed or known.step == REBOOT.name or (known.step == UPGRADE.name and policy.reboot == "always")
+    ):
         return True
     return facts.reboot_required  # of its kernel too: a rebuilt one has the release of the one that runs
 
@@ -175,7 +178,7 @@ def _other(planned: PlannedHost, known: HostRecord) -> str:
         return ""
     if known.target_kernel and known.target_kernel != planned.target_kernel:
         return f"was to get kernel {known.target_kernel}, is to get {planned.target_kernel}"
-    begun = known.state.touched or known.step == "upgrade"
+    begun = known.state.touched or known.step == UPGRADE.name
     if known.packages and not begun and known.packages != packages_of(planned.packages):
         return f"is to get other packages than planned then (now {len(planned.packages)}, see plan.json)"
     return ""

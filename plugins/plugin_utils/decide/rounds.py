@@ -13,11 +13,12 @@ from dataclasses import dataclass
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Outcome, Severity, Verdict
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import BEFORE, SOAK, VERIFY, Step
 
 LOOKS = 200  # at most in a phase, about: Ansible nests the looks of a phase, and its depth has an end
 CONFIRM_FAILURE = 2  # looks in a row that have to show a failure before it ends a phase ahead of its time
 # Looks in a row that have to pass. Nothing has changed before the first step, so there one is enough.
-CONFIRM_PASS = {"before": 1, "after": 2}
+CONFIRM_PASS = {BEFORE: 1, VERIFY: 2}
 
 
 @dataclass(frozen=True)
@@ -54,13 +55,13 @@ class Round:
     wait: float = 0.0
 
 
-def next_round(progress: Progress, verdict: Verdict, phase: str, now: float, policy: Policy) -> tuple[Progress, Round]:
+def next_round(progress: Progress, verdict: Verdict, phase: Step, now: float, policy: Policy) -> tuple[Progress, Round]:
     """Decide after a look.
 
     Args:
         progress: as the round before returned it; ``Progress(started=now)`` at first.
         verdict: of this look.
-        phase: ``before`` and ``after`` wait for a pass until ``friday_verify_timeout``; a lasting failure that is seen
+        phase: ``before`` and ``verify`` wait for a pass until ``friday_verify_timeout``; a lasting failure that is seen
             in two looks in a row ends them at once. ``soak`` lasts ``friday_soak`` seconds and has to end with a pass;
             what does not pass is looked at again soon (even when the time is over), and twice in a row it ends it.
         now: time of this look, on the clock of ``progress``.
@@ -69,10 +70,10 @@ def next_round(progress: Progress, verdict: Verdict, phase: str, now: float, pol
         ValueError: there is no such phase.
     """
     progress = dataclasses.replace(progress, looked=now)
-    if phase == "soak":
+    if phase is SOAK:
         return _soak(progress, verdict, progress.started + policy.soak - now, policy)
     if phase not in CONFIRM_PASS:
-        raise ValueError(f"there is no phase {phase!r}")
+        raise ValueError(f"{phase.name} is not a phase: nothing is looked at in it")
     left = progress.started + policy.verify_timeout - now
     return _verify(progress, verdict, left, policy, CONFIRM_PASS[phase])
 

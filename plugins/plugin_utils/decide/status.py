@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.outcome import FAIL, NOTHING_TO_DO
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.targets import natural_key
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord, HostState, RunRecord
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord, RunRecord
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Node
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.status import (
     Boot,
@@ -20,24 +20,22 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.status import
     RunLine,
     Status,
 )
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import (
+    CORDON,
+    REBOOT,
+    STEPS,
+    UNCORDON,
+    UPGRADE,
+    HostState,
+    Step,
+    in_hand,
+)
 
 CLOCK_SKEW = 5.0
 """Seconds by which two machines' clocks may differ without a remark."""
 
-_CORDONED = tuple(s for s in HostState if s not in (HostState.PLANNED, HostState.DONE, HostState.HELD))
-_REACHES = {
-    "before": HostState.CORDONED,
-    "cordon": HostState.CORDONED,
-    "drain": HostState.DRAINED,
-    "upgrade": HostState.UPGRADED,
-    "reboot": HostState.REBOOTED,
-    "verify": HostState.VERIFIED,
-    "soak": HostState.SOAKED,
-    "uncordon": HostState.DONE,
-}
-_ORDER = tuple(HostState)
 _AGAIN = "run the same command again"
-_PLAIN = {
+STANDS = {
     HostState.CORDONED: "is cordoned, and its pods may be evicted in part",
     HostState.DRAINED: "is cordoned and drained",
     HostState.UPGRADED: "has its new packages, and was not compared with how it was before",
@@ -45,6 +43,7 @@ _PLAIN = {
     HostState.VERIFIED: "was compared and is well; its soak had not ended",
     HostState.SOAKED: "was compared and soaked, and waits for its uncordoning",
 }
+"""What is true of a host in each state that is under way, when nobody works on it."""
 
 
 @dataclass(frozen=True)
@@ -161,7 +160,7 @@ def judge(
         moment: since when nothing more is known of it, for a sentence.
         active: the run is at work: what is under way is left to it.
     """
-    step = _in_hand(known)
+    step = in_hand(known.state, known.step)
     boot = _boot(known, node)
     means, todo = _active(known, step) if active else _stands(host, known, step, boot, node, moment)
     remarks = list(_remarks(name, known, step, boot, node, run, active))
@@ -170,7 +169,7 @@ def judge(
         node=name,
         state=known.state,
         since=known.since,
-        step=step,
+        step=step.name if step else "",
         step_since=known.step_since if step else 0.0,
         kernel=known.kernel,
         boot_id=known.boot_id,
@@ -230,8 +229,8 @@ def _newer(recorded: RunRecord | None, journal: Journal | None) -> tuple[RunReco
 
 def _essence(record: RunRecord) -> object:
     """What both have to agree on: steps that change nothing are not written to the cluster."""
-    changing = ("upgrade", "reboot", "uncordon")
-    hosts = {host: (known.state, known.step if known.step in changing else "") for host, known in record.hosts.items()}
+    recorded = {step.name for step in STEPS if step.recorded}
+    hosts = {host: (known.state, known.step if known.step in recorded else "") for host, known in record.hosts.items()}
     return record.wave, record.stop, record.outcome, hosts
 
 
@@ -247,18 +246,11 @@ def _unseen(seen: HostStatus, known: HostRecord, moment: str, active: bool, run:
     stand_in = Node(
         seen.node,
         ready=True,
-        unschedulable=known.state in _CORDONED,
-        cordoned_by=run if known.state in _CORDONED else "",
+        unschedulable=known.state.cordoned,
+        cordoned_by=run if known.state.cordoned else "",
     )
     alone = judge(seen.host, seen.node, known, stand_in, run, moment, active)
     return dataclasses.replace(alone, seen=None, as_expected=False)
-
-
-def _in_hand(known: HostRecord) -> str:
-    """The step that was begun and is not known to have ended."""
-    if known.state.ended or known.step not in _REACHES:
-        return ""
-    return known.step if _ORDER.index(known.state) < _ORDER.index(_REACHES[known.step]) else ""
 
 
 def _boot(known: HostRecord, node: Node | None) -> Boot:
@@ -267,17 +259,19 @@ def _boot(known: HostRecord, node: Node | None) -> Boot:
     return Boot.SAME if node.boot_id == known.boot_id else Boot.OTHER
 
 
-def _active(known: HostRecord, step: str) -> tuple[str, str]:
-    if known.state in (HostState.FAILED, HostState.HELD):
+def _active(known: HostRecord, step: Step | None) -> tuple[str, str]:
+    if known.state.stopped:
         return f"{known.state.value} in step {known.step or 'start'}: {known.message or 'no message'}", ""
     if known.state is HostState.DONE:
         return "done", ""
     if step:
-        return f"{step} is under way", ""
+        return f"{step.name} is under way", ""
     return ("waits for its turn" if known.state is HostState.PLANNED else "is being worked on"), ""
 
 
-def _stands(host: str, known: HostRecord, step: str, boot: Boot, node: Node | None, moment: str) -> tuple[str, str]:
+def _stands(
+    host: str, known: HostRecord, step: Step | None, boot: Boot, node: Node | None, moment: str
+) -> tuple[str, str]:
     """What is true of a host on which nobody works, and what to do next."""
     state, message = known.state, known.message or "no message"
     if state is HostState.DONE:
@@ -289,25 +283,25 @@ def _stands(host: str, known: HostRecord, step: str, boot: Boot, node: Node | No
     if state is HostState.HELD:
         held = f"held in step {known.step or 'start'}, nothing on it was changed: {message}"
         return held, f"clear what held {host}, then {_AGAIN}"
-    if step == "upgrade":
+    if step is UPGRADE:
         mend = f"ask `dpkg --audit` on {host} (`dpkg --configure -a` finishes what was begun), then {_AGAIN}"
         return f"upgrade was under way {moment}: packages may be half installed", mend
-    if step == "reboot":
+    if step is REBOOT:
         return _rebooting(host, boot, node, moment)
-    if step == "uncordon" and not state.touched:
+    if step is UNCORDON and not state.touched:
         return f"did not get through, nothing on it was changed, and it was being uncordoned {moment}", _AGAIN
     if state is HostState.PLANNED:
         return _planned(known, step, moment)
-    if step == "uncordon":
+    if step is UNCORDON:
         return f"was compared and soaked, and was being uncordoned {moment}", _AGAIN
     unchanged = "" if state.touched else f"; nothing on it was changed{_by_this_run(known)}"
-    return _PLAIN[state] + unchanged + (f"; {step} was under way {moment}" if step else ""), _AGAIN
+    return STANDS[state] + unchanged + (f"; {step.name} was under way {moment}" if step else ""), _AGAIN
 
 
-def _planned(known: HostRecord, step: str, moment: str) -> tuple[str, str]:
+def _planned(known: HostRecord, step: Step | None, moment: str) -> tuple[str, str]:
     if not step:
         return f"not touched{_by_this_run(known)}", _AGAIN if known.resumes else ""
-    what = "cordoned" if step == "cordon" else "looked at"
+    what = "cordoned" if step is CORDON else "looked at"
     return f"was being {what} {moment}; nothing on it was changed{_by_this_run(known)}", _AGAIN
 
 
@@ -328,24 +322,24 @@ def _rebooting(host: str, boot: Boot, node: Node | None, moment: str) -> tuple[s
 
 
 def _remarks(
-    name: str, known: HostRecord, step: str, boot: Boot, node: Node | None, run: str, active: bool
+    name: str, known: HostRecord, step: Step | None, boot: Boot, node: Node | None, run: str, active: bool
 ) -> Iterator[str]:
     """What the node has to say against the record."""
-    rebooting = step == "reboot"
+    away = step is not None and not step.needs_node
     if node is None:
         yield f"the cluster has no node {name}"
         return
-    if node.ready is not True and not rebooting:
+    if node.ready is not True and not away:
         yield "its node is not Ready" if node.ready is False else "whether its node is Ready is not known"
-    if boot is Boot.OTHER and not rebooting:
+    if boot is Boot.OTHER and not away:
         yield f"it has booted once more since that was recorded, and runs kernel {node.kernel or '?'}"
     if not active:
         yield from _cordon_remarks(known, step, node, run)
 
 
-def _cordon_remarks(known: HostRecord, step: str, node: Node, run: str) -> Iterator[str]:
+def _cordon_remarks(known: HostRecord, step: Step | None, node: Node, run: str) -> Iterator[str]:
     by = node.cordoned_by
-    if known.state in _CORDONED:
+    if known.state.cordoned:
         if not node.unschedulable:
             yield "its node is not cordoned any more"
         elif not by:
@@ -354,7 +348,7 @@ def _cordon_remarks(known: HostRecord, step: str, node: Node, run: str) -> Itera
             yield f"run {by} has cordoned its node"
     elif node.unschedulable and not (by and by == known.resumes):
         # Of a host that was about to be cordoned this is news, of any other a contradiction.
-        own = "its node is cordoned by this run" + ("" if step == "cordon" else ", which the record does not have")
+        own = "its node is cordoned by this run" + ("" if step is CORDON else ", which the record does not have")
         yield (
             own if by == run else f"its node is cordoned by run {by}" if by else "its node is cordoned by somebody else"
         )

@@ -34,17 +34,14 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import (
 )
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Node, Snapshot
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import CORDON, REBOOT, UPGRADE, VERIFY
 
 KERNEL_PACKAGES = ("linux-image", "linux-binary", "linux-headers", "linux-modules")
 CONTROL_PLANE_ROLES = ("control-plane", "master", "etcd")
 
-# Seconds, for estimates only: what the steps take on ordinary machines. Deadlines of the policy cap them.
-CORDON_SECONDS = 30
+# Seconds, for estimates only, on top of what a step takes itself (model/steps.py). Deadlines of the policy cap them.
 EVICTION_SECONDS = 10
-UPGRADE_SECONDS = 60
 PACKAGE_SECONDS = 3
-REBOOT_SECONDS = 180
-VERIFY_SECONDS = 90
 
 # How many hosts behind the first that does not fit are tried for a place in the wave: packing stays good and planning
 # linear in the size of the fleet.
@@ -380,13 +377,13 @@ def _to_do(host: _Candidate) -> str:
 
 
 def _estimate(policy: Policy, host: _Candidate) -> int:
-    seconds = min(VERIFY_SECONDS, policy.verify_timeout)
+    seconds = min(VERIFY.seconds, policy.verify_timeout)
     if host.work:
-        seconds += min(CORDON_SECONDS + EVICTION_SECONDS * len(host.drain.evict), policy.drain_timeout)
+        seconds += min(CORDON.seconds + EVICTION_SECONDS * len(host.drain.evict), policy.drain_timeout)
     if host.work.packages:
-        seconds += min(UPGRADE_SECONDS + PACKAGE_SECONDS * len(host.work.packages), policy.upgrade_timeout)
+        seconds += min(UPGRADE.seconds + PACKAGE_SECONDS * len(host.work.packages), policy.upgrade_timeout)
     if host.work.reboot:
-        seconds += min(REBOOT_SECONDS, policy.reboot_timeout)
+        seconds += min(REBOOT.seconds, policy.reboot_timeout)
     return seconds
 
 

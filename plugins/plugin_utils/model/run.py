@@ -11,30 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
-
-class HostState(str, enum.Enum):
-    """Where a host is in a run. ``failed`` and ``held`` can follow from anywhere; the others in this order."""
-
-    PLANNED = "planned"
-    CORDONED = "cordoned"
-    DRAINED = "drained"
-    UPGRADED = "upgraded"
-    REBOOTED = "rebooted"
-    VERIFIED = "verified"
-    SOAKED = "soaked"
-    DONE = "done"
-    HELD = "held"  # stopped before anything on it was changed; this run's cordon is off again
-    FAILED = "failed"  # stopped after something changed (or may have); still cordoned
-
-    @property
-    def touched(self) -> bool:
-        """True when the host may differ from how it was before the run (cordon aside)."""
-        return self not in (HostState.PLANNED, HostState.CORDONED, HostState.DRAINED, HostState.HELD)
-
-    @property
-    def ended(self) -> bool:
-        """True when nothing more happens to the host in the run."""
-        return self in (HostState.DONE, HostState.HELD, HostState.FAILED)
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import HostState
 
 
 class EventKind(str, enum.Enum):

@@ -7,8 +7,9 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostState, RunRecord
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import RunRecord
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Node
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import HostState
 
 
 class Life(str, enum.Enum):

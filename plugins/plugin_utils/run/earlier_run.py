@@ -9,10 +9,11 @@ import json
 from pathlib import Path
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import from_data
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostState, fold
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import fold
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Observation
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import HostState
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run import journal
-from ansible_collections.friday.upgrade.plugins.plugin_utils.run.files import BEFORE_FILE, EARLIER_FILE
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.files import BEFORE_FILE, EARLIER_FILE, HOSTS
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.session import Session
 
 
@@ -34,7 +35,7 @@ def earlier_baseline(session: Session, host: str) -> Observation | None:
     if known is None or known.state is HostState.DONE:
         return None
     for name in (EARLIER_FILE, BEFORE_FILE):  # the first of a chain of runs is the one that counts
-        path = folder / "hosts" / host / name
+        path = folder / HOSTS / host / name
         if path.exists():
             with contextlib.suppress(ValueError):  # the power failed while it was written
                 return from_data(Observation, json.loads(path.read_text()))

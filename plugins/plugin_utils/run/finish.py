@@ -24,8 +24,10 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.run import journal
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.files import (
     BASELINE_FILE,
     BASELINE_VERDICT_FILE,
+    HOSTS,
     PROBLEMS_FILE,
     REHEARSAL_FILE,
+    VERDICT_FILE,
     Problems,
 )
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.session import Session
@@ -64,7 +66,7 @@ def report_data(session: Session, final: Verdict | None = None) -> ReportData:
 def host_verdicts(session: Session) -> dict[str, Verdict]:
     """The last verdict on each host that was compared, by name in the inventory."""
     verdicts = {
-        planned.host: session.files.load(Verdict, "hosts", planned.host, "verdict.json")
+        planned.host: session.files.load(Verdict, HOSTS, planned.host, VERDICT_FILE)
         for planned in session.files.plan().hosts()
     }
     return {host: verdict for host, verdict in verdicts.items() if verdict}

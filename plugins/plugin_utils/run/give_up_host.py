@@ -9,7 +9,8 @@ import time
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act import cordon
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import KubeError
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.hold import after_failure
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord, HostState
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import BEFORE, UNCORDON, HostState
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.journal import JournalError
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.pause import Halted
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.session import Session
@@ -27,10 +28,10 @@ def leave(session: Session, host: str, known: HostRecord) -> tuple[HostState, st
     state = after_failure(known, bool(session.files.waited(host)))
     if state is not HostState.HELD:
         return state, ""
-    if known.state is HostState.PLANNED and known.step in ("", "before"):
+    if known.state is HostState.PLANNED and known.step in ("", BEFORE.name):
         return state, ""  # nor was it cordoned
     try:
-        session.recorder.step(host, "uncordon")
+        session.recorder.step(host, UNCORDON)
     except (Halted, JournalError) as error:  # without the lock, the node may be another run's by now
         return HostState.FAILED, f"; nothing on it was changed, and it is left cordoned: {error}"
     for attempt in range(1, _ATTEMPTS + 1):

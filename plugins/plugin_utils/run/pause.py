@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.lock import keeper
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import UNCORDON
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run import halt
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.clock import steady
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.files import LAPSE_FILE, RunFiles
@@ -58,7 +59,7 @@ class Pause:
         A host that has come through is uncordoned even when the run was asked to stop, if the lock is ours.
         """
         reason = self.halted()
-        if reason and step == "uncordon" and not self.lock_lost():
+        if reason and step == UNCORDON.name and not self.lock_lost():
             unsure = self._lock_unsure()
             reason = f"the lock is not known to be ours: {unsure}" if unsure else ""
         if reason:

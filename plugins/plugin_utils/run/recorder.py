@@ -18,14 +18,13 @@ from ansible.utils.display import Display
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import KubeError
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import to_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Event, EventKind, RunRecord, fold
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import Step, find
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run import cluster_record, journal, replicate
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.clock import now
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.files import CHECKPOINT_FILE, RunFiles
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import console
 
 _LOUD = (EventKind.STEP, EventKind.STATE, EventKind.FAILURE, EventKind.STOP, EventKind.WAVE_STARTED, EventKind.NOTE)
-_CHANGING_STEPS = ("upgrade", "reboot", "uncordon")
-"""Steps that the cluster's record has to know of before they have come to an end: they change the host, or its node."""
 _CHECKPOINT = 250  # events that are read again and again before the next checkpoint
 
 
@@ -66,9 +65,9 @@ class Recorder:
         """The run's record: the fold of its journal."""
         return self._folded().record
 
-    def step(self, host: str, step: str) -> Event:
+    def step(self, host: str, step: Step) -> Event:
         """Record that a step on a host begins. Raises as :meth:`tell` does."""
-        return self.tell(EventKind.STEP, host, step=step)
+        return self.tell(EventKind.STEP, host, step=step.name)
 
     def tell(self, kind: EventKind, host: str = "", **data: Any) -> Event:
         """Journal an event (on disk when this returns), bring the record in the cluster up to it, show it.
@@ -86,8 +85,7 @@ class Recorder:
             raise
         if kind in _LOUD:
             self._show(event)
-        quiet = kind is EventKind.NOTE or (kind is EventKind.STEP and data.get("step") not in _CHANGING_STEPS)
-        if self.recorded and not quiet:
+        if self.recorded and not _only_journaled(kind, data):
             self._record_in_cluster(event)
         return event
 
@@ -144,3 +142,9 @@ class Recorder:
         except (KubeError, OSError) as error:
             reason = error.problem.line() if isinstance(error, KubeError) else str(error)
             Display().warning(f"the run record in the cluster is behind the journal: {reason}")
+
+
+def _only_journaled(kind: EventKind, data: dict[str, Any]) -> bool:
+    """Whether an event tells the cluster's record nothing that it must know."""
+    step = find(str(data.get("step"))) if kind is EventKind.STEP else None
+    return kind is EventKind.NOTE or (step is not None and not step.recorded)

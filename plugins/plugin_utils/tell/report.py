@@ -24,7 +24,18 @@ from markupsafe import Markup, escape  # jinja2's own string type
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import to_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Finding
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostState
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import (
+    BEFORE,
+    CORDON,
+    DRAIN,
+    REBOOT,
+    SOAK,
+    UNCORDON,
+    UPGRADE,
+    VERIFY,
+    HostState,
+    find,
+)
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import view
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.data import ReportData
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.text import (
@@ -43,18 +54,17 @@ __all__ = ["FORMAT", "Paths", "ReportData", "html", "json_text", "markdown", "wr
 FORMAT = 1  # of report.json; grows when a key changes its meaning or goes
 _EVENTS_SHOWN = 2000  # in HTML and Markdown; a browser stays quick, and the journal has them all
 _LABELLED = 9.0  # percent of the timeline's width from which a step's name fits into its bar
-_STEP_CLASSES = {
-    "gate": "prepare",
-    "cordon": "prepare",
-    "evict": "evict",
-    "drain": "evict",
-    "packages": "packages",
-    "upgrade": "packages",
-    "reboot": "reboot",
-    "verify": "verify",
-    "soak": "soak",
-    "uncordon": "prepare",
+STEP_CLASSES = {
+    BEFORE: "prepare",
+    CORDON: "prepare",
+    DRAIN: "evict",
+    UPGRADE: "packages",
+    REBOOT: "reboot",
+    VERIFY: "verify",
+    SOAK: "soak",
+    UNCORDON: "prepare",
 }
+"""How a step's bar in the timeline looks: class of templates/report.css."""
 _METER = {HostState.DONE: "done", HostState.FAILED: "stopped", HostState.HELD: "stopped"}
 _METER_ORDER = ("done", "stopped", "open")
 _CODE = re.compile(r"`([^`\n]+)`")
@@ -180,7 +190,7 @@ def _bars(row: view.HostRow, *, first: float, end: float, zone: timezone) -> lis
     bars = []
     for segment in row.segments:
         left, width = (segment.start - first) / span * 100, (segment.end - segment.start) / span * 100
-        look = "failed" if segment.failed else _STEP_CLASSES.get(segment.step, "other")
+        look = "failed" if segment.failed else _step_class(segment.step)
         times = f"{clock(segment.start, zone)} to {clock(segment.end, zone)}, {duration(segment.end - segment.start)}"
         title = f"{segment.step}: {times}"
         label = segment.step if width >= _LABELLED else ""
@@ -316,3 +326,8 @@ def _replace(path: Path, text: str) -> None:
     except BaseException:
         os.unlink(name)
         raise
+
+
+def _step_class(name: str) -> str:
+    step = find(name)
+    return STEP_CLASSES[step] if step else "other"

@@ -29,11 +29,11 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.rehearsal imp
     ProgramVerdict,
     Word,
 )
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Event, EventKind, HostRecord, HostState
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Event, EventKind, HostRecord
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import REBOOT, UPGRADE, HostState, in_hand
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.data import ReportData
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.text import clean, one_line, plural
 
-STOPPED = (HostState.FAILED, HostState.HELD)
 # A host's way: planned -> ... -> done; its text says in which state it was left.
 STATE_TEXT: dict[HostState, str] = {
     HostState.PLANNED: "not touched",
@@ -48,15 +48,10 @@ STATE_TEXT: dict[HostState, str] = {
     HostState.FAILED: "failed, still cordoned",
 }
 # A controller that was killed in one of these steps has left more behind than the state says.
-_BEGUN_TEXT = {
-    "upgrade": "cordoned, upgrade begun and not known to have ended",
-    "reboot": "cordoned, upgraded, reboot begun",
+BEGUN_TEXT = {
+    UPGRADE: "cordoned, upgrade begun and not known to have ended",
+    REBOOT: "cordoned, upgraded, reboot begun",
 }
-_BEFORE_ITS_END = {
-    "upgrade": (HostState.CORDONED, HostState.DRAINED),
-    "reboot": (HostState.CORDONED, HostState.DRAINED, HostState.UPGRADED),
-}
-_PACKAGES_IN_PLACE = (HostState.UPGRADED, HostState.REBOOTED, HostState.VERIFIED, HostState.SOAKED, HostState.DONE)
 
 
 class Kind(str, enum.Enum):
@@ -219,7 +214,7 @@ def focus(data: ReportData) -> Focus | None:
     for event in data.events:
         if event.kind is EventKind.FAILURE and event.host:
             return _focus_on_host(data, event.host, str(event.data.get("step", "")), str(event.data.get("message", "")))
-    stopped = [(h.since, name, h) for name, h in data.record.hosts.items() if h.state in STOPPED]
+    stopped = [(h.since, name, h) for name, h in data.record.hosts.items() if h.state.stopped]
     if stopped:
         _, name, record = min(stopped, key=lambda item: item[:2])
         return _focus_on_host(data, name, record.step, record.message)
@@ -286,7 +281,7 @@ def _wave_row(wave: Wave, data: ReportData, by_host: Mapping[str, tuple[Segment,
     states = {row.record.state for row in rows}
     if states <= {HostState.DONE}:
         status = "done"
-    elif states & set(STOPPED):
+    elif any(state.stopped for state in states):
         status = "stopped"
     elif states <= {HostState.PLANNED} and not any(row.segments for row in rows):
         status = "not started"
@@ -334,7 +329,7 @@ def packages(data: ReportData) -> tuple[PackageRow, ...]:
     if data.plan is None:
         return ()
     planned_only = kind(data) is Kind.PLAN
-    upgraded = {host for host, record in data.record.hosts.items() if record.state in _PACKAGES_IN_PLACE}
+    upgraded = {host for host, record in data.record.hosts.items() if _packages_in_place(record.state)}
     upgraded |= {e.host for e in data.events if e.kind is EventKind.STATE and e.data.get("state") == HostState.UPGRADED}
     hosts: dict[PackageChange, list[str]] = {}
     for planned in data.plan.hosts():
@@ -347,14 +342,18 @@ def packages(data: ReportData) -> tuple[PackageRow, ...]:
 
 def state_text(known: HostRecord) -> str:
     """In which state a host is, for a person: the step that was begun counts, not only the state that was reached."""
-    begun = known.state in _BEFORE_ITS_END.get(known.step, ())
-    return _BEGUN_TEXT[known.step] if begun else STATE_TEXT[known.state]
+    step = in_hand(known.state, known.step)
+    return BEGUN_TEXT[step] if step and step.changes_host else STATE_TEXT[known.state]
+
+
+def _packages_in_place(state: HostState) -> bool:
+    return state.touched and not state.stopped
 
 
 def states(data: ReportData) -> tuple[tuple[HostState, str, tuple[str, ...]], ...]:
     """Hosts by state, with its text: what stopped first, then what is under way, done, and not touched."""
-    under_way = tuple(state for state in HostState if state not in (*STOPPED, HostState.PLANNED))
-    order: tuple[HostState, ...] = (*STOPPED, *under_way, HostState.PLANNED)
+    begun = tuple(state for state in HostState if state is not HostState.PLANNED and not state.stopped)
+    order = (HostState.FAILED, HostState.HELD, *begun, HostState.PLANNED)
     groups: dict[tuple[HostState, str], list[str]] = defaultdict(list)
     for name, known in data.record.hosts.items():
         groups[known.state, state_text(known)].append(name)

@@ -8,7 +8,8 @@ import pytest
 
 from ansible_collections.friday.upgrade.plugins.action import cordon
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act.cordon import Change
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind, HostRecord, HostState, fold
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind, HostRecord, fold
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import HostState
 from tests.unit.action.test_unread import FakeSession, act
 
 

@@ -15,14 +15,9 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.act.cordon import C
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import ApiError
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import Plan, PlannedHost, Wave
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import (
-    Event,
-    EventKind,
-    HostRecord,
-    HostState,
-    RunRecord,
-)
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Event, EventKind, HostRecord, RunRecord
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import LISTS, Snapshot
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import HostState, Step
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run import give_up_host, wait_until_settled
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.journal import JournalError
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.pause import Halted
@@ -85,8 +80,8 @@ class FakeSession:
     def save(self, value: Any, *_: str) -> None:
         self.saved.append(value)
 
-    def step(self, host: str, step: str) -> None:
-        self.tell(EventKind.STEP, host, step=step)
+    def step(self, host: str, step: Step) -> None:
+        self.tell(EventKind.STEP, host, step=step.name)
 
     def tell(self, kind: EventKind, host: str = "", **data: Any) -> None:
         self.told.append(Event(len(self.told) + 1, 0.0, self.run, kind, host, data))

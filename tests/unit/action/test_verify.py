@@ -12,6 +12,7 @@ from ansible_collections.friday.upgrade.plugins.action import verify
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.rounds import Progress
 from ansible_collections.friday.upgrade.plugins.plugin_utils.lock import keeper
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import SOAK, VERIFY
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.pause import Pause
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.session import Session
 
@@ -19,12 +20,12 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.run.session import 
 def test_a_soak_begins_with_the_last_look_of_the_verification(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keeper, "boottime", lambda: 50.0)
     session = Session("20261122-161500-3f2a", str(tmp_path), Policy())
-    session.files.save(Progress(started=5.0, looked=42.0), "hosts", "n1", "after.json")
-    assert verify._began(session, "n1", "soak") == 42.0
-    assert verify._began(session, "n1", "after") == 50.0
+    session.files.save(Progress(started=5.0, looked=42.0), "hosts", "n1", "verify.json")
+    assert verify._began(session, "n1", SOAK) == 42.0
+    assert verify._began(session, "n1", VERIFY) == 50.0
 
 
-@pytest.mark.parametrize("phase", ["before", "after", "soak"])
+@pytest.mark.parametrize("phase", ["before", "verify", "soak"])
 def test_what_was_seen_before_the_lock_was_waited_for_is_not_judged(
     tmp_path: Path, phase: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,7 +13,8 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding impor
     Severity,
     Verdict,
 )
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord, HostState, RunRecord
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord, RunRecord
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import HostState
 from tests.unit.decide.fleets import fleet
 
 FLEET = fleet({"node1": "zone-a", "node2": "zone-b", "node3": "zone-c"})

@@ -7,7 +7,8 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.hold import after_failure, lost_hosts
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord, HostState, RunRecord
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord, RunRecord
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import HostState
 
 S = HostState
 

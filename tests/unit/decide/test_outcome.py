@@ -14,7 +14,8 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding impor
 )
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import PackageChange
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import Plan
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord, HostState, RunRecord
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord, RunRecord
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import HostState
 from tests.unit.decide.fleets import IMAGE, NEW, OLD, fleet, up_to_date
 
 FLEET = fleet({"node1": "zone-a", "node2": "zone-b", "node3": "zone-c"}).with_facts(

@@ -27,10 +27,10 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import (
     Event,
     EventKind,
     HostRecord,
-    HostState,
     RunRecord,
     fold,
 )
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import HostState
 from tests.unit.decide.fleets import facts
 
 HOSTS = ("node1", "node2", "node3", "node9", "bastion")

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.hold import lost_hosts
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.retention import surplus
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord, HostState, RunRecord
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord, RunRecord
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import HostState
 
 DONE = {"h": HostRecord(HostState.DONE, 1.0)}
 DRAINED = {"h": HostRecord(HostState.DRAINED, 1.0)}

@@ -18,9 +18,10 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.status impor
     last_run,
     life,
 )
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord, HostState, RunRecord
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord, RunRecord
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Node
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.status import Boot, HostStatus, Life, Lock, Status
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import HostState
 
 S = HostState
 RUN, OTHER = "20261122-161500-3f2a", "20261115-161500-aaaa"

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind, HostState, RunRecord
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind, RunRecord
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import HostState
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run import close_dead_runs, cluster_record, journal
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.files import SESSION_FILE
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.session import Session

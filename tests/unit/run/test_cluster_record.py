@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import ApiError
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord, HostState, RunRecord
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord, RunRecord
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import HostState
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run import cluster_record
 
 

@@ -11,7 +11,8 @@ import pytest
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import Plan, PlannedHost, Wave
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind, HostRecord, HostState
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind, HostRecord
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import BEFORE, CORDON, HostState
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.earlier_run import earlier_baseline
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.files import (
     BASELINE_FILE,
@@ -41,7 +42,7 @@ def dead(tmp_path: Path) -> Session:
     """A run that had begun on node2, as it was at first."""
     session = a_session(tmp_path, DEAD)
     session.files.save(FIRST, "hosts", "node2", BEFORE_FILE)
-    session.recorder.step("node2", "cordon")
+    session.recorder.step("node2", CORDON)
     return session
 
 
@@ -88,7 +89,7 @@ def test_a_host_that_got_through_is_over(dead: Session, living: Session) -> None
 def test_a_host_that_was_never_cordoned_is_held_whatever_is_lost(tmp_path: Path) -> None:
     session = a_session(tmp_path, NEXT)
     session.files.save(FIRST, BASELINE_FILE)
-    session.recorder.step("node2", "before")
+    session.recorder.step("node2", BEFORE)
     session = replace(session, recorded=True)
     (Path(session.folder) / "lost").write_text("somebody has it")
     assert leave(session, "node2", session.recorder.record().hosts["node2"]) == (HostState.HELD, "")

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Outcome, Verdict
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind, HostState, fold
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind, fold
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import HostState
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run import journal as module
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.journal import (
     Journal,

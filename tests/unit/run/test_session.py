@@ -16,7 +16,14 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors impo
 from ansible_collections.friday.upgrade.plugins.plugin_utils.lock import keeper
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import Plan, PlannedHost, SkippedHost, Wave
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind, HostState, RunRecord, fold
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind, RunRecord, fold
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import (
+    REBOOT,
+    SOAK,
+    UNCORDON,
+    VERIFY,
+    HostState,
+)
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run import files, halt, journal, pause, recorder
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.files import RunFiles
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.pause import Halted
@@ -176,8 +183,8 @@ def test_nothing_begins_in_a_run_that_was_asked_to_halt(tmp_path: Path) -> None:
     halt.ask(tmp_path, "it was interrupted (Ctrl-C)")
     halt.ask(tmp_path, "a second reason")
     with pytest.raises(Halted, match=r"step reboot was not begun: it was interrupted \(Ctrl-C\)"):
-        session.recorder.step("n1", "reboot")
-    session.recorder.step("n1", "uncordon")
+        session.recorder.step("n1", REBOOT)
+    session.recorder.step("n1", UNCORDON)
     session.recorder.tell(EventKind.STATE, "n1", state=HostState.DONE)
     assert [event.data.get("step") for event in session.recorder.events()][2:] == ["uncordon", None]
 
@@ -186,7 +193,7 @@ def test_not_even_an_uncordon_without_the_lock(tmp_path: Path, written: Written)
     session = a_session(tmp_path, recorded=True)
     (tmp_path / keeper.LOST_FILE).write_text("taken by another")
     with pytest.raises(Halted, match="the lock is lost: taken by another"):
-        session.recorder.step("n1", "uncordon")
+        session.recorder.step("n1", UNCORDON)
 
 
 class Lapses:
@@ -213,13 +220,13 @@ def test_a_step_waits_for_a_lock_that_has_lapsed(
 ) -> None:
     session = a_session(tmp_path, recorded=True)
     lapses = Lapses(monkeypatch, lambda own: setattr(own, "why", ""))
-    session.recorder.step("n1", "verify")
+    session.recorder.step("n1", VERIFY)
     assert lapses.slept == [1.0] * 3
     began, over = notes(session)
     assert began == "the lock could not be renewed in time: nothing begins until it is, for 15m00s at most"
     assert over == "the lock is renewed: going on"
     assert session.recorder.events()[-1].kind is EventKind.STEP
-    session.recorder.step("n1", "soak")
+    session.recorder.step("n1", SOAK)
     assert len(notes(session)) == 2, "nothing is said of a lock that is held"
 
 
@@ -271,7 +278,7 @@ def test_a_lock_that_lapses_may_be_lost(tmp_path: Path, written: Written, monkey
 
     Lapses(monkeypatch, lose)
     with pytest.raises(Halted, match="the lock is lost: taken by another"):
-        session.recorder.step("n1", "verify")
+        session.recorder.step("n1", VERIFY)
     assert notes(session)[1:] == ["taken by another"]
 
 
@@ -282,7 +289,7 @@ def test_a_request_to_stop_ends_the_wait_and_gives_nothing_back(
     Lapses(monkeypatch, lambda _own: halt.ask(tmp_path, "Ctrl-C"))
     assert session.pause.halted() == "Ctrl-C"
     with pytest.raises(Halted, match="step uncordon was not begun: the lock is not known to be ours"):
-        session.recorder.step("n1", "uncordon")
+        session.recorder.step("n1", UNCORDON)
 
 
 def test_a_rest_ends_with_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,8 @@ import pytest
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import from_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord, HostState
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import HostState
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import report, view
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.data import ReportData
 from tests.unit.tell.stories import CHECK_LAYERS, NEW, REFUSAL, START, STORIES, incident, passed, plan_only, refused

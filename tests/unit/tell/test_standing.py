@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Event, EventKind, HostState, RunRecord
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Event, EventKind, RunRecord
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Node
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.status import (
     Boot,
@@ -18,6 +18,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.status import
     RunLine,
     Status,
 )
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import HostState
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.standing import release_text, status_text, still_alive
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.view import describe_event
 
