@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Check that everything public is documented where a user looks for it.
 
-- every plugin (plugins/modules, plugins/action through its module of the same name, plugins/callback, plugins/lookup)
+- every plugin (plugins/modules, plugins/action through its module of the same name, callback, filter, lookup)
   is known to ``ansible-doc`` from the bare checkout, with a short description, a description and one of each option;
 - every ``friday_*`` variable in roles, playbooks and inventories is declared in a role's argument specs, and described
   (names of a playbook's own begin with an underscore: ``_friday_…``);
@@ -22,7 +22,10 @@ from tools import make_reference
 
 ROOT = make_reference.ROOT
 COLLECTION = "friday.upgrade"
-DOCUMENTED_AS = {"modules": "module", "action": "module", "callback": "callback", "lookup": "lookup"}
+DOCUMENTED_AS = {
+    **{"modules": "module", "action": "module"},
+    **{"callback": "callback", "filter": "filter", "lookup": "lookup"},
+}
 """Folder in plugins/ -> the type under which ansible-doc has it."""
 
 GROUPS = re.compile(r"^\s*(?:- )?(?:hosts|groups?):[^{\n]*$", re.MULTILINE)

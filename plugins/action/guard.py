@@ -32,6 +32,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.run.clock import no
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.close_dead_runs import close_dead
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.session import Session
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import console
+from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.channels import parse
 
 _REFERENCE = "see docs/reference/variables.md"
 _HOSTS = "friday_hosts"
@@ -85,7 +86,7 @@ class ActionModule(FridayAction):
         session = self._begun(session.changed(problems=tuple(problems)))
         self._note(session, notes)
         if session.recorded:
-            self.show(close_dead(session))
+            self.show(close_dead(session.notifying(parse(variables["friday_notify"])[0])))
         return {
             "changed": session.recorded,
             "session": session.data(),
@@ -186,8 +187,7 @@ def _of_the_call(variables: Mapping[str, Any], policy: Policy, plan_only: bool) 
     if variables["friday_candidate_kernel"] and policy.rehearsal == "skip":
         message = "asks for a rehearsal, and friday_rehearsal: skip switches it off"
         yield Problem("friday_candidate_kernel", message, "add -e friday_rehearsal=require")
-    if (url := variables["friday_webhook_url"]) and not url.startswith(("https://", "http://")):
-        yield Problem("friday_webhook_url", "is no URL that begins with https:// or http://", _REFERENCE)
+    yield from parse(variables["friday_notify"])[1]
 
 
 def _unread(own: Mapping[str, Mapping[str, Any]]) -> Iterator[Problem]:

@@ -5,11 +5,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import KubeError
-from ansible_collections.friday.upgrade.plugins.plugin_utils.decide import probes
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide import final, probes
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.check import ALL_FIELDS
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model import steps
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import to_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Observation, unreadable
 from ansible_collections.friday.upgrade.plugins.plugin_utils.observe.cluster import read_snapshot
@@ -22,9 +23,15 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.run.session import 
 class ActionModule(FridayAction):
     """Take a snapshot, with the network agent of the host's node, and name the probes and the peer for this round."""
 
+    ARGUMENTS: ClassVar[dict[str, Any]] = {
+        "phase": {"type": "str", "choices": [step.name for step in steps.PHASES], "default": steps.VERIFY.name}
+    }
+
     def act(self, arguments: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
-        """Return ``peer`` (empty: there is none), ``from_host`` and ``from_peer`` (probes of node_facts)."""
+        """Return ``wanted``, ``peer`` (empty: none), and the probes of node_facts: ``from_host`` and ``from_peer``."""
         session, host = self.session(task_vars), str(task_vars["inventory_hostname"])
+        if arguments["phase"] == steps.LAST.name and not final.wanted(session.recorder.record()):
+            return {"changed": False, "wanted": False, "peer": "", "from_host": [], "from_peer": []}
         node = session.files.planned(host).node
         try:
             snapshot = read_snapshot(session.api(), cni_nodes=(node,))
@@ -36,6 +43,7 @@ class ActionModule(FridayAction):
         peer = probes.peer(snapshot, session.files.targets(), node, avoid=hosts | _silent(session))
         return {
             "changed": False,
+            "wanted": True,
             "peer": peer.host if peer else "",
             "from_host": to_data(probes.from_host(snapshot, node, session.policy.cluster_domain, nodes)),
             "from_peer": to_data(probes.from_peer(snapshot, node)) if peer else [],

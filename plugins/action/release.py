@@ -14,8 +14,7 @@ from ansible.utils.display import Display
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.client import Api
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.connect import connect
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import KubeError
-from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.release import refusals
-from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.status import life
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.lock import life, refusals
 from ansible_collections.friday.upgrade.plugins.plugin_utils.lock import lease
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import to_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Event, EventKind, RunRecord, fold

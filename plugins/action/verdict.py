@@ -6,28 +6,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import KubeError
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide import final
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.hold import lost_hosts
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.outcome import NOTHING_TO_DO, PASS, outcome
 from ansible_collections.friday.upgrade.plugins.plugin_utils.lock import keeper
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import to_data
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import (
-    Finding,
-    Layer,
-    Outcome,
-    Severity,
-    Verdict,
-)
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Verdict
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import HostState
 from ansible_collections.friday.upgrade.plugins.plugin_utils.play.action import FridayAction
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run import finish, wait_until_settled
-from ansible_collections.friday.upgrade.plugins.plugin_utils.run.files import PROBLEMS_FILE, Problems
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.files import (
+    HOSTS,
+    LAST_VERDICT_FILE,
+    PROBLEMS_FILE,
+    Problems,
+)
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.give_up_host import leave
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.session import Session
-from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import console, slack
+from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import console
 
 _GOOD = (PASS, NOTHING_TO_DO)
 
@@ -35,31 +35,27 @@ _GOOD = (PASS, NOTHING_TO_DO)
 class ActionModule(FridayAction):
     """Compare the cluster with the baseline, write the reports, post the message, release the lock."""
 
-    ARGUMENTS: ClassVar[dict[str, Any]] = {"webhook_url": {"type": "str", "default": "", "no_log": True}}
-
     def act(self, arguments: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
         """Fail unless every planned host is done, or nothing was to be done."""
         session = self.session(task_vars)
         notes = self._account_for_lost_hosts(session)
-        final = self._final_look(session)
+        last = self._final_look(session)
         problems = session.files.load(Problems, PROBLEMS_FILE) or Problems(session.problems)
         verdicts = finish.host_verdicts(session)
         ended, message = outcome(
-            session.files.plan(), session.recorder.record(), problems.problems, final, session.plan_only, verdicts
+            session.files.plan(), session.recorder.record(), problems.problems, last, session.plan_only, verdicts
         )
         notes += finish.keep(session, EventKind.RUN_FINISHED, outcome=ended, message=message)
-        data = finish.report_data(session, final)
-        written, unwritten = finish.write(session, data)
-        notes += unwritten + self._release(session)
-        notes += self._post(session, arguments["webhook_url"], slack.message(data, written.get("report", "")))
+        data, written, faults = finish.end(session, last)
+        notes += faults + self._release(session)
         block = console.verdict_block(data, {**written, "journal": data.journal})
         self.show([block, *notes])
         return {
             "changed": False,
             # A good end that could not be kept is none that anybody can rely on.
-            "failed": ended not in _GOOD or bool(unwritten),
+            "failed": ended not in _GOOD or not written,
             "outcome": ended,
-            "msg": "; ".join([message, *unwritten]),
+            "msg": "; ".join([message, *([] if written else faults[:1])]),
             "report": written.get("report", ""),
             "hosts": {host: to_data(state.state) for host, state in data.record.hosts.items()},
         }
@@ -74,16 +70,17 @@ class ActionModule(FridayAction):
         return notes
 
     def _final_look(self, session: Session) -> Verdict | None:
-        """The health of the whole cluster after a run that did something; patient when all its hosts are done."""
-        hosts = session.recorder.record().hosts.values()
-        if not any(host.state is not HostState.PLANNED for host in hosts):
+        """The verdict on the whole, after a run that did something; patient when all its hosts are done."""
+        record = session.recorder.record()
+        if not any(host.state is not HostState.PLANNED for host in record.hosts.values()):
             return None
-        all_done = all(host.state is HostState.DONE for host in hosts)
+        done = final.wanted(record)
         try:
-            return wait_until_settled.settled(session, session.policy.verify_timeout if all_done else 0)[1]
+            health = wait_until_settled.settled(session, session.policy.verify_timeout if done else 0)[1]
         except KubeError as error:
-            unknown = Finding(Layer.HOST, "final-look", "cluster", Severity.UNKNOWN, error.problem.line())
-            return Verdict(Outcome.INCONCLUSIVE, unknown)
+            return final.unread(error.problem.line())
+        looks = {host: session.files.load(Verdict, HOSTS, host, LAST_VERDICT_FILE) for host in record.hosts}
+        return final.final(health, looks if done else {})
 
     def _release(self, session: Session) -> list[str]:
         """Give the lock back; what goes wrong with it is told, and the lock expires by itself."""
@@ -91,9 +88,3 @@ class ActionModule(FridayAction):
             return []
         problem = keeper.stop(Path(session.folder), session.keeper)
         return [f"the lock was not released ({problem}); it expires by itself"] if problem else []
-
-    def _post(self, session: Session, url: str, payload: dict[str, Any]) -> list[str]:
-        if not url or session.plan_only:
-            return []
-        error = slack.post(url, payload)
-        return [f"the message was not posted: {error}"] if error else []

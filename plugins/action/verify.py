@@ -20,6 +20,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.run.files import (
     BEFORE_FILE,
     EARLIER_FILE,
     HOSTS,
+    LAST_VERDICT_FILE,
     SEEN_FILE,
     VERDICT_FILE,
 )
@@ -37,7 +38,10 @@ class ActionModule(FridayAction):
     }
 
     def act(self, arguments: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
-        """Return ``again``; fails with the probable cause when the verdict is clear or the deadline is over."""
+        """Return ``again``; fails with the probable cause when the verdict is clear or the deadline is over.
+
+        The last look fails nothing: its verdict is kept for that on the whole run.
+        """
         session, host = self.session(task_vars), str(task_vars["inventory_hostname"])
         phase, peer = steps.find(arguments["phase"]) or steps.VERIFY, arguments["peer_name"]
         waited = session.pause.await_lock()
@@ -59,7 +63,7 @@ class ActionModule(FridayAction):
             verdict = judging.judge_before(session.policy, seen, known, peer)
         else:
             verdict = judging.judge_after(session.policy, seen, known)
-        session.files.save(verdict, HOSTS, host, VERDICT_FILE)
+        session.files.save(verdict, HOSTS, host, LAST_VERDICT_FILE if phase is steps.LAST else VERDICT_FILE)
         progress, next_round = rounds.next_round(progress, verdict, phase, steady(), session.policy)
         session.files.save(progress, *files)
         if next_round.action == "again":
@@ -70,7 +74,7 @@ class ActionModule(FridayAction):
         return {
             "changed": False,
             "again": next_round.action == "again",
-            "failed": next_round.action == "fail",
+            "failed": next_round.action == "fail" and phase is not steps.LAST,  # which is weighed with all others
             "msg": next_round.reason,
             "outcome": next_round.outcome.value,  # the verdict itself is long, and lies in the run's folder
         }
@@ -100,6 +104,8 @@ def _known(session: Session, host: str, phase: steps.Step) -> judging.Known:
 
 
 def _passed(session: Session, host: str, phase: steps.Step, seen: Observation) -> None:
+    if phase is steps.LAST:
+        return
     if phase is not steps.BEFORE:
         facts = seen.facts[host]
         session.recorder.tell(EventKind.STATE, host, state=phase.reaches, kernel=facts.kernel, boot_id=facts.boot_id)

@@ -46,6 +46,11 @@ class CallbackModule(CallbackBase):
     def __init__(self) -> None:
         super().__init__()
         self.session: Session | None = None
+        self.variables: Any = None
+
+    def v2_playbook_on_play_start(self, play: Any) -> None:
+        """Keep hold of the variables: when a run has lost all of its hosts, no task is left that could read any."""
+        self.variables = play.get_variable_manager()
 
     def v2_playbook_on_start(self, playbook: Any) -> None:
         """Let the guard know that somebody listens, before any worker is forked."""
@@ -72,14 +77,15 @@ class CallbackModule(CallbackBase):
         if self.session is None or self.session.recorder.record().finished:
             return
         # Only here: the report needs libraries that a process which merely lists tags has no use for.
+        from ansible_collections.friday.upgrade.plugins.plugin_utils.play.channels import channels_of
         from ansible_collections.friday.upgrade.plugins.plugin_utils.run import finish
-        from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import report
 
         self.session.recorder.tell(
             EventKind.RUN_FINISHED, outcome="inconclusive", message="the run ended before its verdict"
         )
-        paths = report.write_reports(self.session.folder, finish.report_data(self.session))
-        self._display.display(f"Friday ended before its verdict. What is known is in {paths.html}")
+        _, written, faults = finish.end(self.session.notifying(channels_of(self.variables)))
+        where = f"What is known is in {written['report']}" if written else "There is no report"
+        self._display.display("; ".join([f"Friday ended before its verdict. {where}", *faults]))
 
 
 def _answer(result: Any) -> dict[str, Any]:

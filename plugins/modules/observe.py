@@ -14,7 +14,12 @@ description:
     round.
   - Runs on the controller, as a part of a run that M(friday.upgrade.guard) has opened.
 author: [Friday contributors]
-options: {}
+options:
+  phase:
+    type: str
+    description: V(before) the host is touched, to V(verify) it, during its V(soak), or at the V(last) look of the run.
+    choices: [before, verify, soak, last]
+    default: verify
 attributes:
   check_mode:
     support: full
@@ -24,10 +29,15 @@ attributes:
 EXAMPLES = r"""
 - name: Look
   friday.upgrade.observe:
+    phase: verify
   register: verify_seen
 """
 
 RETURN = r"""
+wanted:
+  description: The host is to be looked at. There is no last look when the run has stopped.
+  returned: success
+  type: bool
 peer:
   description: Surviving host that looks at this one from outside; empty when there is none.
   returned: success

@@ -14,11 +14,7 @@ description:
     the lock. Fails unless every planned host is done or nothing was to be done.
   - Runs on the controller, as a part of a run that M(friday.upgrade.guard) has opened.
 author: [Friday contributors]
-options:
-  webhook_url:
-    type: str
-    description: Where to post the message, in the format of Slack's incoming webhooks.
-    default: ""
+options: {}
 attributes:
   check_mode:
     support: full

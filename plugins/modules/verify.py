@@ -16,8 +16,10 @@ author: [Friday contributors]
 options:
   phase:
     type: str
-    description: V(before) the host is touched, to V(verify) it after its reboot, or during its V(soak).
-    choices: [before, verify, soak]
+    description:
+      - V(before) the host is touched, to V(verify) it after its reboot, during its V(soak), or at the V(last) look of
+        the run.
+    choices: [before, verify, soak, last]
     required: true
   host:
     type: dict

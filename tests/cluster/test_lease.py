@@ -20,7 +20,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.client impo
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.connect import connect
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import KubeError
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.rights import NEEDS, check_rights
-from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.status import life
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.lock import life
 from ansible_collections.friday.upgrade.plugins.plugin_utils.lock import keeper, lease
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.status import Life
 from tests.support.control_plane import Cluster

@@ -40,6 +40,9 @@ _SHORT: Mapping[str, object] = {"friday_verify_timeout": 8, "friday_reboot_timeo
 _DRAIN: Mapping[str, object] = {"friday_drain_timeout": 20}
 """The peers' drain waits for what the budget's status says, which its controller updates after seconds."""
 
+NOBODY = [{"url": "http://127.0.0.1:9/hook", "events": "all"}]
+"""A channel for every event that never answers."""
+
 
 @dataclass(frozen=True)
 class Scene:
@@ -204,7 +207,7 @@ WHATS: Mapping[str, What] = {
     "lock lost": What(_lock_lost, keeps=True),
     "controller's disk full": What(_disk_full, silent=True, keeps=True, drifts=True, disk_kib=1024),
     "callback raises": What(_nothing, ("soak",), passes=True),
-    "channel raises": What(_nothing, ("soak",), {"friday_webhook_url": "http://127.0.0.1:9/hook"}, passes=True),
+    "channel raises": What(_nothing, ("soak",), {"friday_notify": NOBODY}, passes=True),
     "SIGINT": What(_signal(signal.SIGINT, terminal=True)),
     "SIGTERM": What(_signal(signal.SIGTERM)),
     "SIGKILL": What(_killed, killed=True, keeps=True, expires=True),

@@ -159,7 +159,7 @@ class Controller:
     def start(self, playbook: str = "friday.yml", *options: str, callbacks: str = "", **variables: object) -> Started:
         """Start a run; ``variables`` are added to those of every run here. ``callbacks``: those that are enabled."""
         own = {"friday_kubeconfig": str(self.kubeconfig), "friday_state_dir": str(self._state)}
-        own["friday_webhook_url"] = self.secrets.webhook()  # nobody listens there
+        own["friday_notify"] = [{"url": self.secrets.webhook()}]  # nobody listens there
         path = self.folder / "inventory/group_vars/all.yml"
         path.write_text(json.dumps({**POLICY, **own, **variables}))
         self._runs += 1

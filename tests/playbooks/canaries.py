@@ -29,7 +29,7 @@ class Canaries:
         return self.known.setdefault(name, f"canary-{name}-{uuid.uuid4().hex}")
 
     def webhook(self, address: str = "127.0.0.1:9") -> str:
-        """``friday_webhook_url``, with a secret in each of its parts."""
+        """The address of a chat, with a secret in each of its parts."""
         login = f"hook:{self.new('webhook-password')}"
         return f"http://{login}@{address}/{self.new('webhook-path')}?key={self.new('webhook-query')}"
 

@@ -140,7 +140,7 @@ class Runner:
     def _inventory(self, base: Path, hosts: Hosts, variables: Mapping[str, object]) -> Path:
         common = {
             "friday_kubeconfig": str(self.kubeconfig),
-            "friday_webhook_url": self.secrets.webhook(),
+            "friday_notify": [{"url": self.secrets.webhook()}],
             **self.secrets.host_variables(),
             **variables,
         }

@@ -42,7 +42,7 @@ def test_problems_are_told(run: Runner, world: World, outdated: Hosts, core: Env
         "friday_plan_only": "perhaps",
         "friday_rehearsal": "skip",
         "friday_candidate_kernel": "newest",
-        "friday_webhook_url": "hooks.example.org",
+        "friday_notify": [{"url": "hooks.example.org"}],
     }
     with world.untouched():
         done = run("friday.yml", hosts=hosts, variables=variables, program=core.playbook)

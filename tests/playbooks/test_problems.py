@@ -57,7 +57,7 @@ def everything_wrong(run: Runner, world: World, outdated: Hosts, tmp_path_factor
         "stranger": {
             "ansible_connection": "local",
             "ansible_become": False,
-            "friday_webhook_url": "http://127.0.0.1:1/",
+            "friday_notify": [{"url": "http://127.0.0.1:1/"}],
             "ansible_python_interpreter": str(base / "no/python3"),
         },
     }
@@ -87,7 +87,7 @@ def test_everything_is_told_at_once(everything_wrong: Run) -> None:
             "friday_evict_unmanaged": "has to be true or false",
             "friday_lease_ttl": "has to be a whole number of seconds from 15 to 3600",
             "friday_canary": "node9 is none of the hosts to upgrade",
-            "friday_webhook_url": "where it has no effect",
+            "friday_notify": "where it has no effect",
             "node1": "is the node of more than one host: node1, twin",
             "node2": "is unreachable",
             "nod3": "no root rights",

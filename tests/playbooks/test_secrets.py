@@ -161,32 +161,33 @@ def chat() -> Iterator[str]:
 
 
 def test_a_chat_that_answers_500(run: Runner, world: World, chat: str) -> None:
-    variables = {"friday_webhook_url": run.secrets.webhook(chat)}
+    variables = {"friday_notify": [{"url": run.secrets.webhook(chat), "events": "all"}]}
     with world.untouched(own_records=True):
         done = run("friday.yml", LOUD, hosts=NO_PYTHON, variables=variables, watched=True)
-    assert "the chat's webhook at 127.0.0.1 answered 500" in done.text
+    assert "the message was not posted: the chat at 127.0.0.1 answered 500" in done.text
 
 
-WEBHOOKS: dict[str, Callable[[str], object]] = {
-    "an open bracket": lambda url: url.replace("127.0.0.1:9", "[broken"),
-    "a port that is none": lambda url: url.replace(":9/", ":nine/"),
-    "another scheme": lambda url: url.replace("http://", "gopher://"),
-    "a template that is broken": lambda url: f"{url}{{{{ no such template",
-    "a template without its variable": lambda url: f"{url}{{{{ no_such_variable }}}}",
-    "a template that fails": lambda url: f"{{{{ ('{url}' | int(base='x')) / 0 }}}}",
-    "a list": lambda url: [url],
+ENTRIES: dict[str, Callable[[str], object]] = {
+    "an open bracket": lambda url: [{"url": url.replace("127.0.0.1:9", "[broken")}],
+    "a port that is none": lambda url: [{"url": url.replace(":9/", ":nine/")}],
+    "another scheme": lambda url: [{"url": url.replace("http://", "gopher://")}],
+    "a template that is broken": lambda url: [{"url": f"{url}{{{{ no such template"}],
+    "a template without its variable": lambda url: [{"url": f"{url}{{{{ no_such_variable }}}}"}],
+    "a template that fails": lambda url: [{"url": f"{{{{ ('{url}' | int(base='x')) / 0 }}}}"}],
+    "a text": lambda url: url,
+    "a list of texts": lambda url: [url],
+    "an unknown type": lambda url: [{"url": url, "type": url}],
     "a dictionary": lambda url: {"url": url},
 }
 
 
-@pytest.mark.parametrize("make", WEBHOOKS.values(), ids=WEBHOOKS)
-def test_a_webhook_that_is_wrong(run: Runner, world: World, make: Callable[[str], object]) -> None:
-    variables = {"friday_webhook_url": make(run.secrets.webhook())}
+@pytest.mark.parametrize("make", ENTRIES.values(), ids=ENTRIES)
+def test_an_entry_that_is_wrong(run: Runner, world: World, make: Callable[[str], object]) -> None:
+    variables = {"friday_notify": make(run.secrets.webhook())}
     with world.untouched(own_records=True):
         done = run("friday.yml", LOUD, hosts=NO_PYTHON, variables=variables)
     assert done.code == 2, done.output
-    told = done.problems().get("friday_webhook_url", "")
-    assert "the message was not posted: " in done.text or told.startswith("cannot be evaluated")
+    assert "the message was not posted: " in done.text or done.problems().get("friday_notify")
 
 
 @pytest.mark.parametrize("webhook", ["{url}{{{{ no such template", "{url}{{{{ no_such_variable }}}}"])
@@ -196,12 +197,12 @@ def test_on_every_core(
     """How much of a template, or of a log, is shown differs between them."""
     variables = {
         "friday_kubeconfig": str(_plugin_fails(run, cluster, tmp_path)),
-        "friday_webhook_url": webhook.format(url=run.secrets.webhook()),
+        "friday_notify": [{"url": webhook.format(url=run.secrets.webhook())}],
     }
     with world.untouched():
         done = run("friday.yml", LOUD, hosts=NO_PYTHON, variables=variables, program=core.playbook)
     assert done.code == 2, done.output
-    assert {"friday_kubeconfig", "friday_webhook_url"} <= done.problems().keys()
+    assert {"friday_kubeconfig", "friday_notify"} <= done.problems().keys()
 
 
 def test_hosts_that_fail(run: Runner, world: World, tmp_path: Path) -> None:

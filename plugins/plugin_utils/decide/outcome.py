@@ -60,8 +60,8 @@ def outcome(
         return INCONCLUSIVE, f"the run ended before its time; {_rest(states, done)}"
     if final is not None and final.outcome is not Outcome.PASS:
         cause = f": {final.cause.layer.label}: {final.cause.message}" if final.cause else ""
-        word = "is not healthy" if final.outcome is Outcome.FAIL else "could not be read"
-        return final.outcome.value, f"all {_count(len(states), 'host')} done, but the cluster {word}{cause}"
+        word = "failed" if final.outcome is Outcome.FAIL else "was inconclusive"
+        return final.outcome.value, f"all {_count(len(states), 'host')} done, but the last look {word}{cause}"
     return PASS, f"{_count(len(states), 'host')} done, {_count(len(plan.skipped), 'host')} left alone"
 
 

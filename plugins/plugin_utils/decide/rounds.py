@@ -13,12 +13,12 @@ from dataclasses import dataclass
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Outcome, Severity, Verdict
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import BEFORE, SOAK, VERIFY, Step
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import BEFORE, LAST, SOAK, VERIFY, Step
 
 LOOKS = 200  # at most in a phase, about: Ansible nests the looks of a phase, and its depth has an end
 CONFIRM_FAILURE = 2  # looks in a row that have to show a failure before it ends a phase ahead of its time
 # Looks in a row that have to pass. Nothing has changed before the first step, so there one is enough.
-CONFIRM_PASS = {BEFORE: 1, VERIFY: 2}
+CONFIRM_PASS = {BEFORE: 1, VERIFY: 2, LAST: 1}
 
 
 @dataclass(frozen=True)
@@ -61,9 +61,10 @@ def next_round(progress: Progress, verdict: Verdict, phase: Step, now: float, po
     Args:
         progress: as the round before returned it; ``Progress(started=now)`` at first.
         verdict: of this look.
-        phase: ``before`` and ``verify`` wait for a pass until ``friday_verify_timeout``; a lasting failure that is seen
-            in two looks in a row ends them at once. ``soak`` lasts ``friday_soak`` seconds and has to end with a pass;
-            what does not pass is looked at again soon (even when the time is over), and twice in a row it ends it.
+        phase: ``before``, ``verify`` and ``last`` wait for a pass until ``friday_verify_timeout``; a lasting failure
+            that is seen in two looks in a row ends them at once. ``soak`` lasts ``friday_soak`` seconds and must end
+            with a pass; what does not pass is looked at again soon (even when the time is over), and twice in a row it
+            ends it.
         now: time of this look, on the clock of ``progress``.
 
     Raises:

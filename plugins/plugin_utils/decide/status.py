@@ -8,6 +8,8 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.history import knows_more
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.lock import at_work, life
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.outcome import FAIL, NOTHING_TO_DO
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.targets import natural_key
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord, RunRecord
@@ -30,9 +32,6 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import 
     Step,
     in_hand,
 )
-
-CLOCK_SKEW = 5.0
-"""Seconds by which two machines' clocks may differ without a remark."""
 
 _AGAIN = "run the same command again"
 STANDS = {
@@ -58,17 +57,6 @@ class Journal:
     fault: str = ""
 
 
-def life(lock: Lock | None, now: float) -> Life:
-    """What one look at the lock tells. ``now`` in seconds since the epoch by our clock; the lock's are its holder's."""
-    if lock is None:
-        return Life.FREE
-    if lock.gone:
-        return Life.ABANDONED
-    if lock.renewed > now + CLOCK_SKEW:
-        return Life.UNCLEAR
-    return Life.ALIVE if now < lock.renewed + lock.ttl else Life.ABANDONED
-
-
 def last_run(
     runs: Sequence[str], records: Iterable[RunRecord], lock: Lock | None, now: float
 ) -> tuple[str, tuple[str, ...]]:
@@ -82,7 +70,7 @@ def last_run(
         records: those that can be read.
         lock, now: tell which run is still at work.
     """
-    holder = lock.run if lock and life(lock, now) is not Life.ABANDONED else ""
+    holder = at_work(lock, now)
     known = {record.run: record for record in records}
     refused: list[str] = []
     for run in runs:
@@ -201,30 +189,32 @@ def earlier(
 
 
 def _newer(recorded: RunRecord | None, journal: Journal | None) -> tuple[RunRecord | None, str, tuple[str, ...]]:
-    """The newer one of record and journal, which it is, and what is to be said of the two."""
+    """The one of record and journal that knows more, which it is, and what is to be said of the two."""
     notes = [f"the journal here: {journal.fault}"] if journal and journal.fault else []
     journaled = journal.record if journal else None
-    if journal is None or journaled is None:
-        return recorded, "record" if recorded else "", tuple(notes)
-    if recorded is None:
-        notes.append(
-            f"the cluster has no record of this run that can be read; what follows is the journal's, {journal.path}"
-        )
-        return journaled, "journal", tuple(notes)
+    best = knows_more(recorded, journaled)
+    source = "" if best is None else "record" if best is recorded else "journal"
+    if recorded is None and journal is not None and journaled is not None:
+        notes.append(f"the cluster has no readable record of this run; what follows is the journal's, {journal.path}")
+    elif recorded is not None and journaled is not None:
+        notes += _compared(recorded, journaled)
+    return best, source, tuple(notes)
+
+
+def _compared(recorded: RunRecord, journaled: RunRecord) -> Iterator[str]:
+    """How the two differ, and which one is believed."""
     here, there = (
         f"the journal here goes to event {journaled.seq}",
         f"the record in the cluster to event {recorded.seq}",
     )
     same = _essence(recorded) == _essence(journaled)
     if journaled.seq < recorded.seq:
-        notes.append(f"{here}, {there}: the journal has lost its end, and what follows is the record's")
-        return recorded, "record", tuple(notes)
-    if journaled.seq > recorded.seq:
+        yield f"{here}, {there}: the journal has lost its end, and what follows is the record's"
+    elif journaled.seq > recorded.seq:
         rest = "what lies between does not belong into the record" if same else "what follows is the journal's"
-        notes.append(f"{here}, {there}: {rest}")
+        yield f"{here}, {there}: {rest}"
     elif not same:
-        notes.append(f"{here}, and so does the record in the cluster, but they differ: what follows is the journal's")
-    return journaled, "journal", tuple(notes)
+        yield f"{here}, and so does the record in the cluster, but they differ: what follows is the journal's"
 
 
 def _essence(record: RunRecord) -> object:

@@ -24,7 +24,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.client impo
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import ApiError, KubeError
 from ansible_collections.friday.upgrade.plugins.plugin_utils.lock.process import surely_gone
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.status import Lock
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.status import CLOCK_SKEW, Life, Lock
 
 NAME = "friday"
 RUN_ANNOTATION = "friday.upgrade/run"
@@ -34,7 +34,6 @@ TTL = 60
 """Seconds without a renewal after which the lease is dead. Also what a run waits for that finds a dead one."""
 
 _LABELS = {"app.kubernetes.io/managed-by": "friday"}
-_CLOCK_SKEW = 5.0
 _BREAKS = 5  # attempts to break a lease that its holder renews at the same time
 _SLACK = 2.0  # seconds that a renewal may be late
 _LOOKS = 10  # at a lease that may be dead, while its time to live goes by
@@ -166,9 +165,7 @@ def check_alone(api: Api, lease: Lease, *, since: float = 0.0, clock: Callable[[
         owner, now, namespace = _by_our_clock(api, found, clock), clock(), found["metadata"]["namespace"]
         if namespace == lease.namespace:
             continue
-        # On the safe side: its holder may trust it that long, and the times are in whole seconds.
-        alive = abs(now - owner.renewed) < owner.ttl + _CLOCK_SKEW and not owner.lock().gone
-        if owner.user and alive:
+        if owner.user and owner.lock().may_live(now):
             raise LeaseHeld(owner, now, namespace)
         # One that was given back has no holder any more, whose name would say that it is not somebody else's.
         if since and _written(found) > since and (found["metadata"].get("labels") or {}).items() >= _LABELS.items():
@@ -280,14 +277,14 @@ def _watch(
     """Return the lease as it is when it is dead or free; raise LeaseHeld when it lives."""
     owner, now = _holder(found), clock()
     patience = float(owner.ttl)
-    if owner.lock().gone:
+    lock = owner.lock()
+    if lock.gone:
         # Not at once: machines that were resumed from one image of a memory can't be told apart by what is seen here.
         patience = owner.ttl / 3 + _SLACK
-    # A renewal in the future says that the clocks differ, and nothing of the holder.
-    elif owner.renewed <= now + _CLOCK_SKEW and now < owner.renewed + owner.ttl:
+    elif lock.life(now) is Life.ALIVE:  # a renewal in the future says that the clocks differ, and nothing of the holder
         raise LeaseHeld(owner, now)
     if tell:
-        why = "was left behind by a process that has ended" if owner.lock().gone else "looks abandoned"
+        why = "was left behind by a process that has ended" if lock.gone else "looks abandoned"
         tell(f"the lease of {owner.line(now)} {why}: watching it for {patience:.0f} s")
     version, end = found["metadata"]["resourceVersion"], monotonic() + patience
     while (left := end - monotonic()) > 0:
@@ -401,7 +398,7 @@ def _by_our_clock(api: Api, found: Mapping[str, Any], clock: Callable[[], float]
     if not (written and api.answered and owner.renewed):
         return owner
     ahead = owner.renewed - (clock() - max(0.0, api.answered - written))
-    if abs(ahead) <= _CLOCK_SKEW:
+    if abs(ahead) <= CLOCK_SKEW:
         return owner
     started = owner.started - ahead if owner.started else 0.0
     return dataclasses.replace(owner, renewed=owner.renewed - ahead, started=started)

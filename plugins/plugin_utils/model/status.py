@@ -11,6 +11,9 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Ru
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Node
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import HostState
 
+CLOCK_SKEW = 5.0
+"""Seconds by which two machines' clocks may differ without a remark."""
+
 
 class Life(str, enum.Enum):
     """What can be told of a lock by one look at it."""
@@ -43,6 +46,18 @@ class Lock:
     def who(self) -> str:
         """The holder in words, without its run."""
         return f"{self.user}@{self.host}, process {self.pid}" if self.user else self.identity
+
+    def life(self, now: float) -> Life:
+        """What one look at the lock tells. ``now`` in seconds since the epoch, by our clock."""
+        if self.gone:
+            return Life.ABANDONED
+        if self.renewed > now + CLOCK_SKEW:
+            return Life.UNCLEAR
+        return Life.ALIVE if now < self.renewed + self.ttl else Life.ABANDONED
+
+    def may_live(self, now: float) -> bool:
+        """Whether its holder may trust the lock still, on the safe side: its times are in whole seconds."""
+        return not self.gone and abs(now - self.renewed) < self.ttl + CLOCK_SKEW
 
 
 class Boot(str, enum.Enum):

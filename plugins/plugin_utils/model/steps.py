@@ -85,16 +85,20 @@ BEFORE = Step("before", HostState.CORDONED)
 CORDON = Step("cordon", HostState.CORDONED, seconds=30)
 DRAIN = Step("drain", HostState.DRAINED)
 UPGRADE = Step("upgrade", HostState.UPGRADED, changes_host=True, recorded=True, seconds=60)
+RECHECK = Step("recheck", HostState.REBOOTED, seconds=5)
 REBOOT = Step("reboot", HostState.REBOOTED, changes_host=True, recorded=True, needs_node=False, seconds=180)
 VERIFY = Step("verify", HostState.VERIFIED, seconds=90)
 SOAK = Step("soak", HostState.SOAKED)
 UNCORDON = Step("uncordon", HostState.DONE, recorded=True)
 
-STEPS = (BEFORE, CORDON, DRAIN, UPGRADE, REBOOT, VERIFY, SOAK, UNCORDON)
+STEPS = (BEFORE, CORDON, DRAIN, UPGRADE, RECHECK, REBOOT, VERIFY, SOAK, UNCORDON)
 """All of them, in the order of playbooks/friday.yml."""
 
-PHASES = (BEFORE, VERIFY, SOAK)
-"""The steps that look at a host until it is clear how it is."""
+LAST = Step("last", HostState.DONE)
+"""The last look at a host, when all are done. Not a step of its life: nothing follows from it for the host itself."""
+
+PHASES = (BEFORE, VERIFY, SOAK, LAST)
+"""What looks at a host until it is clear how it is."""
 
 _BY_NAME = {step.name: step for step in STEPS}
 

@@ -8,13 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import KubeError
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.history import is_behind, knows_more
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import from_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Event, EventKind, RunRecord, fold
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run import cluster_record, finish, journal
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.clock import now
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.files import SESSION_FILE
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.journal import FILE_NAME, JournalError
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.notify import tell_verdict
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.session import Session
+from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.data import ReportData
 
 OUTCOME = "inconclusive"
 
@@ -55,13 +58,14 @@ def _close(session: Session, record: RunRecord) -> Iterator[str]:
             if not record.finished:
                 yield f"run {record.run} is closed without its journal in {folder}: {error}"
     if not record.finished:
-        _close_record(session, record, message)
-        yield f"run {record.run} never said that it ended: closed"
+        closed = _close_record(session, record, message)
+        faults = tell_verdict(session.channels, ReportData(closed), "")
+        yield "; ".join([f"run {record.run} never said that it ended: closed", *faults])
 
 
 def _bring_up(session: Session, record: RunRecord, known: RunRecord) -> Iterator[str]:
     """A run that came to its end here, which the API server did not hear of; somebody may have closed it since."""
-    if known.seq > record.seq or (known.seq == record.seq and known.outcome != record.outcome):
+    if is_behind(record, known):
         cluster_record.write(session.api(), session.namespace, known)
     elif not record.finished:  # it has states that the journal had no room for
         cluster_record.write(session.api(), session.namespace, _ended(record, known), hosts=())
@@ -75,8 +79,8 @@ def _close_here(session: Session, folder: Path, record: RunRecord, message: str)
 
     The record knows more where the disk was full, or the journal has lost its end: it is then left as it is.
     """
-    dead = from_data(Session, session.stored(folder)).connected_as(session)
-    if record.seq > dead.recorder.record().seq:
+    dead = from_data(Session, session.stored(folder)).connected_as(session).notifying(session.channels)
+    if knows_more(record, dead.recorder.record()) is record:
         ended = record if record.finished else _close_record(session, record, message)
         here = dead.changed(recorded=False)
         here.recorder.tell(
@@ -87,8 +91,8 @@ def _close_here(session: Session, folder: Path, record: RunRecord, message: str)
         cluster_record.write(
             session.api(), session.namespace, dead.recorder.record()
         )  # all of it: the record may be behind
-    written, unwritten = finish.write(dead, finish.report_data(dead))
-    yield f"run {dead.run} never said that it ended: closed, {written.get('report') or unwritten[0]}"
+    _, written, faults = finish.end(dead)
+    yield f"run {dead.run} never said that it ended: closed, {'; '.join([*written.values(), *faults])}"
 
 
 def _close_record(session: Session, record: RunRecord, message: str) -> RunRecord:

@@ -30,6 +30,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.run.files import (
     VERDICT_FILE,
     Problems,
 )
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.notify import tell_verdict
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.session import Session
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import report
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.data import ClusterSummary, ReportData, summarize
@@ -95,6 +96,16 @@ def keep(session: Session, kind: EventKind, host: str = "", **data: Any) -> list
     except journal.JournalError as error:
         return [str(error)]
     return []
+
+
+def end(session: Session, final: Verdict | None = None) -> tuple[ReportData, dict[str, str], list[str]]:
+    """Write the reports of a run that has ended and tell people, whoever ends it.
+
+    Returns what was reported, where the reports are, and what went wrong.
+    """
+    data = report_data(session, final)
+    written, faults = write(session, data)
+    return data, written, [*faults, *tell_verdict(session.channels, data, written.get("report", ""))]
 
 
 def write(session: Session, data: ReportData) -> tuple[dict[str, str], list[str]]:

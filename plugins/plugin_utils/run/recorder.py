@@ -16,13 +16,15 @@ from typing import Any
 from ansible.utils.display import Display
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import KubeError
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.history import knows_more
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import to_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Event, EventKind, RunRecord, fold
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import Step, find
-from ansible_collections.friday.upgrade.plugins.plugin_utils.run import cluster_record, journal, replicate
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run import cluster_record, journal, notify, replicate
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.clock import now
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.files import CHECKPOINT_FILE, RunFiles
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import console
+from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.channels.channel import Channel
 
 _LOUD = (EventKind.STEP, EventKind.STATE, EventKind.FAILURE, EventKind.STOP, EventKind.WAVE_STARTED, EventKind.NOTE)
 _CHECKPOINT = 250  # events that are read again and again before the next checkpoint
@@ -48,6 +50,7 @@ class Recorder:
         namespace: where that is.
         api: connects to the cluster, on first use.
         refuse_step: raises Halted when a step may not begin.
+        channels: where people are told of events.
     """
 
     run: str
@@ -56,6 +59,7 @@ class Recorder:
     namespace: str
     api: Callable[[], Any]
     refuse_step: Callable[[str], None]
+    channels: tuple[Channel, ...] = ()
 
     def events(self) -> list[Event]:
         """All events of the run so far."""
@@ -83,10 +87,12 @@ class Recorder:
         except journal.JournalError:
             self._record_without_journal(kind, host, data)
             raise
-        if kind in _LOUD:
-            self._show(event)
+        line = self._show(event) if kind in _LOUD else ""
         if self.recorded and not _only_journaled(kind, data):
             self._record_in_cluster(event)
+        if line and self.channels:
+            for fault in notify.tell_event(self.files, self.channels, event, line):
+                Display().warning(f"an event was not posted: {fault}")
         return event
 
     def note(self, message: str) -> None:
@@ -107,18 +113,18 @@ class Recorder:
                 self.files.save(reached, CHECKPOINT_FILE)
         return reached
 
-    def _show(self, event: Event) -> None:
-        Display().display(console.event_line(event, self.files.outline(), self._folded().progress))
+    def _show(self, event: Event) -> str:
+        line = console.event_line(event, self.files.outline(), self._folded().progress)
+        Display().display(line)
+        return line
 
     def _record_without_journal(self, kind: EventKind, host: str, data: dict[str, Any]) -> None:
         """What the journal has no room for is in the cluster's record at least, on top of what that knows already."""
         if not self.recorded or kind in (EventKind.NOTE, EventKind.STEP):
             return
         with contextlib.suppress(journal.JournalError, ValueError), self._record_may_be_behind():
-            record = self.record()
             stored = cluster_record.read(self.api(), self.namespace, self.run)
-            if stored and stored.seq > record.seq:
-                record = stored
+            record = knows_more(stored, self.record()) or RunRecord(self.run)
             event = Event(record.seq + 1, now(), self.run, kind, host, to_data(data))
             self._write_record(fold([event], record), None if kind in replicate.WIDE else [host] if host else ())
 

@@ -22,6 +22,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.files import SESSION_FILE, RunFiles
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.pause import Pause
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.recorder import Recorder
+from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.channels.channel import Channel
 
 GUARD_RESULT = "guard_run"  # what roles/guard registers
 
@@ -78,13 +79,23 @@ class Session:
 
     def changed(self, **changes: Any) -> Session:
         """The session with changes; the connection that this process has made stays with it."""
-        return replace(self, **changes).connected_as(self)
+        return replace(self, **changes).connected_as(self).notifying(self.channels)
 
     def connected_as(self, other: Session) -> Session:
         """This session, over the connection of another one to the same cluster."""
         if "_connection" in vars(other):
             vars(self)["_connection"] = vars(other)["_connection"]
         return self
+
+    def notifying(self, channels: tuple[Channel, ...]) -> Session:
+        """This session, which tells people there. Addresses are secrets, and are kept in no file and no result."""
+        vars(self)["channels"] = () if self.plan_only else channels
+        return self
+
+    @cached_property
+    def channels(self) -> tuple[Channel, ...]:
+        """Where people are told; nobody is told of plans and checks."""
+        return ()
 
     def api(self) -> Any:
         """The cluster's API, connected on first use in this process. Raises KubeError."""
@@ -102,7 +113,7 @@ class Session:
     @cached_property
     def recorder(self) -> Recorder:
         """Its journal, and what follows from that."""
-        return Recorder(self.run, self.files, self.recorded, self.namespace, self.api, self._refuse_step)
+        return Recorder(self.run, self.files, self.recorded, self.namespace, self.api, self._refuse_step, self.channels)
 
     @cached_property
     def pause(self) -> Pause:

@@ -130,7 +130,7 @@ def test_a_drain_looks_again(answer: Any, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_look_without_an_answer_is_one_without_evidence(monkeypatch: pytest.MonkeyPatch) -> None:
     session = FakeSession()
-    result = act(observe, session, monkeypatch, [NO_ANSWER])
+    result = act(observe, session, monkeypatch, [NO_ANSWER], phase="verify")
     assert "failed" not in result
     (seen,) = session.saved
     assert set(LISTS) <= seen.unknown.keys() and "no answer" in seen.unknown["nodes"]

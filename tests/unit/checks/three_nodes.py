@@ -100,7 +100,7 @@ def _pods() -> tuple[Pod, ...]:
     )
 
 
-def _agent(number: int, pods: tuple[Pod, ...]) -> AgentStatus:
+def agent_on(number: int, pods: tuple[Pod, ...]) -> AgentStatus:
     node = f"node{number}"
     mine = [seen for seen in pods if seen.node == node and not seen.host_network]
     endpoints = [AgentEndpoint(1263, "", "ready", "OK")]
@@ -117,7 +117,7 @@ def _agent(number: int, pods: tuple[Pod, ...]) -> AgentStatus:
     )
 
 
-def _programs(pods: tuple[Pod, ...], node: str, salt: str) -> tuple[BpfAttachment, ...]:
+def programs_on(pods: tuple[Pod, ...], node: str, salt: str) -> tuple[BpfAttachment, ...]:
     mine = [seen for seen in pods if seen.node == node and not seen.host_network]
     return (
         BpfAttachment("tc/ingress", "eth1", "cil_from_netdev", "a1"),
@@ -147,14 +147,14 @@ def _from_peer(pods: tuple[Pod, ...]) -> tuple[Reach, ...]:
     )
 
 
-def _facts(host: str, pods: tuple[Pod, ...], reach: tuple[Reach, ...]) -> HostFacts:
+def facts_on(host: str, pods: tuple[Pod, ...], reach: tuple[Reach, ...]) -> HostFacts:
     return HostFacts(
         host,
         kernel=OLD,
         boot_id=f"boot-{host[-1]}",
         btf=True,
         raid=(RaidArray("md0", "active raid1", 2, 2),),
-        bpf=_programs(pods, host, "aa"),
+        bpf=programs_on(pods, host, "aa"),
         kernel_log=("[    1.104477] WARNING: CPU: 0 PID: 1 at arch/x86/kernel/apic/apic.c:2",),
         reach=reach,
     )
@@ -180,15 +180,15 @@ def healthy() -> Observation:
         pods=pods,
         workloads=workloads,
         endpoints=tuple(NetworkEndpoint(p.namespace, p.name, p.node, "ready") for p in pods if not p.host_network),
-        agents=tuple(_agent(number, pods) for number in (1, 2, 3)),
+        agents=tuple(agent_on(number, pods) for number in (1, 2, 3)),
         webhooks=(Webhook("ValidatingWebhookConfiguration", "guard", "guard.lab", "Fail", "guard/guard", 2),),
         api_services=(ApiService("v1.apps", True), ApiService("v1beta1.metrics.k8s.io", True)),
         dns_service="10.96.0.10",
     )
     facts = {
-        "node1": _facts("node1", pods, _from_peer(pods)),
-        "node2": _facts("node2", pods, _from_host(dns)),
-        "node3": _facts("node3", pods, ()),
+        "node1": facts_on("node1", pods, _from_peer(pods)),
+        "node2": facts_on("node2", pods, _from_host(dns)),
+        "node3": facts_on("node3", pods, ()),
     }
     return Observation(snapshot, facts)
 
@@ -214,9 +214,9 @@ def upgraded(before: Observation | None = None) -> Observation:
             for n in before.snapshot.nodes
         ),
         endpoints=tuple(NetworkEndpoint(p.namespace, p.name, p.node, "ready") for p in pods if not p.host_network),
-        agents=(replace(_agent(2, pods), restarts=1),),
+        agents=(replace(agent_on(2, pods), restarts=1),),
     )
-    host = replace(facts, kernel=NEW, boot_id="boot-2b", bpf=_programs(pods, "node2", "bb"))
+    host = replace(facts, kernel=NEW, boot_id="boot-2b", bpf=programs_on(pods, "node2", "bb"))
     host = replace(host, kernel_log=tuple(line.replace("1.104477", "0.972313") for line in host.kernel_log))
     peer = HostFacts("node1", reach=_from_peer(pods))
     return Observation(snapshot, {"node2": host, "node1": peer})

@@ -48,7 +48,7 @@ def test_one_that_is_not_done_is_no_pass(state):
 def test_the_final_comparison_counts():
     assert outcome(PLAN, record("done", "done", "done"), final=REFUSED) == (
         "fail",
-        "all 3 hosts done, but the cluster is not healthy: BPF: was refused",
+        "all 3 hosts done, but the last look failed: BPF: was refused",
     )
     assert outcome(PLAN, record("done", "done", "done"), final=UNKNOWN)[0] == "inconclusive"
 

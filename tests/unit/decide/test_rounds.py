@@ -11,7 +11,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding impor
     Verdict,
 )
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import BEFORE, CORDON, SOAK, VERIFY, Step
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import BEFORE, CORDON, SOAK, VERIFY
 
 POLICY = Policy(verify_timeout=100, soak=100, soak_interval=30)
 GOOD = Verdict(Outcome.PASS)

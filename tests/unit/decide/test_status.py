@@ -253,7 +253,7 @@ def test_a_broken_lock_that_only_the_record_knows_of_is_told() -> None:
 
 def test_without_a_record_the_journal_is_told() -> None:
     found = stand(None, journaled(9))
-    assert found.source == "journal" and "the cluster has no record of this run" in found.notes[0]
+    assert found.source == "journal" and "the cluster has no readable record of this run" in found.notes[0]
 
 
 def test_nothing_is_known_of_no_run() -> None:

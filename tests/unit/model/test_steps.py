@@ -42,7 +42,7 @@ def test_the_roles_begin_the_steps_of_the_table_and_no_other() -> None:
     for path in (ROOT / "roles").glob("*/tasks/*.yml"):
         for task in re.findall(r"^ +step: (\w+)$", path.read_text(encoding="utf-8"), re.MULTILINE):
             begun.add(task)
-    by_actions = {"cordon", "drain", "uncordon"}
+    by_actions = {"cordon", "drain", "recheck", "uncordon"}
     assert begun | by_actions == {step.name for step in STEPS}
 
 
@@ -57,7 +57,12 @@ def test_the_playbook_takes_a_host_through_them_in_their_order() -> None:
     ]
     where = {
         **{"before": ("verify", "before"), "cordon": ("drain", "main"), "drain": ("drain", "main")},
-        **{"upgrade": ("upgrade", "main"), "reboot": ("reboot", "main"), "verify": ("verify", "main")},
+        **{
+            "upgrade": ("upgrade", "main"),
+            "recheck": ("reboot", "main"),
+            "reboot": ("reboot", "main"),
+            "verify": ("verify", "main"),
+        },
         **{"soak": ("verify", "soak"), "uncordon": ("drain", "uncordon")},
     }
     assert list(dict.fromkeys(where[step.name] for step in STEPS)) == files

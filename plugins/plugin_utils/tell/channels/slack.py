@@ -1,6 +1,6 @@
 # Copyright: Friday contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A message to a chat, in Slack's format: what incoming webhooks of Slack take, and those of many others.
+"""Slack's format: what incoming webhooks of Slack take, and those of many other chats.
 
 Limits: at most 50 blocks; a header 150 characters; a section's text 3,000; a context's element 2,000; the
 ``text`` beside the blocks is what notifications show. All blocks together are refused from about 12,000 characters on
@@ -10,17 +10,13 @@ Limits: at most 50 blocks; a header 150 characters; a section's text 3,000; a co
 
 from __future__ import annotations
 
-import json
-import re
-import urllib.error
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
-from urllib.parse import unquote, urlsplit
-
-from ansible.module_utils.urls import open_url
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Severity
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Event
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import view
+from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.channels.channel import Channel
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.data import ReportData
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.text import clean, duration, one_line, plural, shorten
 
@@ -48,6 +44,21 @@ def escape(text: object) -> str:
     return clean(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
+class Slack(Channel):
+    """A chat with incoming webhooks in Slack's format."""
+
+    name = "slack"
+    about = "the chat"
+
+    def verdict(self, data: ReportData, report: str) -> dict[str, Any]:
+        """The message of :func:`message`."""
+        return message(data, report)
+
+    def event(self, event: Event, line: str) -> dict[str, Any]:
+        """The line, as it is on the console."""
+        return {"text": f"`{escape(line)}`"}
+
+
 def message(data: ReportData, report: str = "") -> dict[str, Any]:
     """The payload for an incoming webhook: ``text`` and ``blocks``. ``report`` is where the report is (URL or path)."""
     kind = view.kind(data)
@@ -64,75 +75,6 @@ def message(data: ReportData, report: str = "") -> dict[str, Any]:
         _context(_about(data, report)),
     ]
     return {"text": f"{_SIGNS[kind]} {headline}. {_fitting(view.sentence(data), _TEXT)}", "blocks": blocks}
-
-
-def post(
-    url: str,
-    payload: dict[str, Any],
-    timeout: float = 10.0,
-    opener: Callable[..., Any] = open_url,
-) -> str | None:
-    """Send ``payload``; None when it was taken (any 2xx), else what went wrong.
-
-    Never raises: a message that could not be sent does not stop a Friday. The URL is a secret (who has it can post), so
-    the text names its host and no more of it. Redirects are not followed, and no password file is consulted.
-
-    Args:
-        timeout: seconds for each step of the exchange (connect, answer).
-        opener: called as ``ansible.module_utils.urls.open_url``.
-    """
-    host = _host(url)
-    if not host or not url.lower().startswith(("https://", "http://")):
-        return "the chat's webhook is no http or https address"
-    where = f"the chat's webhook at {host}"
-    try:
-        answer = opener(
-            url,
-            data=json.dumps(payload).encode(),
-            headers={"Content-Type": "application/json; charset=utf-8"},
-            method="POST",
-            timeout=timeout,
-            follow_redirects="none",
-            use_netrc=False,
-            http_agent="friday",
-        )
-        answer.close()
-    except urllib.error.HTTPError as error:
-        return f"{where} answered {error.code}{_reason(error, url)}"
-    except Exception as error:  # anything at all: see above
-        return f"{where} was not reached: {_describe(error, url)}"
-    return None
-
-
-def _reason(error: urllib.error.HTTPError, url: str) -> str:
-    """Slack says why in the body, in one word (``invalid_blocks``, ``no_service``)."""
-    try:
-        body = one_line(error.read(2000).decode("utf-8", "replace"))
-    except Exception:  # the connection is gone: the status has to do
-        return ""
-    return f": {shorten(_redact(body, url), 200)}" if body else ""
-
-
-def _describe(error: BaseException, url: str) -> str:
-    reason = getattr(error, "reason", None) or error
-    return f"{type(error).__name__}: {shorten(_redact(one_line(reason), url), 200)}"
-
-
-def _redact(text: str, url: str) -> str:
-    """``text`` without the URL or any part of it that may be its secret."""
-    parts = {piece for part in (url, unquote(url)) for piece in (part, *re.split(r"[/:@?#&=\[\]]", part))}
-    parts |= {"/" + url.split("://", 1)[-1].partition("/")[2]}
-    for piece in sorted(parts - {_host(url), "http", "https"}, key=lambda p: (-len(p), p)):
-        if len(piece) >= 4:
-            text = text.replace(piece, "***")
-    return text
-
-
-def _host(url: str) -> str:
-    try:
-        return urlsplit(url).hostname or ""
-    except ValueError:  # no URL at all
-        return ""
 
 
 def _fitting(text: str, room: int) -> str:

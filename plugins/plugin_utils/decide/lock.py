@@ -1,13 +1,23 @@
 # Copyright: Friday contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""May this lock be broken? By who has looked at it, and says why."""
+"""The lock: does its holder live, and may it be broken?"""
 
 from __future__ import annotations
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.status import Lock
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.status import Life, Lock
 
 _LOOK = "see playbooks/status.yml"
+
+
+def life(lock: Lock | None, now: float) -> Life:
+    """What one look at the lock tells (None: nobody holds it). ``now`` in seconds since the epoch, by our clock."""
+    return lock.life(now) if lock else Life.FREE
+
+
+def at_work(lock: Lock | None, now: float) -> str:
+    """The run that holds the lock, unless it has abandoned it; empty when there is none."""
+    return lock.run if lock and lock.life(now) is not Life.ABANDONED else ""
 
 
 def refusals(run: str, reason: str, lock: Lock | None) -> tuple[Problem, ...]:

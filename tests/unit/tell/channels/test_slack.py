@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Finding, Layer, Severity
-from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import slack
+from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.channels import slack
+from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.post import post
 from tests.unit.tell.slack_receiver import SECRET_PATH, SlackReceiver, faults
 from tests.unit.tell.stories import STORIES, incident, passed, refused
 
@@ -36,7 +37,7 @@ def hostile(data: Any) -> Any:
 @pytest.mark.parametrize("name", STORIES)
 def test_every_story_is_taken(receiver: SlackReceiver, name: str) -> None:
     payload = slack.message(STORIES[name](), "https://awx.example/report.html?a=1&b=2")
-    assert slack.post(receiver.url, payload, 5) is None, receiver.rejected
+    assert post(receiver.url, payload, "the chat", 5) is None, receiver.rejected
     assert receiver.messages == [payload]
 
 
@@ -58,7 +59,7 @@ def test_hostile_and_endless_text_stays_within_the_rules(receiver: SlackReceiver
     for data in (hostile(incident()), dataclasses.replace(refused(), problems=problems)):
         payload = slack.message(data, HOSTILE)
         assert faults(payload) == []
-        assert slack.post(receiver.url, payload) is None
+        assert post(receiver.url, payload, "the chat") is None
         assert "the rest is in the report" in json.dumps(payload)
 
 
@@ -82,7 +83,7 @@ def test_a_fleet_is_counted_not_listed(receiver: SlackReceiver) -> None:
 )
 def test_refusals_are_told_without_the_secret(receiver: SlackReceiver, answer: Any, expected: str) -> None:
     receiver.answer = answer
-    error = slack.post(receiver.url, {"text": "hello"})
+    error = post(receiver.url, {"text": "hello"}, "the chat")
     assert error is not None and expected in error and "127.0.0.1" in error
     assert not any(piece in error for piece in SECRET_PATH.split("/") if len(piece) > 8)
     assert len(receiver.requests) == 1  # a redirect is not followed
@@ -90,13 +91,13 @@ def test_refusals_are_told_without_the_secret(receiver: SlackReceiver, answer: A
 
 def test_any_success_is_a_success(receiver: SlackReceiver) -> None:
     receiver.answer = (204, "", {})  # other receivers of this format answer so
-    assert slack.post(receiver.url, {"text": "hello"}) is None
+    assert post(receiver.url, {"text": "hello"}, "the chat") is None
 
 
 def test_a_receiver_that_does_not_answer_costs_no_more_than_the_timeout(receiver: SlackReceiver) -> None:
     receiver.delay_seconds = 30
     started = time.monotonic()
-    error = slack.post(receiver.url, {"text": "hello"}, timeout=0.5)
+    error = post(receiver.url, {"text": "hello"}, "the chat", timeout=0.5)
     assert error is not None and "was not reached" in error and "c3RhbmQ" not in error
     assert time.monotonic() - started < 5
 
@@ -114,7 +115,7 @@ def test_a_receiver_that_does_not_answer_costs_no_more_than_the_timeout(receiver
     ],
 )
 def test_nothing_is_raised_and_no_secret_told(url: str) -> None:
-    error = slack.post(url, {"text": "hello"}, 1)
+    error = post(url, {"text": "hello"}, "the chat", 1)
     assert error is not None and "c3RhbmQ" not in error
 
 
@@ -122,7 +123,9 @@ def test_an_opener_that_tells_the_url_is_not_repeated() -> None:
     def opener(url: str, **_: object) -> None:
         raise RuntimeError(f"could not open {url}")
 
-    error = slack.post("https://hooks.example/services/T1234/B5678/topsecret?key=alsosecret", {"text": "x"}, 1, opener)
+    error = post(
+        "https://hooks.example/services/T1234/B5678/topsecret?key=alsosecret", {"text": "x"}, "the chat", 1, opener
+    )
     assert (
         error is not None and "RuntimeError: could not open ***" in error and "secret" not in error.replace("***", "")
     )

@@ -1,0 +1,46 @@
+#!/usr/bin/python
+# Copyright: Friday contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Documentation of the action plugin of the same name, which does the work on the controller."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: recheck
+short_description: Look once more before a reboot
+version_added: 0.1.0
+description:
+  - Says whether the host must reboot. If so, makes sure that its node is still the planned one (the same UID), is still
+    cordoned by this run, and has no pod on it that a drain would evict. Packages take minutes, in which others work on
+    the cluster too.
+  - Fails with all that is different; nothing on the host is changed by that.
+  - Runs on the controller, as a part of a run that M(friday.upgrade.guard) has opened.
+author: [Friday contributors]
+options:
+  upgrade:
+    type: dict
+    description: What M(friday.upgrade.packages) registered on the host; empty when nothing was upgraded.
+    default: {}
+attributes:
+  check_mode:
+    support: full
+    description: A run in check mode ends after its plan, before this is reached.
+"""
+
+EXAMPLES = r"""
+- name: Look whether the node is still as the drain left it
+  friday.upgrade.recheck:
+    upgrade: "{{ upgrade_result | default({}) }}"
+  register: recheck_result
+"""
+
+RETURN = r"""
+reboot:
+  description: The host must reboot, and may.
+  returned: success
+  type: bool
+kernel:
+  description: Release of the kernel that it is to boot.
+  returned: when it reboots
+  type: str
+"""
