@@ -34,7 +34,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.run.session import 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import console
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.channels import parse
 
-_REFERENCE = "see docs/reference/variables.md"
+_REFERENCE = "see `ansible-doc -t role friday.upgrade.guard`"
 _HOSTS = "friday_hosts"
 _UNVERIFIED = Problem(
     "friday_kubeconfig",
@@ -183,7 +183,7 @@ def _fitted(given: Mapping[str, Any], told: Collection[str]) -> tuple[dict[str, 
 def _of_the_call(variables: Mapping[str, Any], policy: Policy, plan_only: bool) -> Iterator[Problem]:
     """What is right by itself, and has no effect as this run was called."""
     if variables["friday_candidate_kernel"] and not plan_only:
-        yield Problem("friday_candidate_kernel", "is not what the upgrade would bring", "use playbooks/rehearse.yml")
+        yield Problem("friday_candidate_kernel", "is not what the upgrade would bring", "run friday.upgrade.rehearse")
     if variables["friday_candidate_kernel"] and policy.rehearsal == "skip":
         message = "asks for a rehearsal, and friday_rehearsal: skip switches it off"
         yield Problem("friday_candidate_kernel", message, "add -e friday_rehearsal=require")
