@@ -55,7 +55,7 @@ class ActionModule(FridayAction):
             if session.recorded and inputs.snapshot:
                 prune(session, keep=made.kept)
             session.recorder.tell(EventKind.RUN_PLANNED, **made.event(session.policy))
-            self.show([console.plan_table(made.plan)])
+            self.show([console.plan_table(made.plan), *console.acceptance(session.policy.accept, made.health)])
         waves = () if session.plan_only or made.problems else made.plan.waves
         return {
             "changed": False,

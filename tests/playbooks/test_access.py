@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.connect import connect
-from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.rights import NEEDS, check_rights
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.rights import NEEDS, check_rights
 from tests.playbooks.cores import Environment
 from tests.playbooks.runs import REPORTS, Hosts, Runner
 from tests.playbooks.world import World

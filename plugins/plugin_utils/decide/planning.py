@@ -141,7 +141,7 @@ def plan(inputs: Inputs) -> Planned:
     health = baseline(
         policy, Observation(snapshot, survey.facts), [target for target in targets if target.host in survey.facts]
     )
-    problems += refusals(health)
+    problems += refusals(health, inputs.policy.accept)
     left = _left(inputs)
     members = members_of(inputs.inventory, targets)
     problems += [*changed(policy, members, left), *_unread_records(inputs)]

@@ -66,6 +66,7 @@ def test_health_keeps_it_closed():
     cause = Finding(Layer.DNS, "dns", "kube-dns", Severity.FAIL, "does not answer")
     assert closed(2, health=Verdict(Outcome.FAIL, cause)) == (
         "kube-dns: the cluster is not healthy: DNS: does not answer -> repair it first"
+        ", or accept it: friday_accept: [dns]"
     )
     assert "is not known" in closed(2, health=Verdict(Outcome.INCONCLUSIVE))
 
