@@ -130,7 +130,7 @@ def _keep(session: Session, inputs: planning.Inputs, made: planning.Planned) -> 
     files, snapshot = session.files, inputs.snapshot
     if snapshot and made.health:
         files.save(Observation(snapshot, inputs.survey.facts), BASELINE_FILE)
-        files.save(Targets(made.targets), TARGETS_FILE)
+        files.save(Targets(made.targets, inputs.survey.silent()), TARGETS_FILE)
         files.save(made.health, BASELINE_VERDICT_FILE)
     files.save(Problems(made.problems), PROBLEMS_FILE)
     files.save(made.plan, PLAN_FILE, indent=1)

@@ -344,6 +344,7 @@ def _planned(policy: Policy, host: _Candidate, reason: str) -> PlannedHost:
         evictions=tuple(full_name(pod) for pod in host.drain.evict),
         blockers=tuple(obstacle.line() for obstacle in host.drain.obstacles),
         seconds=_estimate(policy, host),
+        uid=host.node.uid,
         remedies=host.facts.remedies,
     )
 

@@ -38,6 +38,7 @@ class PlannedHost:
     evictions: tuple[str, ...] = ()
     blockers: tuple[str, ...] = ()
     seconds: int = 0
+    uid: str = ""  # of the Node object
     remedies: Remedies = field(default_factory=Remedies)
 
 

@@ -38,6 +38,7 @@ NEEDS: tuple[Need, ...] = (
 )
 """The rights that a snapshot takes."""
 
+_CILIUM = "cilium"
 _READS_AT_ONCE = 6
 _AGENTS_AT_ONCE = 8
 
@@ -165,13 +166,21 @@ def _with_cilium(api: Api, snapshot: Snapshot, cni_nodes: Collection[str], resou
         return snapshot
     unknown = dict(snapshot.unknown)
     known = _lists(api, resources, unknown)
-    if cni_nodes and "pods" in unknown:
-        unknown["agents"] = f"the agents' pods are unknown: {unknown['pods']}"
-        cni_nodes = ()
+    snapshot = replace(snapshot, cni=_CILIUM, unknown=unknown, **known)
+    snapshot = replace(snapshot, endpoints=tuple(_on_nodes(snapshot)))
+    return with_agents(api, snapshot, cni_nodes)
+
+
+def with_agents(api: Api, snapshot: Snapshot, nodes: Collection[str]) -> Snapshot:
+    """The snapshot with the answers of the network agents on these nodes, asked now; as it is without Cilium."""
+    if snapshot.cni != _CILIUM or not nodes:
+        return snapshot
+    if reason := snapshot.unknown.get("pods"):
+        return replace(snapshot, unknown={**snapshot.unknown, "agents": f"the agents' pods are unknown: {reason}"})
+    pods = {pod.node: pod for pod in snapshot.pods if AGENT_LABELS.items() <= pod.labels.items()}
     with ThreadPoolExecutor(_AGENTS_AT_ONCE) as pool:
-        asked = tuple(pool.map(lambda node: _agent(api, pods.get(node), node), sorted(cni_nodes)))
-    snapshot = replace(snapshot, cni="cilium", agents=asked, unknown=unknown, **known)
-    return replace(snapshot, endpoints=tuple(_on_nodes(snapshot)))
+        asked = tuple(pool.map(lambda node: _agent(api, pods.get(node), node), sorted(nodes)))
+    return replace(snapshot, agents=asked)
 
 
 def _agent(api: Api, pod: Pod | None, node: str) -> AgentStatus:
