@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -48,8 +49,10 @@ def inventory(tmp_path: Path) -> Path:
 def test_a_friday_and_what_comes_after_it(stage: Stage, install: Install) -> None:
     """Ctrl-C stops a Friday; plan and rehearsal of the rest; one that is killed; what is said and done then."""
     make = functools.partial(InstalledController, install=install)
-    with stage.fleet(make=make) as (world, controller):
+    with stage.fleet({"n1": "a", "n2": "b", "n3": "c"}, make=make) as (world, controller):
         assert aborts.play(world, controller, "SIGINT", "canary", "upgrade") == []
+        shown = (controller.folder / "run-1.log").read_text()
+        assert set(re.findall(r"^fatal: \[([^]]+)\]", shown, re.MULTILINE)) == {"n1", "localhost"}
         run = controller.runs()[-1]
         assert (run / "report.html").exists()
         code, output = controller.run("playbooks/status.yml")
@@ -61,6 +64,7 @@ def test_a_friday_and_what_comes_after_it(stage: Stage, install: Install) -> Non
             code, output = controller.run(f"playbooks/{name}.yml")
             assert code == 0, output
             assert "; nothing was changed" in output
+            assert "[WARNING]" not in output, "what Ansible shows by default is as quiet as what the checkout shows"
 
         started = controller.start()
         controller.await_event(started, 4, kind="step", host="n1")
