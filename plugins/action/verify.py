@@ -20,12 +20,14 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.run.earlier_run imp
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.files import HOSTS, LAST_VERDICT_FILE, VERDICT_FILE
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.session import Session
 
+_PHASES = {step.name: step for step in steps.PHASES}
+
 
 class ActionModule(FridayAction):
     """One round: compare, then say pass, fail, or wait and ask for another look."""
 
     ARGUMENTS: ClassVar[dict[str, Any]] = {
-        "phase": {"type": "str", "choices": [step.name for step in steps.PHASES], "required": True},
+        "phase": {"type": "str", "choices": list(_PHASES), "required": True},
         "host": {"type": "dict", "required": True},
         "peer": {"type": "dict", "default": {}},
         "peer_name": {"type": "str", "default": ""},
@@ -37,7 +39,7 @@ class ActionModule(FridayAction):
         The last look fails nothing: its verdict is kept for that on the whole run.
         """
         session, host = self.session(task_vars), str(task_vars["inventory_hostname"])
-        phase, peer = steps.find(arguments["phase"]) or steps.VERIFY, arguments["peer_name"]
+        phase, peer = _PHASES[arguments["phase"]], arguments["peer_name"]
         waited = session.pause.await_lock()
         if reason := session.pause.halted():
             return {"failed": True, "halted": True, "again": False, "msg": f"{phase.name} was broken off: {reason}"}

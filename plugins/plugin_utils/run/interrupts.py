@@ -22,7 +22,8 @@ _FIRST = """
 comes the report. Once more stops at once: hosts stay as they are then, and the next command says how.
 """
 _SECOND = """
-{name} again: stopped at once. `playbooks/status.yml`, with the same inventory, says how the hosts were left.
+{name} again: stopped at once. `ansible-playbook friday.upgrade.status`, with the same inventory, says how the hosts
+were left.
 """
 
 
