@@ -50,6 +50,7 @@ def parser() -> argparse.ArgumentParser:
     command("up", _up, "start the lab (from its snapshot if there is one) and wait until all of it is ready")
     command("down", _down, "stop the lab; what was built and the snapshot stay")
     command("status", _status, "show what runs; exits with 1 unless all of it is ready")
+    command("wait", _wait, "wait until all of the running lab is ready, and say what is missing")
     reset = command("reset", _reset, "go back to the snapshot: kernel A, Cilium's first build, nothing upgraded")
     reset.add_argument("--cilium", type=int, choices=(1, 2), default=1, help="another build of Cilium")
     cilium = command("cilium", _cilium, "roll out a build of Cilium and wait until every endpoint is ready")
@@ -85,6 +86,10 @@ def _status(lab: Lab, _: argparse.Namespace) -> int:
     text, ready = status.report(lab)
     print(text)
     return 0 if ready else 1
+
+
+def _wait(lab: Lab, _: argparse.Namespace) -> None:
+    lab.wait()
 
 
 def _reset(lab: Lab, chosen: argparse.Namespace) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 
 INTERVAL_SECONDS = 30.0
@@ -31,6 +31,31 @@ def duration(seconds: float) -> str:
 def say(text: str) -> None:
     """Print one line of the lab's progress to standard error, at once (standard output is left to results)."""
     print(f"[lab] {text}", file=sys.stderr, flush=True)
+
+
+class Patience:
+    """How long a wait may go on without progress: a busy or slow machine makes it longer, not fail.
+
+    Progress is a state that was not seen before, so that a cluster that goes back and forth between two is not waited
+    for without end.
+    """
+
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self.seconds = seconds
+        self._clock = clock
+        self._seen: set[Hashable] = set()
+        self._last = clock()
+
+    def exhausted(self, state: Hashable) -> bool:
+        """Whether nothing has changed for so long; ``state`` is how it looks now."""
+        if state not in self._seen:
+            self._seen.add(state)
+            self._last = self._clock()
+        return self._clock() - self._last > self.seconds
+
+    def words(self) -> str:
+        """The limit, for a message: ``nothing has changed for 15 min``."""
+        return f"nothing has changed for {duration(self.seconds)}"
 
 
 @contextmanager

@@ -125,7 +125,7 @@ def play(lab: Lab) -> list[Chapter]:
 def look(lab: Lab) -> dict[str, Seen]:
     """All nodes, as ssh and the API server show them now."""
     objects = {item["metadata"]["name"]: item for item in lab.kubectl.get("nodes")}
-    return {node.name: _seen(ssh.run(node, lab.ports, STATE, timeout=60), objects[node.name]) for node in NODES}
+    return {node.name: _seen(ssh.run_patiently(node, lab.ports, STATE), objects[node.name]) for node in NODES}
 
 
 def _seen(answer: str, item: Mapping[str, Any]) -> Seen:
