@@ -7,6 +7,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from lab import slots
+
 SOURCE = Path(__file__).resolve().parent
 """The lab's own sources (this folder)."""
 
@@ -26,8 +28,8 @@ def artifacts() -> Path:
 
 
 def run() -> Path:
-    """State of the running lab: pids, logs, sockets, disks, kubeconfig, certificates."""
-    return _folder(cache() / "lab")
+    """State of this checkout's lab: pids, logs, sockets, disks, kubeconfig, certificates."""
+    return slots.claim(cache(), SOURCE.parent)
 
 
 def tests() -> Path:

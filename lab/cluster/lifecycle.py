@@ -17,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lab import paths, ssh
+from lab import paths, slots, ssh
 from lab.artifact import digest
 from lab.artifacts import apps, cilium, images, kernels, kubernetes, repository
 from lab.cluster import health, inventory, manifests
@@ -26,7 +26,7 @@ from lab.cluster.kubectl import Kubectl
 from lab.cluster.pki import Pki, node_files
 from lab.process import Daemon
 from lab.progress import Patience, say, step
-from lab.topology import NODES, Ports, ports
+from lab.topology import NODES, Ports
 from lab.vm import image, qemu, seed
 
 FIRST_BUILD = 1
@@ -38,10 +38,10 @@ PATIENCE_SECONDS = 900.0
 
 @dataclass(frozen=True)
 class Lab:
-    """One user's lab. Its state lies below ``folder``, its ports above ``ports.base``."""
+    """One checkout's lab. Its state lies below ``folder``, its ports above ``ports.base``."""
 
     folder: Path = field(default_factory=paths.run)
-    ports: Ports = field(default_factory=ports)
+    ports: Ports = field(default_factory=lambda: slots.ports(paths.run()))
 
     # ---- its parts
 
