@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from lab import bench, ssh, story
+from lab import bench, idle, ssh, story
 from lab.artifacts import kubernetes
 from lab.cluster import client, status
 from lab.cluster.lifecycle import Lab
@@ -61,7 +61,8 @@ def parser() -> argparse.ArgumentParser:
     asking = command("client", _client, "ask the web Service once a second, and count")
     asking.add_argument("action", choices=("start", "stop"))
     command("friday", _friday, "play the story: a Friday that stops at the canary, the fix, a Friday that ends well")
-    command("bench", _bench, "measure a Friday against a bare drain, upgrade, reboot and uncordon")
+    command("idle", _idle, "measure what the running lab costs at rest")
+    command("bench", _bench, "measure the lab at rest, and a Friday against a bare drain, upgrade, reboot and uncordon")
     command("kubectl", _unreachable, "kubectl as the cluster's administrator")
     return top
 
@@ -114,6 +115,10 @@ def _client(lab: Lab, chosen: argparse.Namespace) -> None:
 
 def _friday(lab: Lab, _: argparse.Namespace) -> int:
     return story.main(lab)
+
+
+def _idle(lab: Lab, _: argparse.Namespace) -> None:
+    print("\n".join(idle.measure(lab)))
 
 
 def _bench(lab: Lab, _: argparse.Namespace) -> int:
