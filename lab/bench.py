@@ -31,7 +31,6 @@ BARE_SECONDS, FRIDAY_SECONDS = 300.0, 360.0
 def run(lab: Lab | None = None) -> int:
     """Measure all of it and print the tables. Returns 0 when both playbooks came to a good end."""
     lab = lab or Lab()
-    lab.up()
     lab.reset(build=2)  # the build that loads on both kernels
     print("\n".join(idle.measure(lab)), flush=True)
     with step(f"the bare playbook on {NODE}", BARE_SECONDS):

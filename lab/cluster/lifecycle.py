@@ -125,10 +125,7 @@ class Lab:
         with self._lock():
             self._write_access()
             if self._recorded() != fingerprint:
-                if not self._is_booting(fingerprint):
-                    self._cold_boot(fingerprint)
-                self._finish_boot()
-                self._save(fingerprint)
+                self._boot(fingerprint)
             elif all(daemon.pid() is not None for daemon in self.daemons()):
                 say("the lab is running")
                 self._wait_ready(10)
@@ -148,17 +145,18 @@ class Lab:
     def reset(self, build: int = FIRST_BUILD) -> None:
         """Back to the snapshot: kernel A, nothing upgraded, nobody cordoned, and ``build`` of Cilium.
 
-        The snapshot with the second build is made when it is asked for first, from the one that every lab has.
+        Whether the lab is up or down. A snapshot that is missing is made: the first by a cold boot, the one with the
+        second build from the first.
         """
         qemu.version()
+        fingerprint = self.fingerprint()
         with self._lock():
-            fingerprint = self._recorded()
-            if fingerprint is None:
-                raise RuntimeError("there is no snapshot to go back to; `python3 -m lab up` makes one")
-            if self._recorded(build) == fingerprint:
-                self._restore(build)
+            self._write_access()
+            if self._recorded() != fingerprint:
+                self._boot(fingerprint)
             else:
-                self._restore()
+                self._restore(build if self._recorded(build) == fingerprint else FIRST_BUILD)
+            if self._recorded(build) != fingerprint:
                 self._roll_out(build)
                 self._save(fingerprint, build)
             self._grant()
@@ -212,6 +210,13 @@ class Lab:
         self.control_plane.stop()
         for daemon in (*self.service_daemons(), Daemon("client", self.folder)):  # a client that its caller left behind
             daemon.stop()
+
+    def _boot(self, fingerprint: str) -> None:
+        """Make the snapshot that every lab has; the lab is up then."""
+        if not self._is_booting(fingerprint):
+            self._cold_boot(fingerprint)
+        self._finish_boot()
+        self._save(fingerprint)
 
     def _is_booting(self, fingerprint: str) -> bool:
         """Whether an earlier call, which was interrupted or gave up, left machines running that can be used."""

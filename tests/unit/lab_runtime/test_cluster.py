@@ -127,16 +127,41 @@ def test_nobody_waits_for_a_lab_that_does_not_run(monkeypatch: pytest.MonkeyPatc
         Lab(tmp_path, Ports()).wait()
 
 
-@pytest.mark.parametrize("recorded", [{1: "new", 2: "new"}, {1: "new", 2: None}])
-def test_rights_are_granted_after_a_reset(
-    done: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, recorded: dict[int, str | None]
+BOOT, SECOND_BUILD = ["_cold_boot", "_finish_boot", "_save 1"], ["_roll_out 2", "_save 2"]
+
+
+@pytest.mark.parametrize(
+    ("snapshots", "build", "steps"),
+    [
+        ({1: "new", 2: "new"}, 1, ["_restore 1"]),
+        ({1: "new", 2: "new"}, 2, ["_restore 2"]),
+        ({1: "new"}, 2, ["_restore 1", *SECOND_BUILD]),
+        ({1: "old", 2: "old"}, 1, BOOT),
+        ({}, 2, [*BOOT, *SECOND_BUILD]),
+    ],
+)
+def test_a_reset_makes_what_is_missing_and_restores_once(
+    done: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    snapshots: dict[int, str],
+    build: int,
+    steps: list[str],
 ) -> None:
-    """A snapshot doesn't have them."""
-    monkeypatch.setattr(Lab, "_recorded", lambda _, build=1: recorded[build])
-    Lab(tmp_path, Ports()).reset(2)
-    assert done[-1] == "rights"
-    assert done.count("rights") == 1
-    assert "_restore" in done
+    """Rights are granted at its end: a snapshot doesn't have them."""
+    known = dict(snapshots)
+
+    def save(_: Lab, fingerprint: str, build: int = 1) -> None:
+        done.append(f"_save {build}")
+        known[build] = fingerprint
+
+    monkeypatch.setattr(Lab, "_recorded", lambda _, build=1: known.get(build))
+    monkeypatch.setattr(Lab, "_cold_boot", lambda *_: known.clear() or done.append("_cold_boot"))
+    monkeypatch.setattr(Lab, "_save", save)
+    for name in ("_restore", "_roll_out"):
+        monkeypatch.setattr(Lab, name, lambda _, build, name=name: done.append(f"{name} {build}"))
+    Lab(tmp_path, Ports()).reset(build)
+    assert done == ["_write_access", *steps, "rights"]
 
 
 def test_friday_gets_its_own_kubeconfig_and_the_lab_keeps_the_administrators(
