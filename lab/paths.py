@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
+from lab import cache as _cache
 from lab import slots
 
 SOURCE = Path(__file__).resolve().parent
@@ -14,12 +14,8 @@ SOURCE = Path(__file__).resolve().parent
 
 
 def cache() -> Path:
-    """The user's cache folder: ``$FRIDAY_CACHE``, else ``$XDG_CACHE_HOME/friday``, else ``~/.cache/friday``."""
-    chosen = os.environ.get("FRIDAY_CACHE")
-    if chosen:
-        return _folder(Path(chosen).expanduser().absolute())
-    base = os.environ.get("XDG_CACHE_HOME")
-    return _folder((Path(base) if base else Path.home() / ".cache") / "friday")
+    """The user's cache folder (see ``lab.cache``)."""
+    return _cache.folder()
 
 
 def artifacts() -> Path:

@@ -15,7 +15,6 @@ which would end the run without a word).
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -28,7 +27,8 @@ from enum import Enum
 from pathlib import Path
 
 from lab import paths
-from lab.progress import duration
+from lab.durations import Durations, Work
+from lab.progress import duration, words
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "build" / "tests"
@@ -90,7 +90,8 @@ class Step:
 class Tier:
     """A tier: pytest on ``tests/NAME``, or the ``steps`` when given.
 
-    ``estimate`` and ``limit`` are in seconds; over its limit a tier is ended. ``builds``: what of the lab has to be
+    ``estimate`` and ``limit`` are in seconds; over its limit a tier is ended. The estimate is what it took on two quiet
+    cores: what is shown is judged by it and by what was measured here. ``builds``: what of the lab has to be
     built before, which takes its own time (``python -m lab build``); empty: nothing of it is needed. ``options``: what
     its pytest is told besides.
     """
@@ -101,6 +102,11 @@ class Tier:
     builds: str = ""
     options: tuple[str, ...] = ()
     steps: Callable[[], Sequence[Step]] | None = None
+
+    @property
+    def work(self) -> Work:
+        """The tier as something whose duration is remembered."""
+        return self.name, self.estimate
 
 
 def judge_pytest(tier: str, code: int | None, report: str | None, seconds: float) -> Outcome:
@@ -367,11 +373,11 @@ def main(names: Sequence[str]) -> int:
     began = time.strftime("%Y-%m-%d %H:%M")
     deadline = time.monotonic() + float(os.environ.get("FRIDAY_TEST_SECONDS") or "inf")
     memory = paths.tests()
-    seconds = _remembered(memory / "seconds.json")
+    measured = Durations(memory / "seconds.json")
     outcomes = []
     for tier in [known[name] for name in names] or TIERS:
         limit = deadline - time.monotonic()
-        print(f"\n[{tier.name}] about {duration(seconds.get(tier.name, tier.estimate))}", flush=True)
+        print(f"\n[{tier.name}] {words(measured.expected(tier.work)) or 'not measured here yet'}", flush=True)
         try:
             outcome = run_tier(tier, limit)
         except KeyboardInterrupt:
@@ -379,8 +385,7 @@ def main(names: Sequence[str]) -> int:
             break
         outcomes.append(outcome)
         if outcome.result is Result.PASSED:
-            seconds[tier.name] = round(outcome.seconds, 1)
-            (memory / "seconds.json").write_text(json.dumps(seconds), encoding="utf-8")
+            measured.remember(tier.work, outcome.seconds)
         print(
             f"[{tier.name}] {outcome.result.value} in {duration(outcome.seconds)} {outcome.note}".rstrip(), flush=True
         )
@@ -391,15 +396,6 @@ def main(names: Sequence[str]) -> int:
         (memory / "last.txt").write_text(f"{began}, {_commit()}\n{result}\n", encoding="utf-8")
     print(f"\n{result}", flush=True)
     return int(any(outcome.result is not Result.PASSED for outcome in outcomes))
-
-
-def _remembered(file: Path) -> dict[str, float]:
-    """Seconds by tier; nothing when there is no such file, or no whole one."""
-    try:
-        known: dict[str, float] = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return known
 
 
 def _commit() -> str:

@@ -10,20 +10,21 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lab import paths, slots, ssh
+from lab import artifact, paths, slots, ssh
 from lab.artifact import digest
 from lab.artifacts import apps, cilium, images, kernels, kubernetes, repository
 from lab.cluster import health, inventory, manifests
 from lab.cluster.control_plane import EGRESS_SOCKET, ControlPlane
 from lab.cluster.kubectl import Kubectl
 from lab.cluster.pki import Pki, node_files
+from lab.durations import Work
 from lab.process import Daemon
 from lab.progress import Patience, say, step
 from lab.topology import NODES, Ports
@@ -34,6 +35,14 @@ FIRST_BUILD = 1
 
 PATIENCE_SECONDS = 900.0
 """The lab waits as long as something changes, and this long when nothing does."""
+
+FIRST_BOOT: Sequence[Work] = (
+    ("waiting for the nodes and Cilium's agents", 180),
+    ("starting what runs on the cluster", 60),
+    ("saving a snapshot of the lab", 20),
+)
+RESTORE: Work = ("restoring the snapshot", 15)
+"""The steps of coming up, from nothing and from the snapshot, that take most of the time."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +122,16 @@ class Lab:
         qemu.version()
         self.fingerprint()
         self.services()
+
+    def plan(self) -> tuple[artifact.Plan, Sequence[Work]]:
+        """What is built and what must be, and the steps that follow until the lab is up. Nothing of it is done."""
+        with artifact.planning() as plan:
+            kubernetes.binary(), images.archives()  # first, since all of it can be named before anything is there
+            image.golden()
+            self.services()
+        # What is built is no part of a snapshot that was made before it; any other change is found by the fingerprint.
+        fits = not plan.missing and self._recorded() == self.fingerprint()
+        return plan, ([RESTORE] if fits else FIRST_BOOT)
 
     def up(self) -> None:
         """Bring the lab up and wait until all of it is ready: from the snapshot if one fits, else by a cold boot.
@@ -249,10 +268,11 @@ class Lab:
 
     def _finish_boot(self) -> None:
         """Bring new machines to where a snapshot is taken, or continue where an earlier call gave up."""
-        with step("waiting for the nodes and Cilium's agents", 180):
+        network, workloads, _ = FIRST_BOOT
+        with step(*network):
             self._apply_network()
             health.wait(self._network_reasons, PATIENCE_SECONDS)
-        with step("starting what runs on the cluster", 60):
+        with step(*workloads):
             self._apply("coredns", "policy")
             health.wait(lambda: health.cluster(self.kubectl), PATIENCE_SECONDS)
             self._apply("shop")
@@ -303,7 +323,7 @@ class Lab:
         partial = snapshot.with_suffix(".partial")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        with step("saving a snapshot of the lab", 20):
+        with step(*FIRST_BOOT[-1]):
             self._each(lambda machine: machine.execute("stop"))
             self.control_plane.stop()
             self.control_plane.save_data(partial / "etcd")
@@ -317,7 +337,7 @@ class Lab:
         self._wait_ready(20)
 
     def _restore(self, build: int = FIRST_BUILD) -> None:
-        with step("restoring the snapshot", 15):
+        with step(*RESTORE):
             self._stop()
             self.control_plane.restore_data(self.snapshot(build) / "etcd")
             self._start(_snapshot_name(build))

@@ -195,3 +195,5 @@ def test_the_last_line_is_the_count(tmp_path: Path) -> None:
     assert "bad         failed" in last
     assert "slowest of each tier:\ngood " in last
     assert list(json.loads((memory / "seconds.json").read_text())) == ["good"]
+    assert "[bad] not measured here yet" in both.stdout
+    assert "[good] about 1 s, as last time" in good.stdout
