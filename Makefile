@@ -56,7 +56,7 @@ lab-status: venv ## what of the lab runs
 	@python -m lab status
 
 .PHONY: bench
-bench: setup ## what a rehearsal takes; overhead per node of a Friday over a bare drain, upgrade and reboot
+bench: setup ## what a rehearsal takes; what the lab costs at rest; overhead per node of a Friday over a bare drain, upgrade and reboot
 	@PYTHONPATH=collections:. python -m tests.rehearsal.bench
 	@python -m lab bench
 
