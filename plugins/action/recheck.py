@@ -42,7 +42,7 @@ class ActionModule(FridayAction):
             if time.monotonic() >= deadline:
                 return {"failed": True, "msg": f"{host} was not rebooted: {reason}"}
             session.recorder.tell(EventKind.NOTE, host, message=f"{reason}; looking again")
-            session.pause.rest(session.policy.look_interval)
+            session.pause.rest(session.policy.check_interval)
         refused = recheck.refusals(session.policy, snapshot, found.snapshot, planned.node, session.run)
         if refused:
             return {"failed": True, "msg": f"{host} was not rebooted: {'; '.join(refused)}"}

@@ -99,7 +99,7 @@ def _known(session: Session, host: str, phase: steps.Step) -> judging.Known:
         files.load(Observation, HOSTS, host, BEFORE_FILE),
         earlier,
         judging.boots_of(host, session.recorder.events()),
-        files.waited(host),
+        files.left_by(host),
     )
 
 
@@ -111,7 +111,7 @@ def _passed(session: Session, host: str, phase: steps.Step, seen: Observation) -
         session.recorder.tell(EventKind.STATE, host, state=phase.reaches, kernel=facts.kernel, boot_id=facts.boot_id)
         return
     session.files.save(seen, HOSTS, host, BEFORE_FILE)
-    if run := session.files.waited(host):
+    if run := session.files.left_by(host):
         how = f"how it was before run {run}"
         if not session.files.path(HOSTS, host, EARLIER_FILE).exists():
             how = f"how it is now: {how} is not known here"

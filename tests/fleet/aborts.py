@@ -194,9 +194,9 @@ WHATS: Mapping[str, What] = {
         variables={
             **_SHORT,
             **_DRAIN,
-            "friday_lock_timeout": 0,
+            "friday_package_lock_timeout": 0,
             "friday_upgrade_timeout": 8,
-            "friday_look_timeout": 10,
+            "friday_check_timeout": 10,
         },
     ),
     "rescue failed": What(_rescue_fails, _CONNECTED, silent=True, keeps=True, disk_kib=1024),

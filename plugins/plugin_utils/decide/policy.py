@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide import known_bad
-from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.rounds import LOOKS
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.rounds import MAX_ROUNDS
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
 
@@ -66,12 +66,14 @@ def parse_policy(variables: Mapping[str, Any]) -> tuple[Policy, tuple[Problem, .
         soak=soak,
         soak_interval=interval,
         drain_timeout=reader.read("friday_drain_timeout", _seconds(1, 1800), DEFAULTS.drain_timeout),
-        lock_timeout=reader.read("friday_lock_timeout", _seconds(0, 300), DEFAULTS.lock_timeout),
+        package_lock_timeout=reader.read(
+            "friday_package_lock_timeout", _seconds(0, 300), DEFAULTS.package_lock_timeout
+        ),
         upgrade_timeout=reader.read("friday_upgrade_timeout", _seconds(1, 3600), DEFAULTS.upgrade_timeout),
         reboot_timeout=reader.read("friday_reboot_timeout", _seconds(1, 1800), DEFAULTS.reboot_timeout),
         verify_timeout=reader.read("friday_verify_timeout", _seconds(1, 900), DEFAULTS.verify_timeout),
-        look_timeout=reader.read("friday_look_timeout", _seconds(1, 300), DEFAULTS.look_timeout),
-        look_interval=reader.read("friday_look_interval", _seconds(1, 10), DEFAULTS.look_interval),
+        check_timeout=reader.read("friday_check_timeout", _seconds(1, 300), DEFAULTS.check_timeout),
+        check_interval=reader.read("friday_check_interval", _seconds(1, 10), DEFAULTS.check_interval),
         on_failure=reader.read("friday_on_failure", _choice("hold"), DEFAULTS.on_failure),
         ignore_workloads=reader.read("friday_ignore_workloads", _workloads, DEFAULTS.ignore_workloads),
         delete_emptydir_data=reader.read("friday_delete_emptydir_data", _boolean, DEFAULTS.delete_emptydir_data),
@@ -152,12 +154,12 @@ def _relations(policy: Policy) -> list[Problem]:
                 f"write friday_soak_interval: {policy.soak} or less",
             )
         )
-    if policy.soak_interval and policy.soak / policy.soak_interval > LOOKS:
-        least = -(-policy.soak // LOOKS)
+    if policy.soak_interval and policy.soak / policy.soak_interval > MAX_ROUNDS:
+        least = -(-policy.soak // MAX_ROUNDS)
         problems.append(
             Problem(
                 "friday_soak_interval",
-                f"{policy.soak_interval} s makes more than {LOOKS} looks of a soak of {policy.soak} s",
+                f"{policy.soak_interval} s makes more than {MAX_ROUNDS} looks of a soak of {policy.soak} s",
                 f"write friday_soak_interval: {least} or more",
             )
         )

@@ -15,7 +15,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding impor
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import BEFORE, LAST, SOAK, VERIFY, Step
 
-LOOKS = 200  # at most in a phase, about: Ansible nests the looks of a phase, and its depth has an end
+MAX_ROUNDS = 200  # at most in a phase, about: Ansible nests the looks of a phase, and its depth has an end
 CONFIRM_FAILURE = 2  # looks in a row that have to show a failure before it ends a phase ahead of its time
 # Looks in a row that have to pass. Nothing has changed before the first step, so there one is enough.
 CONFIRM_PASS = {BEFORE: 1, VERIFY: 2, LAST: 1}
@@ -80,7 +80,7 @@ def next_round(progress: Progress, verdict: Verdict, phase: Step, now: float, po
 
 
 def _verify(progress: Progress, verdict: Verdict, left: float, policy: Policy, confirm: int) -> tuple[Progress, Round]:
-    timeout, interval = policy.verify_timeout, policy.look_interval
+    timeout, interval = policy.verify_timeout, policy.check_interval
     if verdict.outcome is Outcome.PASS:
         progress = _passed(progress)
         if progress.passes >= confirm:
@@ -97,7 +97,7 @@ def _verify(progress: Progress, verdict: Verdict, left: float, policy: Policy, c
         return progress, Round("fail", reason, Outcome.FAIL)
     if left <= 0:
         return progress, Round("fail", f"{_words(verdict)} (still so after {timeout} s)", verdict.outcome)
-    return progress, _again(_words(verdict), verdict.outcome, max(interval, timeout / LOOKS), left)
+    return progress, _again(_words(verdict), verdict.outcome, max(interval, timeout / MAX_ROUNDS), left)
 
 
 def _soak(progress: Progress, verdict: Verdict, left: float, policy: Policy) -> tuple[Progress, Round]:
@@ -111,7 +111,7 @@ def _soak(progress: Progress, verdict: Verdict, left: float, policy: Policy) -> 
     if progress.failures >= CONFIRM_FAILURE:
         reason = f"{_words(verdict)} (seen {_times(progress.failures)} in a row)"
         return progress, Round("fail", reason, verdict.outcome)
-    soon = min(policy.look_interval, policy.soak_interval)
+    soon = min(policy.check_interval, policy.soak_interval)
     return progress, Round("again", f"{_words(verdict)} (to be confirmed)", verdict.outcome, soon)
 
 

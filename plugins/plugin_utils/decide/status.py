@@ -104,8 +104,8 @@ def assess(
         node_names: host -> node, where they are called differently.
     """
     run, source, notes = _newer(recorded, journal)
-    if run and recorded and recorded.released:  # whoever breaks a lock from another machine writes there alone
-        run = dataclasses.replace(run, released=recorded.released)
+    if run and recorded and recorded.unlocked:  # whoever breaks a lock from another machine writes there alone
+        run = dataclasses.replace(run, unlocked=recorded.unlocked)
     state = life(where.lock, where.time)
     active = bool(run and where.lock and where.lock.run == run.run and state is Life.ALIVE)
     found = {node.name: node for node in nodes or ()}

@@ -62,14 +62,14 @@ class Work:
 
 @dataclass(frozen=True)
 class _Candidate:
-    """A host that goes into some wave. ``waits_since`` is the earlier run that left it cordoned, or empty."""
+    """A host that goes into some wave. ``left_by`` is the earlier run that left it cordoned, or empty."""
 
     host: str
     node: Node
     zone: str
     facts: HostFacts
     work: Work
-    waits_since: str
+    left_by: str
     drain: Drain = dataclasses.field(default_factory=Drain)
 
     @property
@@ -87,7 +87,7 @@ def is_control_plane(node: Node) -> bool:
     return node.etcd or any(role in CONTROL_PLANE_ROLES for role in node.roles)
 
 
-def waits_since(node: Node) -> str:
+def left_by(node: Node) -> str:
     """The earlier run that left the node cordoned; empty when none did, or when somebody has uncordoned it since."""
     return node.cordoned_by if node.unschedulable else ""
 
@@ -154,7 +154,7 @@ def _candidate(
         return "is no node of the cluster"
     if facts is None:
         return "could not be read"
-    work, run = work_of(policy, facts), waits_since(node)
+    work, run = work_of(policy, facts), left_by(node)
     if owed and run:
         work = dataclasses.replace(work, reboot=True)
     if not work and not run:
@@ -209,12 +209,12 @@ def _choose_canary(
     policy: Policy, hosts: Sequence[_Candidate], zones: Mapping[str, Sequence[_Candidate]], skipped: Mapping[str, str]
 ) -> tuple[_Candidate, str]:
     """The canary, and why it is that one."""
-    waiting = [host for host in hosts if host.waits_since]
+    waiting = [host for host in hosts if host.left_by]
     if waiting:
         # Its capacity is missing already, and it shows whether what stopped the earlier run is mended: soonest of all
         # where nothing is left to do but to verify.
         first = min(waiting, key=lambda host: (bool(host.work), _host_key(policy, host)))
-        return first, _waits(first)
+        return first, _why_first(first)
     for host in hosts:
         if host.host == policy.canary:
             return host, "friday_canary"
@@ -256,7 +256,7 @@ def _zone_key(policy: Policy, zone: str, members: Sequence[_Candidate], canary: 
     # The canary's zone is begun already. Then what an earlier run left behind; then small zones: less can go wrong.
     return (
         zone != canary.zone,
-        not any(host.waits_since for host in members),
+        not any(host.left_by for host in members),
         not any(host.host == policy.canary for host in members),
         len(members),
         natural_key(zone),
@@ -265,7 +265,7 @@ def _zone_key(policy: Policy, zone: str, members: Sequence[_Candidate], canary: 
 
 def _host_key(policy: Policy, host: _Candidate) -> Any:
     # Within a zone: what an earlier run left behind, workers, and the control plane last, when most is known.
-    return (not host.waits_since, host.host != policy.canary, host.control_plane, natural_key(host.host))
+    return (not host.left_by, host.host != policy.canary, host.control_plane, natural_key(host.host))
 
 
 # -- packing
@@ -355,13 +355,13 @@ def _planned(policy: Policy, host: _Candidate, reason: str) -> PlannedHost:
     )
 
 
-def _waits(host: _Candidate) -> str:
+def _why_first(host: _Candidate) -> str:
     what = "finish, verify and uncordon" if host.work else "verify and uncordon"
-    return f"waits since run {host.waits_since}: {what}"
+    return f"waits since run {host.left_by}: {what}"
 
 
 def _reason(host: _Candidate) -> str:
-    return f"{_waits(host)}; {_to_do(host)}" if host.waits_since else _to_do(host)
+    return f"{_why_first(host)}; {_to_do(host)}" if host.left_by else _to_do(host)
 
 
 def _to_do(host: _Candidate) -> str:

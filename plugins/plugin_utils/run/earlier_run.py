@@ -23,7 +23,7 @@ def earlier_baseline(session: Session, host: str) -> Observation | None:
     None when there is no such run, or nothing of it here. A run that failed on the host counts like one that died: that
     somebody has repaired it since is what the comparison has to show.
     """
-    run = session.files.waited(host)
+    run = session.files.left_by(host)
     folder = Path(session.folder).parent / run if run else None
     if folder is None or not folder.is_dir():
         return None

@@ -119,7 +119,7 @@ class RunFiles:
         stored = self.load(Targets, TARGETS_FILE)
         return stored.targets if stored else ()
 
-    def waited(self, host: str) -> str:
+    def left_by(self, host: str) -> str:
         """The earlier run that had left the host's node cordoned; empty when there was none."""
         seen, node = self.load(Observation, BASELINE_FILE), self.planned(host).node
         nodes = seen.snapshot.nodes if seen else ()

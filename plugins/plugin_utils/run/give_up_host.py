@@ -8,7 +8,7 @@ import time
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act import cordon
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import KubeError
-from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.hold import after_failure
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.give_up import after_failure
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import BEFORE, UNCORDON, HostState
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.journal import JournalError
@@ -18,14 +18,14 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.run.session import 
 _ATTEMPTS, _PAUSE = 3, 5.0
 
 
-def leave(session: Session, host: str, known: HostRecord) -> tuple[HostState, str]:
+def give_up(session: Session, host: str, known: HostRecord) -> tuple[HostState, str]:
     """Undo this run's own cordon of ``host`` if nothing on it was changed.
 
     Returns:
         The state to record, and a remark to put behind the reason (empty when there is nothing to add). A host that
         could or may not be uncordoned has failed: the next run takes it up again by its mark.
     """
-    state = after_failure(known, bool(session.files.waited(host)))
+    state = after_failure(known, bool(session.files.left_by(host)))
     if state is not HostState.HELD:
         return state, ""
     if known.state is HostState.PLANNED and known.step in ("", BEFORE.name):

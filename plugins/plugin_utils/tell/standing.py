@@ -37,7 +37,7 @@ def status_text(status: Status, width: int = WIDTH) -> str:
     return "\n".join(lines)
 
 
-def release_text(lock: Lock, now: float, reason: str, done: bool, width: int = WIDTH) -> str:
+def unlock_text(lock: Lock, now: float, reason: str, done: bool, width: int = WIDTH) -> str:
     """That a lock is broken, or (``done`` false) would be."""
     what = "is broken" if done else "would be broken (nothing was changed)"
     lines = _field("lock", [f"of run {lock.run} of {lock.who} {what}: {reason}"], width)
@@ -79,7 +79,7 @@ def _lock(lock: Lock | None, life: Life, now: float) -> list[str]:
             lines.append(f"abandoned: renewed {renewed}, and its process, of this machine, has ended")
             return [*lines, f"the next run watches it for {lock.ttl // 3} s, then takes it over"]
         lines.append(f"looks abandoned: renewed {renewed}, and expired at {_when(lock.renewed + lock.ttl)}")
-        lines.append(f"a new run watches it for {ttl}, then takes it over; playbooks/release.yml breaks it at once")
+        lines.append(f"a new run watches it for {ttl}, then takes it over; playbooks/unlock.yml breaks it at once")
     else:
         lines.append(f"renewed at {_when(lock.renewed)}, which is in the future: the clocks of the machines differ")
         lines.append("whether it is alive cannot be told by one look: ask again, and see whether that time changes")
@@ -98,8 +98,8 @@ def _run(status: Status) -> list[str]:
         lines.append(f"{run.outcome.upper()}: {run.message}" if run.message else run.outcome.upper())
     if run.stop:
         lines.append(f"stopped: {run.stop}")
-    if run.released:
-        lines.append(f"its lock was broken {run.released}")
+    if run.unlocked:
+        lines.append(f"its lock was broken {run.unlocked}")
     wave = f"wave {run.wave}" if run.wave else "no wave was begun"
     lines.append(f"{wave}; {plural(len(status.hosts), 'host')}; from the {_source(status)} (event {run.seq})")
     return lines

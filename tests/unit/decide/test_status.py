@@ -247,8 +247,8 @@ def test_a_journal_with_a_fault_is_told() -> None:
 
 
 def test_a_broken_lock_that_only_the_record_knows_of_is_told() -> None:
-    found = stand(record({"h": HostRecord(S.DRAINED, 5.0)}, released="by bob"), journaled(9))
-    assert (found.source, found.run and found.run.released) == ("journal", "by bob")
+    found = stand(record({"h": HostRecord(S.DRAINED, 5.0)}, unlocked="by bob"), journaled(9))
+    assert (found.source, found.run and found.run.unlocked) == ("journal", "by bob")
 
 
 def test_without_a_record_the_journal_is_told() -> None:

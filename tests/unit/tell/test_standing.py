@@ -19,7 +19,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.status import
     Status,
 )
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import HostState
-from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.standing import release_text, status_text, still_alive
+from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.standing import status_text, still_alive, unlock_text
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.view import describe_event
 
 NOW = 1795795200.0  # 2026-11-27 16:00:00 UTC
@@ -79,7 +79,7 @@ def test_lines_are_not_wider_than_asked_for(width: int) -> None:
         ({"lock": None, "life": Life.FREE}, ["lock free"]),
         (
             {"lock": replace(LOCK, renewed=NOW - 3600), "life": Life.ABANDONED},
-            ["looks abandoned: renewed 1h00m ago, and expired at 2026-11-27 15:02:00 UTC", "playbooks/release.yml"],
+            ["looks abandoned: renewed 1h00m ago, and expired at 2026-11-27 15:02:00 UTC", "playbooks/unlock.yml"],
         ),
         (
             {"lock": replace(LOCK, gone=True), "life": Life.ABANDONED},
@@ -113,12 +113,12 @@ def test_text_of_strangers_is_harmless() -> None:
 
 
 def test_a_broken_lock_is_told() -> None:
-    told = " ".join(release_text(LOCK, NOW, "the laptop is gone", done=True).split())
+    told = " ".join(unlock_text(LOCK, NOW, "the laptop is gone", done=True).split())
     assert f"lock of run {RUN} of ann@tower, process 7 is broken: the laptop is gone" in told
     assert "held since 2026-11-27 15:30:00 UTC (30m00s ago), renewed 20s ago" in told
-    assert "would be broken (nothing was changed): gone" in release_text(LOCK, NOW, "gone", done=False)
+    assert "would be broken (nothing was changed): gone" in unlock_text(LOCK, NOW, "gone", done=False)
     words = "2026-11-27 15:59:00 UTC by bob@host-b: gone"
-    assert f"its lock was broken {words}" in text(replace(DIED, run=RunRecord(RUN, released=words)))
+    assert f"its lock was broken {words}" in text(replace(DIED, run=RunRecord(RUN, unlocked=words)))
 
 
 def test_who_breaks_the_lock_of_one_that_lives_is_warned() -> None:

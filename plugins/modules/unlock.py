@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: release
+module: unlock
 short_description: Break the lock of a run
 version_added: 0.1.0
 description:
@@ -51,7 +51,7 @@ attributes:
 
 EXAMPLES = r"""
 - name: Break the lock of a run whose machine is gone
-  friday.upgrade.release:
+  friday.upgrade.unlock:
     run: 20261122-161500-3f2a
     reason: the laptop was stolen
 """
