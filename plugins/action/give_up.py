@@ -14,6 +14,8 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.play.action import 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.clock import now
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.give_up_host import give_up
 
+_WORDS = {HostState.FAILED: "failed", HostState.HELD: "was held"}
+
 
 class ActionModule(FridayAction):
     """Say in which state the host is left, undo this run's own cordon where nothing was changed, stop later waves."""
@@ -31,9 +33,9 @@ class ActionModule(FridayAction):
         message = _message(arguments) + remark
         halted = {"halted": True} if arguments["result"].get("halted") else {}
         session.recorder.tell(EventKind.FAILURE, host, state=state, step=known.step, message=message, **halted)
-        reason = session.pause.halted() or f"{host} is {state.value} in step {known.step or 'start'}"
+        reason = session.pause.halted() or f"{host} {_WORDS[state]} in step {known.step or 'start'}"
         session.recorder.tell(EventKind.STOP, reason=reason)
-        return {"failed": True, "changed": False, "state": to_data(state), "msg": f"{host} is {state.value}: {message}"}
+        return {"failed": True, "changed": False, "state": to_data(state), "msg": f"{host} {_WORDS[state]}: {message}"}
 
 
 def _message(arguments: dict[str, Any]) -> str:

@@ -35,13 +35,13 @@ class ActionModule(FridayAction):
         deadline = time.monotonic() + session.policy.verify_timeout
         while True:
             if reason := session.pause.halted():
-                return {"failed": True, "halted": True, "msg": f"the reboot was not begun: {reason}"}
+                return {"failed": True, "halted": True, "msg": f"the reboot was not started: {reason}"}
             snapshot, reason = _look(session)
             if snapshot and found:
                 break
             if time.monotonic() >= deadline:
                 return {"failed": True, "msg": f"{host} was not rebooted: {reason}"}
-            session.recorder.tell(EventKind.NOTE, host, message=f"{reason}; looking again")
+            session.recorder.tell(EventKind.NOTE, host, message=f"{reason}; checking again")
             session.pause.rest(session.policy.check_interval)
         refused = recheck.refusals(session.policy, snapshot, found.snapshot, planned.node, session.run)
         if refused:

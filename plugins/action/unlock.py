@@ -81,4 +81,4 @@ class ActionModule(FridayAction):
         try:
             journal.Journal(folder).append(run, EventKind.LOCK_BROKEN, data=data)
         except journal.JournalError as error:
-            Display().warning(f"it is recorded in the cluster, and not in the journal here: {error}")
+            Display().warning(f"it is recorded in the cluster, but not in the journal here: {error}")

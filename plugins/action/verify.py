@@ -46,14 +46,14 @@ class ActionModule(FridayAction):
         phase, peer = steps.find(arguments["phase"]) or steps.VERIFY, arguments["peer_name"]
         waited = session.pause.await_lock()
         if reason := session.pause.halted():
-            return {"failed": True, "halted": True, "again": False, "msg": f"{phase.name} was broken off: {reason}"}
+            return {"failed": True, "halted": True, "again": False, "msg": f"{phase.name} was interrupted: {reason}"}
         files = (HOSTS, host, f"{phase.name}.json")
         progress = session.files.load(rounds.Progress, *files)
         if progress is None:
             progress = rounds.Progress(started=_began(session, host, phase))
         if waited:  # what was seen is old, and nothing was looked at meanwhile
             session.files.save(replace(progress, started=progress.started + waited), *files)
-            return {"changed": False, "again": True, "msg": "the lock was waited for; looking again"}
+            return {"changed": False, "again": True, "msg": "waited for the lock; checking again"}
         snapshot = session.files.load(Snapshot, HOSTS, host, SEEN_FILE)
         if snapshot is None:
             raise LookupError(f"{host} was not looked at: the task friday.upgrade.observe comes before this one")
@@ -67,7 +67,7 @@ class ActionModule(FridayAction):
         progress, next_round = rounds.next_round(progress, verdict, phase, steady(), session.policy)
         session.files.save(progress, *files)
         if next_round.action == "again":
-            session.recorder.tell(EventKind.NOTE, host, message=f"{next_round.reason}; looking again")
+            session.recorder.tell(EventKind.NOTE, host, message=f"{next_round.reason}; checking again")
             session.pause.rest(next_round.wait)
         elif next_round.action == "pass":
             _passed(session, host, phase, seen)

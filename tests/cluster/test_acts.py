@@ -323,7 +323,7 @@ def test_the_record_of_five_thousand_hosts_fits(api: Api, admin_api: Api, things
     assert (found.hosts[last].state, found.seq) == (HostState.DONE, 60001)
 
     admin_api.request("DELETE", f"/api/v1/namespaces/{home}/configmaps/friday-run-{RUN}-3")
-    with pytest.raises(ValueError, match="9 of its parts are there"):
+    with pytest.raises(ValueError, match="only 9 of its 10 parts exist"):
         cluster_record.read(api, home, RUN)
 
 

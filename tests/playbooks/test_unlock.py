@@ -89,7 +89,7 @@ def test_another_runs_lock_is_left_alone(run: Runner, world: World) -> None:
     with world.untouched():
         done = unlock(run, namespace, run=OTHER, reason=" ")
     assert done.code == 2, done.output
-    assert f"friday_unlock_run: is {OTHER}, but it is run {RUN} of ann@tower, process 4711 that holds" in done.text
+    assert f"friday_unlock_run: is {OTHER}, but the lock is held by run {RUN} of ann@tower, process 4711" in done.text
     assert "friday_unlock_reason: is not set" in done.text
     owner = lease.current(world.api, namespace)
     assert owner is not None and owner.run == RUN
@@ -102,7 +102,7 @@ def test_a_journal_that_cannot_be_written_keeps_no_lock(run: Runner, world: Worl
     (tmp_path / RUN / journal.FILE_NAME).write_text("no event\n")
     done = unlock(run, namespace, state=tmp_path, run=RUN, reason="gone")
     assert done.code == 0, done.output
-    assert "it is recorded in the cluster, and not in the journal here" in done.text
+    assert "it is recorded in the cluster, but not in the journal here" in done.text
     assert lease.current(world.api, namespace) is None
     assert (tmp_path / RUN / journal.FILE_NAME).read_text() == "no event\n"
 

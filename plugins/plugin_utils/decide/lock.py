@@ -36,9 +36,9 @@ def refusals(run: str, reason: str, lock: Lock | None) -> tuple[Problem, ...]:
     if lock is None:
         problems.append(Problem("lock", "is free: there is nothing to break", "run Friday"))
     elif not lock.run:
-        fix = "ask them; to take it away all the same, delete the Lease friday with kubectl"
-        problems.append(Problem("lock", f"is held by {lock.identity}, which is no run of Friday's", fix))
+        fix = "ask its holder; to take it away anyway, delete the Lease friday with kubectl"
+        problems.append(Problem("lock", f"is held by {lock.identity}, which is not a run of Friday", fix))
     elif run and run != lock.run:
-        message = f"is {run}, but it is run {lock.run} of {lock.who} that holds the lock"
+        message = f"is {run}, but the lock is held by run {lock.run} of {lock.who}"
         problems.append(Problem("friday_unlock_run", message, f"look again: {_LOOK}"))
     return tuple(problems)

@@ -146,7 +146,7 @@ def plan(inputs: Inputs) -> Planned:
     members = members_of(inputs.inventory, targets)
     problems += [*changed(policy, members, left), *_unread_records(inputs)]
     if inputs.halted:
-        problems.append(Problem("run", f"was halted: {inputs.halted}", "run the same command again"))
+        problems.append(Problem("run", f"was halted: {inputs.halted}", "rerun the same command"))
     resumes = {node.name: run for node in snapshot.nodes if (run := left_by(node))}
     owed: frozenset[str] = frozenset()
     made = Plan(waves=())

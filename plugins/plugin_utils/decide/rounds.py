@@ -74,7 +74,7 @@ def next_round(progress: Progress, verdict: Verdict, phase: Step, now: float, po
     if phase is SOAK:
         return _soak(progress, verdict, progress.started + policy.soak - now, policy)
     if phase not in CONFIRM_PASS:
-        raise ValueError(f"{phase.name} is not a phase: nothing is looked at in it")
+        raise ValueError(f"{phase.name} is not a phase: it has no checks")
     left = progress.started + policy.verify_timeout - now
     return _verify(progress, verdict, left, policy, CONFIRM_PASS[phase])
 
@@ -86,14 +86,14 @@ def _verify(progress: Progress, verdict: Verdict, left: float, policy: Policy, c
         if progress.passes >= confirm:
             return progress, Round("pass", f"passed {_times(progress.passes)} in a row", Outcome.PASS)
         if left <= 0:
-            reason = f"passed {_times(progress.passes)} by the deadline of {timeout} s, not {_times(confirm)} in a row"
+            reason = f"passed only {_times(progress.passes)} within {timeout} s, {_times(confirm)} in a row required"
             return progress, Round("fail", reason, Outcome.INCONCLUSIVE)
         return progress, _again(f"passed, {progress.passes} of {confirm}", Outcome.PASS, interval, left)
-    # Only what waiting does not heal counts here: a host that has just booted fails for good reasons.
+    # Only what waiting does not fix counts here: a host that has just booted fails for good reasons.
     lasting = verdict.outcome is Outcome.FAIL and _lasting(verdict)
     progress = dataclasses.replace(progress, passes=0, failures=progress.failures + 1 if lasting else 0)
     if progress.failures >= CONFIRM_FAILURE:
-        reason = f"{_words(verdict)} (seen {_times(progress.failures)}, waiting does not heal it)"
+        reason = f"{_words(verdict)} (seen {_times(progress.failures)}; not transient)"
         return progress, Round("fail", reason, Outcome.FAIL)
     if left <= 0:
         return progress, Round("fail", f"{_words(verdict)} (still so after {timeout} s)", verdict.outcome)
@@ -105,14 +105,14 @@ def _soak(progress: Progress, verdict: Verdict, left: float, policy: Policy) -> 
         progress = _passed(progress)
         if left <= 0:
             return progress, Round("pass", f"soaked for {policy.soak} s", Outcome.PASS)
-        return progress, _again(f"passed, {left:.0f} s left to soak", Outcome.PASS, policy.soak_interval, left)
+        return progress, _again(f"passed, {left:.0f} s of soak left", Outcome.PASS, policy.soak_interval, left)
     # Inconclusive looks count like failing ones: missing evidence holds.
     progress = dataclasses.replace(progress, passes=0, failures=progress.failures + 1)
     if progress.failures >= CONFIRM_FAILURE:
         reason = f"{_words(verdict)} (seen {_times(progress.failures)} in a row)"
         return progress, Round("fail", reason, verdict.outcome)
     soon = min(policy.check_interval, policy.soak_interval)
-    return progress, Round("again", f"{_words(verdict)} (to be confirmed)", verdict.outcome, soon)
+    return progress, Round("again", f"{_words(verdict)} (not confirmed yet)", verdict.outcome, soon)
 
 
 def _passed(progress: Progress) -> Progress:
@@ -136,4 +136,4 @@ def _words(verdict: Verdict) -> str:
 
 
 def _times(count: int) -> str:
-    return "once" if count == 1 else f"{count} times"
+    return {1: "once", 2: "twice"}.get(count, f"{count} times")

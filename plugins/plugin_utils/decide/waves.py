@@ -151,7 +151,7 @@ def _candidate(
     if policy.only and target.host not in policy.only:
         return "not in friday_only"
     if node is None:
-        return "is no node of the cluster"
+        return "is not a node of the cluster"
     if facts is None:
         return "could not be read"
     work, run = work_of(policy, facts), left_by(node)
@@ -165,7 +165,7 @@ def _candidate(
 def _up_to_date(policy: Policy, facts: HostFacts) -> str:
     if policy.packages == "kernel" and facts.pending:
         others = _count(len(facts.pending), "other package")
-        return f"up to date (kernel {facts.kernel}; {others} left alone by friday_packages)"
+        return f"up to date (kernel {facts.kernel}; {others} skipped, friday_packages: kernel)"
     return f"up to date (kernel {facts.kernel}{_held_kernel(facts)})"
 
 
@@ -211,7 +211,7 @@ def _choose_canary(
     """The canary, and why it is that one."""
     waiting = [host for host in hosts if host.left_by]
     if waiting:
-        # Its capacity is missing already, and it shows whether what stopped the earlier run is mended: soonest of all
+        # Its capacity is missing already, and it shows whether what stopped the earlier run is fixed: soonest of all
         # where nothing is left to do but to verify.
         first = min(waiting, key=lambda host: (bool(host.work), _host_key(policy, host)))
         return first, _why_first(first)
@@ -244,7 +244,7 @@ def _canary_reasons(
         yield "the only host with something to do"
         return
     yield "no worker has anything to do" if host.control_plane else "a worker"
-    yield "its drain is held up, as all others" if host.drain.obstacles else "nothing holds up its drain"
+    yield "its drain is blocked, like all others" if host.drain.obstacles else "nothing blocks its drain"
     peers = [other for other in hosts if other.control_plane == host.control_plane]
     fewest = "" if len({len(peer.drain.evict) for peer in peers}) == 1 else "only "
     yield f"{fewest}{_count(len(host.drain.evict), 'pod')} to evict"
@@ -307,10 +307,12 @@ class _Packing:
                 members.append(host)
                 load.update(host.drain.disruptions)
         if len(members) == limit:
-            return members, f"{_count(limit, 'host')} at a time by friday_wave_sizes"
+            return members, f"{_count(limit, 'host')} at a time (friday_wave_sizes)"
+        count, zone = _count(len(members), "host"), members[0].zone
         if refusal:
-            return members, f"{_count(len(members), 'host')}, not {limit}: {refusal}"
-        return members, f"{_count(limit, 'host')} at a time by friday_wave_sizes; the last of the zone"
+            return members, f"{count} instead of {limit}: {refusal}"
+        last = f"the last in {zone}" if zone else "the last without a zone"
+        return members, f"{count}, {last} (friday_wave_sizes allows {limit})"
 
     def _goes_alone(self, host: _Candidate) -> str:
         """Why nothing can go together with ``host``; empty when something may."""
@@ -321,7 +323,7 @@ class _Packing:
     def _refuses(self, members: Sequence[_Candidate], load: Mapping[str, int], host: _Candidate) -> str:
         """Why ``host`` cannot go together with ``members``, which exceed nothing; empty when it can."""
         if host.control_plane and any(member.control_plane for member in members):
-            return "one node of the control plane at a time"
+            return "one control-plane node at a time"
         return self._exceeded({name: load.get(name, 0) + count for name, count in host.drain.disruptions.items()})
 
     def _exceeded(self, disruptions: Mapping[str, int]) -> str:
@@ -357,7 +359,7 @@ def _planned(policy: Policy, host: _Candidate, reason: str) -> PlannedHost:
 
 def _why_first(host: _Candidate) -> str:
     what = "finish, verify and uncordon" if host.work else "verify and uncordon"
-    return f"waits since run {host.left_by}: {what}"
+    return f"left cordoned by run {host.left_by}: {what}"
 
 
 def _reason(host: _Candidate) -> str:
@@ -372,7 +374,7 @@ def _to_do(host: _Candidate) -> str:
         parts.append(_count(len(work.packages), "package"))
     if work.reboot and work.target_kernel == host.facts.kernel:
         parts.append("reboot")
-    text = ", ".join(parts) or f"on kernel {host.facts.kernel} already, nothing pending"
+    text = ", ".join(parts) or f"already on kernel {host.facts.kernel}, nothing pending"
     return text + _held_kernel(host.facts)
 
 

@@ -265,8 +265,8 @@ def _parse(parts: Sequence[dict[str, Any]]) -> RunRecord:
         meta[_UNLOCKED] = data.get(_UNLOCKED) or meta.get(_UNLOCKED, "")
         if _INVENTORY in data:
             meta["members"] = json.loads(zlib.decompress(base64.b64decode(data[_INVENTORY])))
-        if len(parts) < meta.pop(_PARTS, 1):
-            raise ValueError(f"{len(parts)} of its parts are there")
+        if len(parts) < (expected := meta.pop(_PARTS, 1)):
+            raise ValueError(f"only {len(parts)} of its {expected} parts exist")
         hosts: dict[str, Any] = {}
         for part in parts:
             hosts.update(_hosts(part.get("data") or {}))

@@ -55,12 +55,12 @@ def still_alive(lock: Lock, life: Life, now: float) -> str:
     seems = (
         f"THE HOLDER SEEMS TO BE ALIVE, it renewed the lock {_age(now - lock.renewed)}"
         if life is Life.ALIVE
-        else "THE HOLDER MAY BE ALIVE, the clocks differ and do not tell"
+        else "THE HOLDER MAY BE ALIVE, the clocks differ too much to tell"
     )
     return (
         f"{seems}: run {lock.run} of {lock.who}. Its keeper notices within {lock.ttl // 3} s that the lease is lost; "
-        "then no further step of it begins, but the one that it is at comes to its end. Start no other run before that "
-        "process has ended."
+        "it then starts no further step, but finishes the one it is running. Start no other run before that process "
+        "has ended."
     )
 
 
@@ -76,13 +76,13 @@ def _lock(lock: Lock | None, life: Life, now: float) -> list[str]:
         )
     elif life is Life.ABANDONED:
         if lock.gone:
-            lines.append(f"abandoned: renewed {renewed}, and its process, of this machine, has ended")
+            lines.append(f"abandoned: renewed {renewed}, and its process on this machine has ended")
             return [*lines, f"the next run watches it for {lock.ttl // 3} s, then takes it over"]
         lines.append(f"looks abandoned: renewed {renewed}, and expired at {_when(lock.renewed + lock.ttl)}")
         lines.append(f"a new run watches it for {ttl}, then takes it over; playbooks/unlock.yml breaks it at once")
     else:
         lines.append(f"renewed at {_when(lock.renewed)}, which is in the future: the clocks of the machines differ")
-        lines.append("whether it is alive cannot be told by one look: ask again, and see whether that time changes")
+        lines.append("one check cannot tell whether it is alive: run this again, and see whether that time changes")
     return lines
 
 
@@ -100,7 +100,7 @@ def _run(status: Status) -> list[str]:
         lines.append(f"stopped: {run.stop}")
     if run.unlocked:
         lines.append(f"its lock was broken {run.unlocked}")
-    wave = f"wave {run.wave}" if run.wave else "no wave was begun"
+    wave = f"wave {run.wave}" if run.wave else "no wave was started"
     lines.append(f"{wave}; {plural(len(status.hosts), 'host')}; from the {_source(status)} (event {run.seq})")
     return lines
 
@@ -108,7 +108,7 @@ def _run(status: Status) -> list[str]:
 def _end(status: Status, run: RunRecord) -> str:
     if run.finished:
         return f"ended {_when(run.finished)} ({_age(status.time - run.finished)})"
-    return "at work now" if status.active else "never said that it ended"
+    return "running now" if status.active else "did not finish cleanly"
 
 
 def _source(status: Status) -> str:
@@ -153,7 +153,7 @@ def _earlier_lines(status: Status, width: int) -> list[str]:
         return []
     rows = []
     for line in status.earlier[:_EARLIER]:
-        outcome = line.unreadable or line.outcome or "never said that it ended"
+        outcome = line.unreadable or line.outcome or "did not finish cleanly"
         rows.append((line.run, _when(line.started) or "?", f"{line.done} of {line.hosts} done", outcome))
     lines = ["", "Other runs, the newest first:", *table(("run", "started", "hosts", "outcome"), rows, width)]
     more = len(status.earlier) - _EARLIER

@@ -163,7 +163,7 @@ def test_a_gate_knows_whom_ansible_has_dropped(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(gate.wait_until_settled, "settled", noting)
     result = act(gate, session, monkeypatch, [HEALTHY], wave=1, lost=["node3"])
     assert not result["open"]
-    assert result["reason"].startswith("node3: was lost on the way")
+    assert result["reason"].startswith("node3: was lost during the run")
     assert asked == [0]
 
 

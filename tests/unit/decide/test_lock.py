@@ -26,11 +26,11 @@ STRANGER = Lock("a controller of somebody else's")
             OTHER,
             "gone",
             LOCK,
-            [f"friday_unlock_run: is {OTHER}, but it is run {RUN} of ann@tower, process 7 that holds"],
+            [f"friday_unlock_run: is {OTHER}, but the lock is held by run {RUN} of ann@tower, process 7"],
         ),
         (RUN, "gone", None, ["lock: is free"]),
         ("", "", None, ["friday_unlock_run: is not set", "friday_unlock_reason: is not set", "lock: is free"]),
-        (RUN, "gone", STRANGER, ["lock: is held by a controller of somebody else's, which is no run of Friday's"]),
+        (RUN, "gone", STRANGER, ["lock: is held by a controller of somebody else's, which is not a run of Friday"]),
     ],
 )
 def test_all_reasons_to_refuse(run: str, reason: str, lock: Lock | None, expected: list[str]) -> None:

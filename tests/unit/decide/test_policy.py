@@ -125,7 +125,7 @@ def test_the_strings_of_the_command_line_are_understood():
 def test_a_wrong_value_names_its_variable_and_what_to_write(name, value):
     policy, problems = parse_policy({name: value})
     assert [problem.subject for problem in problems] == [name]
-    assert f"write for example {name}: " in problems[0].fix
+    assert f"for example {name}: " in problems[0].fix
     assert "it is " in problems[0].message
     assert policy == Policy()
 
@@ -141,7 +141,7 @@ def test_relations():
     assert problems_of(friday_soak=60, friday_soak_interval=90)[0].subject == "friday_soak_interval"
     assert not problems_of(friday_soak=0, friday_soak_interval=90)
     (many,) = problems_of(friday_soak=30001, friday_soak_interval=60)
-    assert (many.subject, many.fix) == ("friday_soak_interval", "write friday_soak_interval: 151 or more")
+    assert (many.subject, many.fix) == ("friday_soak_interval", "set friday_soak_interval: 151 or more")
     assert not problems_of(friday_soak=30001, friday_soak_interval=151)
 
 

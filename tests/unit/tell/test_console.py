@@ -168,7 +168,7 @@ def test_evidence_that_is_left_out_is_counted() -> None:
     cause = dataclasses.replace(verdict.cause, evidence=tuple(f"line {n}" for n in range(40)))
     data = dataclasses.replace(data, verdicts={"node3": dataclasses.replace(verdict, cause=cause)})
     block = console.verdict_block(data)
-    assert "28 lines before that in the report" in block and "line 39" in block and "line 27\n" not in block
+    assert "28 earlier lines in the report" in block and "line 39" in block and "line 27\n" not in block
 
 
 @given(st.text(st.characters(exclude_categories=("Cs",)), max_size=3000))

@@ -53,7 +53,7 @@ def test_everything_is_told() -> None:
     for part in (
         f"lock held by run {RUN} of ann@tower, process 7, since 2026-11-27 15:30:00 UTC (30m00s ago)",
         "alive: renewed 20s ago, good for 120 s; unless renewed it expires at 2026-11-27 16:01:40 UTC",
-        f"run {RUN} of ann@tower:7 started 2026-11-27 15:30:00 UTC, never said that it ended",
+        f"run {RUN} of ann@tower:7 started 2026-11-27 15:30:00 UTC, did not finish cleanly",
         "stopped: node9 failed wave 2; 2 hosts; from the record in the cluster (event 12)",
         "node2 upgraded not Ready, cordoned reboot was under way 2026-11-27 15:55:00 UTC by this run",
         "reboot begun 6.12.107 2026-11-27 15:56:40 UTC another boot than recorded second upgraded",
@@ -88,10 +88,10 @@ def test_lines_are_not_wider_than_asked_for(width: int) -> None:
         ({"lock": replace(LOCK, renewed=NOW + 60), "life": Life.UNCLEAR}, ["2026-11-27 16:01:00 UTC, which is in the"]),
         ({"lock": Lock("a stranger")}, ["held by run ? of a stranger"]),
         ({"run": None, "hosts": ()}, ["run none is recorded"]),
-        ({"active": True}, ["at work now"]),
+        ({"active": True}, ["running now"]),
         (
             {"run": RunRecord(RUN, NOW - 60, NOW - 3 * 86400, outcome="fail", message="node2 failed")},
-            ["ended 2026-11-24 16:00:00 UTC (3 days ago) FAIL: node2 failed no wave was begun"],
+            ["ended 2026-11-24 16:00:00 UTC (3 days ago) FAIL: node2 failed no wave was started"],
         ),
         ({"source": "journal", "notes": ("torn",)}, ["from the journal on this controller", "note torn"]),
         ({"unread": "no rights", "hosts": (replace(HOST, seen=None),)}, ["the record alone: no rights", "not read"]),
@@ -132,7 +132,8 @@ def test_who_breaks_the_lock_of_one_that_lives_is_warned() -> None:
 def test_the_event_has_its_words() -> None:
     data = {"by": "bob@host-b", "reason": "gone"}
     assert (
-        describe_event(Event(1, NOW, RUN, EventKind.LOCK_BROKEN, data=data)) == "the lock is broken by bob@host-b: gone"
+        describe_event(Event(1, NOW, RUN, EventKind.LOCK_BROKEN, data=data))
+        == "the lock was broken by bob@host-b: gone"
     )
     undone = Event(1, NOW, RUN, EventKind.LOCK_BROKEN, data={**data, "reason": ""})
     assert describe_event(undone) == "the lock was not broken after all"

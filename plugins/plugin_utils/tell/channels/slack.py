@@ -123,7 +123,7 @@ def _cause_blocks(data: ReportData) -> list[dict[str, Any]]:
     if cause is None:
         step = _fitting(one_line(focus.step or "an unknown step"), 80)
         return [_section(f"*Stopped at {step}{host}*\n{_fitting(clean(focus.message), 1000)}")]
-    title = "Probable cause" if cause.severity is Severity.FAIL else "What could not be told"
+    title = "Probable cause" if cause.severity is Severity.FAIL else "Inconclusive"
     kernel = ""
     if focus.planned:
         kernel = f"\nKernel {_fitting(focus.planned.kernel, 80)} → {_fitting(focus.planned.target_kernel, 80)}"
