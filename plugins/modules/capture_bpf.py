@@ -21,7 +21,7 @@ options:
     default: []
   cache:
     type: path
-    description: Folder on the controller for what can be had again.
+    description: Folder on the controller for what can be fetched again.
     default: ""
 attributes:
   check_mode:
@@ -51,7 +51,7 @@ live:
   type: list
   elements: dict
 unknown:
-  description: What could not be had, with the reason.
+  description: What could not be read, with the reason.
   returned: success
   type: dict
 """

@@ -20,7 +20,7 @@ options:
     required: true
   cache:
     type: path
-    description: Folder on the controller for what can be had again.
+    description: Folder on the controller for what can be fetched again.
     default: ""
   lock_timeout:
     type: int

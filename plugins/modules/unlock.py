@@ -62,7 +62,7 @@ lock:
   returned: success
   type: dict
 life:
-  description: What one look told of it, one of C(alive), C(abandoned), C(unclear).
+  description: What one check showed of it, one of C(alive), C(abandoned), C(unclear).
   returned: success
   type: str
 alive:
