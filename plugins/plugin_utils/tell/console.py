@@ -156,7 +156,7 @@ def plan_table(plan: Plan, width: int = WIDTH, rest: str = "plan.json") -> str:
         blocked = [f"{host.host}: {blocker}" for host in hosts for blocker in host.blockers]
         if blocked:
             lines += ["", "Would block a drain today:", *_items(blocked, width)]
-        lines += ["", f"Every package and every eviction by name: {rest}"]
+        lines += ["", f"Every package and eviction by name: {rest}"]
     if plan.skipped:
         lines += ["", "Skipped:", *_items([f"{host.host}: {host.reason}" for host in plan.skipped], width)]
     return "\n".join(lines)
@@ -239,7 +239,7 @@ def _cause_lines(data: ReportData, width: int) -> list[str]:
     if focus.host:
         facts.append(("host", _host_text(focus)))
     if focus.step:
-        facts.append(("at", focus.step))
+        facts.append(("step", focus.step))
     cause = focus.verdict.cause if focus.verdict else None
     if cause is None:
         facts.append(("reason", focus.message or "not recorded"))

@@ -432,15 +432,19 @@ def _describe_plan(data: Mapping[str, object]) -> str:
     hosts, waves_ = data.get("hosts"), data.get("waves")
     count = len(hosts) if isinstance(hosts, (list, tuple)) else 0
     number = len(waves_) if isinstance(waves_, (list, tuple)) else waves_
-    return f"plan {str(data.get('plan_digest', ''))[:12]}: {plural(count, 'host')}" + (
-        f", waves: {number}" if number is not None else ""
-    )
+    waves = f" in {plural(number, 'wave')}" if isinstance(number, int) else ""
+    return f"plan {str(data.get('plan_digest', ''))[:12]}: {plural(count, 'host')}{waves}"
 
 
 def _describe_break(data: Mapping[str, object]) -> str:
     if not data.get("reason"):
         return "the lock was not broken after all"
     return f"the lock was broken by {data.get('by', '?')}: {data['reason']}"
+
+
+def _describe_end(data: Mapping[str, object]) -> str:
+    outcome = str(data.get("outcome", "")).upper()
+    return f"{outcome}: {data['message']}" if data.get("message") else outcome
 
 
 def _describe_state(data: Mapping[str, object]) -> str:
@@ -460,5 +464,5 @@ _DESCRIBE: dict[EventKind, Callable[[str, Mapping[str, object]], str]] = {
     EventKind.STOP: lambda run, data: f"STOP, later waves do not start: {data.get('reason', '')}",
     EventKind.LOCK_BROKEN: lambda run, data: _describe_break(data),
     EventKind.NOTE: lambda run, data: str(data.get("message", "")),
-    EventKind.RUN_FINISHED: lambda run, data: f"{str(data.get('outcome', '')).upper()}: {data.get('message', '')}",
+    EventKind.RUN_FINISHED: lambda run, data: _describe_end(data),
 }
