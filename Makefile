@@ -74,8 +74,9 @@ format: venv ## let ruff format the Python files and mend what it can
 	@ruff format --quiet .
 
 .PHONY: reference
-reference: venv ## write docs/reference/variables.md from the roles' argument specs
+reference: venv ## write docs/reference/variables.md from the roles' argument specs, manifests/rights.yaml from the code
 	@python -m tools.make_reference
+	@PYTHONPATH=collections:. python -m tools.make_rights
 
 .PHONY: requirements
 requirements: venv ## lock requirements/*.in anew

@@ -30,15 +30,15 @@ def toolchain() -> Path:
     return build("go", [_REQUIREMENTS], make, 25) / "go" / "bin" / "go"
 
 
-def run_go(arguments: list[str], folder: Path, environment: Mapping[str, str] | None = None) -> str:
-    """Run ``go ARGUMENTS`` in ``folder`` at low priority and return what it prints on standard output.
+def settings() -> dict[str, str]:
+    """The environment in which ``go`` runs.
 
     Modules and the build cache live under the cache folder. Targets the oldest x86-64 there is, because QEMU's plain
     ``qemu64`` is what runs the result, and links statically. Where modules come from is the machine's own business:
-    its Go environment (a proxy, for one) is respected. Raises ``RuntimeError`` with go's own words when it fails.
+    its Go environment (a proxy, for one) is respected.
     """
     home = paths.cache() / "go"
-    settings = {
+    return {
         "GOPATH": str(home),
         "GOMODCACHE": str(home / "mod"),
         "GOCACHE": str(home / "build"),
@@ -49,13 +49,19 @@ def run_go(arguments: list[str], folder: Path, environment: Mapping[str, str] | 
         "GOARCH": "amd64",
         "GOAMD64": "v1",
         "CGO_ENABLED": "0",
-        **(environment or {}),
     }
+
+
+def run_go(arguments: list[str], folder: Path, environment: Mapping[str, str] | None = None) -> str:
+    """Run ``go ARGUMENTS`` in ``folder`` at low priority and return what it prints on standard output.
+
+    See :func:`settings`. Raises ``RuntimeError`` with go's own words when it fails.
+    """
     nice = [program] if (program := shutil.which("nice")) else []
     done = subprocess.run(
         [*nice, str(toolchain()), *arguments],
         cwd=folder,
-        env={**os.environ, **settings},
+        env={**os.environ, **settings(), **(environment or {})},
         capture_output=True,
         text=True,
         check=False,

@@ -22,7 +22,6 @@ class ActionModule(FridayAction):
     _requires_connection = True
     ARGUMENTS: ClassVar[dict[str, Any]] = {
         "paths": {"type": "list", "elements": "str", "default": []},
-        "content": {"type": "list", "elements": "str", "default": [], "no_log": False},
         "cache": {"type": "path", "default": ""},
     }
 

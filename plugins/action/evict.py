@@ -14,8 +14,8 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.drain import
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Snapshot
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import DRAIN, HostState
-from ansible_collections.friday.upgrade.plugins.plugin_utils.observe.cluster import read_snapshot
 from ansible_collections.friday.upgrade.plugins.plugin_utils.play.action import FridayAction
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.looks import look
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.session import Session
 
 _PAUSE = 10  # seconds until the cluster is asked again that did not answer
@@ -71,7 +71,7 @@ class ActionModule(FridayAction):
 def _look(session: Session) -> tuple[Snapshot | None, str]:
     """The cluster, or why the drain can't be judged by it now."""
     try:
-        snapshot = read_snapshot(session.api())
+        snapshot = look(session.files, session.api())
     except KubeError as error:
         return None, error.problem.line()
     reason = unread(snapshot)

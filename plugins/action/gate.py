@@ -65,6 +65,7 @@ class ActionModule(FridayAction):
             health,
             lost,
             seen.snapshot if seen else None,
+            session.policy.accept,
         )
 
 

@@ -17,7 +17,6 @@ from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import KubeError
-from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.rights import check_rights
 from ansible_collections.friday.upgrade.plugins.plugin_utils.collection import version
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.policy import misplaced, parse_policy
 from ansible_collections.friday.upgrade.plugins.plugin_utils.lock import keeper, lease, process
@@ -30,6 +29,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.play.action import 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run import cluster_record, journal
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.clock import now
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.close_dead_runs import close_dead
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.rights import check_rights
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.session import Session
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import console
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.channels import parse

@@ -9,15 +9,11 @@ from typing import Any, ClassVar
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import KubeError
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide import final, probes
-from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.check import ALL_FIELDS
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model import steps
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import to_data
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Observation, unreadable
-from ansible_collections.friday.upgrade.plugins.plugin_utils.observe.cluster import read_snapshot
+from ansible_collections.friday.upgrade.plugins.plugin_utils.observe.cluster import with_agents
 from ansible_collections.friday.upgrade.plugins.plugin_utils.play.action import FridayAction
-from ansible_collections.friday.upgrade.plugins.plugin_utils.run.clock import now
-from ansible_collections.friday.upgrade.plugins.plugin_utils.run.files import BASELINE_FILE, HOSTS, SEEN_FILE
-from ansible_collections.friday.upgrade.plugins.plugin_utils.run.session import Session
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.looks import keep_seen, look, unanswered
 
 
 class ActionModule(FridayAction):
@@ -34,13 +30,14 @@ class ActionModule(FridayAction):
             return {"changed": False, "wanted": False, "peer": "", "from_host": [], "from_peer": []}
         node = session.files.planned(host).node
         try:
-            snapshot = read_snapshot(session.api(), cni_nodes=(node,))
-        except KubeError as error:  # one look without evidence: the rounds weigh it like any other
-            snapshot = unreadable(now(), error.problem.line())
-        session.files.save(snapshot, HOSTS, host, SEEN_FILE)
+            snapshot = with_agents(session.api(), look(session.files, session.api()), (node,))
+        except KubeError as error:
+            snapshot = unanswered(error)
+        keep_seen(session.files, host, snapshot)
         wave = next(wave for wave in session.files.outline().waves if host in {h.host for h in wave.hosts})
         hosts, nodes = {h.host for h in wave.hosts}, {h.node for h in wave.hosts}
-        peer = probes.peer(snapshot, session.files.targets(), node, avoid=hosts | _silent(session))
+        known = session.files.all_targets()
+        peer = probes.peer(snapshot, known.targets, node, avoid=hosts | set(known.silent))
         return {
             "changed": False,
             "wanted": True,
@@ -48,9 +45,3 @@ class ActionModule(FridayAction):
             "from_host": to_data(probes.from_host(snapshot, node, session.policy.cluster_domain, nodes)),
             "from_peer": to_data(probes.from_peer(snapshot, node)) if peer else [],
         }
-
-
-def _silent(session: Session) -> set[str]:
-    """Hosts that did not answer the survey: they will not look at another one either."""
-    seen = session.files.load(Observation, BASELINE_FILE)
-    return {host for host, facts in seen.facts.items() if ALL_FIELDS in facts.unknown} if seen else set()

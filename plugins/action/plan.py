@@ -55,7 +55,7 @@ class ActionModule(FridayAction):
             if session.recorded and inputs.snapshot:
                 prune(session, keep=made.kept)
             session.recorder.tell(EventKind.RUN_PLANNED, **made.event(session.policy))
-            self.show([console.plan_table(made.plan)])
+            self.show([console.plan_table(made.plan), *console.acceptance(session.policy.accept, made.health)])
         waves = () if session.plan_only or made.problems else made.plan.waves
         return {
             "changed": False,
@@ -130,8 +130,8 @@ def _keep(session: Session, inputs: planning.Inputs, made: planning.Planned) -> 
     files, snapshot = session.files, inputs.snapshot
     if snapshot and made.health:
         files.save(Observation(snapshot, inputs.survey.facts), BASELINE_FILE)
-        files.save(Targets(made.targets), TARGETS_FILE)
+        files.save(Targets(made.targets, inputs.survey.silent()), TARGETS_FILE)
         files.save(made.health, BASELINE_VERDICT_FILE)
     files.save(Problems(made.problems), PROBLEMS_FILE)
-    files.save(made.plan, PLAN_FILE)
+    files.save(made.plan, PLAN_FILE, indent=1)
     files.save(made.plan.outline(), OUTLINE_FILE)

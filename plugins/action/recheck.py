@@ -11,11 +11,10 @@ from typing import Any, ClassVar
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import KubeError
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide import recheck
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Observation, Snapshot
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Snapshot
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import RECHECK
-from ansible_collections.friday.upgrade.plugins.plugin_utils.observe.cluster import read_snapshot
 from ansible_collections.friday.upgrade.plugins.plugin_utils.play.action import FridayAction
-from ansible_collections.friday.upgrade.plugins.plugin_utils.run.files import BASELINE_FILE
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.looks import look
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.session import Session
 
 
@@ -31,19 +30,18 @@ class ActionModule(FridayAction):
         if not recheck.needed(planned, arguments["upgrade"]):
             return {"changed": False, "reboot": False}
         session.recorder.step(host, RECHECK)
-        found = session.files.load(Observation, BASELINE_FILE)
         deadline = time.monotonic() + session.policy.verify_timeout
         while True:
             if reason := session.pause.halted():
                 return {"failed": True, "halted": True, "msg": f"the reboot was not started: {reason}"}
             snapshot, reason = _look(session)
-            if snapshot and found:
+            if snapshot:
                 break
             if time.monotonic() >= deadline:
                 return {"failed": True, "msg": f"{host} was not rebooted: {reason}"}
             session.recorder.tell(EventKind.NOTE, host, message=f"{reason}; checking again")
             session.pause.rest(session.policy.check_interval)
-        refused = recheck.refusals(session.policy, snapshot, found.snapshot, planned.node, session.run)
+        refused = recheck.refusals(session.policy, snapshot, planned, session.run)
         if refused:
             return {"failed": True, "msg": f"{host} was not rebooted: {'; '.join(refused)}"}
         return {"changed": False, "reboot": True, "kernel": planned.target_kernel}
@@ -52,7 +50,7 @@ class ActionModule(FridayAction):
 def _look(session: Session) -> tuple[Snapshot | None, str]:
     """The cluster, or why nothing can be said of it now."""
     try:
-        snapshot = read_snapshot(session.api())
+        snapshot = look(session.files, session.api())
     except KubeError as error:
         return None, error.problem.line()
     reason = recheck.unknown(snapshot)

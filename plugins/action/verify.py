@@ -12,26 +12,22 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.decide import judgi
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model import steps
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import Target
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Observation, Snapshot
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Observation
 from ansible_collections.friday.upgrade.plugins.plugin_utils.play.action import FridayAction
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run import looks
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.clock import steady
-from ansible_collections.friday.upgrade.plugins.plugin_utils.run.earlier_run import earlier_baseline
-from ansible_collections.friday.upgrade.plugins.plugin_utils.run.files import (
-    BEFORE_FILE,
-    EARLIER_FILE,
-    HOSTS,
-    LAST_VERDICT_FILE,
-    SEEN_FILE,
-    VERDICT_FILE,
-)
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.earlier_run import keep_earlier
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.files import HOSTS, LAST_VERDICT_FILE, VERDICT_FILE
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.session import Session
+
+_PHASES = {step.name: step for step in steps.PHASES}
 
 
 class ActionModule(FridayAction):
     """One round: compare, then say pass, fail, or wait and ask for another look."""
 
     ARGUMENTS: ClassVar[dict[str, Any]] = {
-        "phase": {"type": "str", "choices": [step.name for step in steps.PHASES], "required": True},
+        "phase": {"type": "str", "choices": list(_PHASES), "required": True},
         "host": {"type": "dict", "required": True},
         "peer": {"type": "dict", "default": {}},
         "peer_name": {"type": "str", "default": ""},
@@ -43,21 +39,21 @@ class ActionModule(FridayAction):
         The last look fails nothing: its verdict is kept for that on the whole run.
         """
         session, host = self.session(task_vars), str(task_vars["inventory_hostname"])
-        phase, peer = steps.find(arguments["phase"]) or steps.VERIFY, arguments["peer_name"]
+        phase, peer = _PHASES[arguments["phase"]], arguments["peer_name"]
         waited = session.pause.await_lock()
         if reason := session.pause.halted():
             return {"failed": True, "halted": True, "again": False, "msg": f"{phase.name} was interrupted: {reason}"}
-        files = (HOSTS, host, f"{phase.name}.json")
+        files = (HOSTS, host, _progress(phase))
         progress = session.files.load(rounds.Progress, *files)
         if progress is None:
             progress = rounds.Progress(started=_began(session, host, phase))
         if waited:  # what was seen is old, and nothing was looked at meanwhile
             session.files.save(replace(progress, started=progress.started + waited), *files)
             return {"changed": False, "again": True, "msg": "waited for the lock; checking again"}
-        snapshot = session.files.load(Snapshot, HOSTS, host, SEEN_FILE)
-        if snapshot is None:
+        kept = looks.load(session.files, host, looks.SEEN)
+        if kept is None:
             raise LookupError(f"{host} was not looked at: the task friday.upgrade.observe comes before this one")
-        seen = Observation(snapshot, judging.facts_of({host: arguments["host"], peer: arguments["peer"]}))
+        seen = replace(kept, facts=judging.facts_of({host: arguments["host"], peer: arguments["peer"]}))
         known = _known(session, host, phase)
         if phase is steps.BEFORE:
             verdict = judging.judge_before(session.policy, seen, known, peer)
@@ -70,7 +66,7 @@ class ActionModule(FridayAction):
             session.recorder.tell(EventKind.NOTE, host, message=f"{next_round.reason}; checking again")
             session.pause.rest(next_round.wait)
         elif next_round.action == "pass":
-            _passed(session, host, phase, seen)
+            _passed(session, known, phase, seen)
         return {
             "changed": False,
             "again": next_round.action == "again",
@@ -82,37 +78,44 @@ class ActionModule(FridayAction):
 
 def _began(session: Session, host: str, phase: steps.Step) -> float:
     """When a phase began: a soak with the last look of the verification before it, any other with its first look."""
-    verify = f"{steps.VERIFY.name}.json"
+    verify = _progress(steps.VERIFY)
     before = session.files.load(rounds.Progress, HOSTS, host, verify) if phase is steps.SOAK else None
     return before.looked if before else steady()
 
 
 def _known(session: Session, host: str, phase: steps.Step) -> judging.Known:
     """What the run has in its files of the host. How it was before an earlier run is kept at the first look."""
-    files, planned = session.files, session.files.planned(host)
-    earlier = files.load(Observation, HOSTS, host, EARLIER_FILE)
-    if phase is steps.BEFORE and earlier is None and (earlier := earlier_baseline(session, host)):
-        files.save(earlier, HOSTS, host, EARLIER_FILE)
+    files, planned, recorded = session.files, session.files.planned(host), session.recorder.record().hosts.get(host)
+    left_by = recorded.resumes if recorded else ""
+    if phase is steps.BEFORE and left_by:
+        keep_earlier(session, host, left_by)
     return judging.Known(
         planned,
         next((target for target in files.targets() if target.host == host), Target(host, planned.node, planned.zone)),
-        files.load(Observation, HOSTS, host, BEFORE_FILE),
-        earlier,
+        looks.load(files, host, looks.BEFORE),
+        looks.load(files, host, looks.EARLIER),
         judging.boots_of(host, session.recorder.events()),
-        files.left_by(host),
+        left_by,
     )
 
 
-def _passed(session: Session, host: str, phase: steps.Step, seen: Observation) -> None:
+def _passed(session: Session, known: judging.Known, phase: steps.Step, seen: Observation) -> None:
     if phase is steps.LAST:
         return
+    host = known.planned.host
     if phase is not steps.BEFORE:
         facts = seen.facts[host]
         session.recorder.tell(EventKind.STATE, host, state=phase.reaches, kernel=facts.kernel, boot_id=facts.boot_id)
         return
-    session.files.save(seen, HOSTS, host, BEFORE_FILE)
-    if run := session.files.left_by(host):
-        how = f"how it was before run {run}"
-        if not session.files.path(HOSTS, host, EARLIER_FILE).exists():
+    files = session.files
+    looks.keep(files, host, looks.BEFORE, seen, looks.cluster_file(files, host, looks.SEEN))
+    if known.left_by:
+        how = f"how it was before run {known.left_by}"
+        if known.earlier is None:
             how = f"how it is now: {how} is not known here"
         session.recorder.tell(EventKind.NOTE, host, message=f"compared with {how}")
+
+
+def _progress(phase: steps.Step) -> str:
+    """The file that has how far a phase has come."""
+    return f"progress-{phase.name}.json"

@@ -9,7 +9,8 @@ import re
 import shutil
 from collections.abc import Callable, Sequence
 
-from .package_manager import Change, Limits, PackageManager
+from .debian_kernels import DebianKernels
+from .package_manager import Change, Limits, PackageManager, Remedies
 from .system import Result, System, Unreadable
 
 # Inst NAME [INSTALLED] (CANDIDATE ORIGIN... [ARCH]) / Remv NAME [INSTALLED]
@@ -35,6 +36,16 @@ class Apt(PackageManager):
     """Debian's and Ubuntu's package manager."""
 
     name = "apt"
+    kernels = DebianKernels()
+    remedies = Remedies(
+        repair="dpkg --configure -a; apt-get -f install",
+        check="dpkg --audit",
+        free_space="apt-get clean; apt-get autoremove",
+        install="apt-get install",
+        remove="apt-get purge",
+        hold="apt-mark hold",
+        unhold="apt-mark unhold",
+    )
 
     def __init__(self, system: System) -> None:
         super().__init__(system)
@@ -113,11 +124,6 @@ class Apt(PackageManager):
         changes = (_change(line) for line in result.out.splitlines())
         return sorted(change for change in changes if change)
 
-    def compare(self, a: str, b: str) -> int:
-        if a == b:
-            return 0
-        return -1 if self.system.run(["dpkg", "--compare-versions", a, "lt", b]).rc == 0 else 1
-
     def download(self, packages: Sequence[str] | None, limits: Limits) -> Result:
         argv = self._get(
             "-y", "-q", "--download-only", "-o", "Acquire::Retries=3", *self._act_options(limits), *_operation(packages)
@@ -144,6 +150,9 @@ class Apt(PackageManager):
         if result.rc:
             raise Unreadable(f"{', '.join(name for name, _ in packages)} can't be downloaded: {result.reason()}")
         return sorted(os.path.join(folder, name) for name in os.listdir(folder) if name.endswith(".deb"))
+
+    def archive(self, path: str) -> list[str]:
+        return ["dpkg-deb", "--fsys-tarfile", path]
 
     def upgrade(self, packages: Sequence[str] | None, removals: bool, limits: Limits) -> Result:
         automatic = self._automatic(packages)

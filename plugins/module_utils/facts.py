@@ -9,8 +9,8 @@ import platform
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from . import boot_loader, bpf, kernel_log, package_manager, probes, services, storage
-from .kernel import image_release, metapackages, newest_first, parse_release, same_build
+from . import boot_loader, bootable, bpf, kernel_log, package_manager, probes, services, storage
+from .kernel_release import parse
 from .package_manager import Change, Limits, PackageManager
 from .system import System, Unreadable
 
@@ -30,11 +30,11 @@ SECTIONS: dict[str, dict[str, Any]] = {
         "pending": [],
         "held": [],
         "broken": [],
-        "candidate_kernel": "",
-        "candidate_package": "",
+        "kernels": [],
+        "remedies": {},
         "reboot_required": False,
     },
-    "boot": {"boot_loader": ""},
+    "boot": {"boot_loader": "", "boot_default": ""},
     "storage": {"file_systems": [], "raid": []},
     "bpf": {"bpf": [], "btf": False},
     "kernel_log": {"kernel_log": []},
@@ -139,10 +139,7 @@ class Facts:
 
     @_Once
     def _packages(self) -> PackageManager:
-        manager = package_manager.find(self.system)
-        if manager is None:
-            raise Unreadable("no package manager that Friday knows (apt)")
-        return manager
+        return package_manager.find(self.system)
 
     @_Once
     def _installed(self) -> dict[str, str]:
@@ -154,43 +151,38 @@ class Facts:
             self.refresh(self._packages)
         return self._packages.pending(scope_packages(self.scope, self._packages, self.kernel()))
 
-    @_Once
-    def _candidate(self) -> tuple[str, str]:
-        releases = installed_releases(self.system, self.kernel())
-        release = next_kernel(self._pending, releases, self.kernel(), self._packages.compare)
-        loader = boot_loader.find(self.system)
-        reason = loader.other_default() if loader else ""
-        if reason:
-            raise Unreadable(reason)
-        arriving = [change.name for change in self._pending if not change.removal]
-        return release, kernel_package(release, arriving, self._installed)
-
     def package_manager(self) -> str:
         return self._packages.name
 
     def pending(self) -> list[dict[str, str]]:
-        return [change._asdict() for change in self._pending]
+        return [{**change._asdict(), "kind": self._packages.kernels.kind(change.name)} for change in self._pending]
 
-    def held(self) -> list[str]:
-        return self._packages.held()
+    def held(self) -> list[dict[str, str]]:
+        return [{"name": name, "kind": self._packages.kernels.kind(name)} for name in self._packages.held()]
 
     def broken(self) -> list[str]:
         return self._packages.broken()
 
-    def candidate_kernel(self) -> str:
-        return self._candidate[0]
+    def kernels(self) -> list[dict[str, Any]]:
+        return bootable.kernels(self.system, self._packages.kernels, self._pending, self._installed, self.kernel())
 
-    def candidate_package(self) -> str:
-        return self._candidate[1]
+    def remedies(self) -> dict[str, str]:
+        return self._packages.remedies._asdict()
 
     def reboot_required(self) -> bool:
-        return reboot_required(self.system, self._packages, self._installed, self.kernel(), self.kernel_version())
+        return bootable.reboot_required(
+            self.system, self._packages, self._installed, self.kernel(), self.kernel_version()
+        )
 
     # boot, storage, bpf, kernel_log, services, reach
 
     def boot_loader(self) -> str:
         loader = boot_loader.find(self.system)
         return loader.name if loader else "none"
+
+    def boot_default(self) -> str:
+        loader = boot_loader.find(self.system)
+        return loader.other_default() if loader else ""
 
     def file_systems(self) -> list[dict[str, Any]]:
         return storage.file_systems(self.system)
@@ -235,60 +227,4 @@ def scope_packages(scope: str, manager: PackageManager, kernel: str) -> list[str
     """
     if scope == "all":
         return None
-    return metapackages(manager.installed().keys() - set(manager.held()), parse_release(kernel).flavour)
-
-
-def installed_releases(system: System, kernel: str) -> set[str]:
-    """Releases of the kernels in /boot, and the running one."""
-    prefix = "/boot/vmlinuz-"
-    names = (name[len(prefix) :] for name in system.glob(f"{prefix}*"))
-    return {kernel, *(name for name in names if not name.endswith((".dpkg-new", ".dpkg-tmp", ".dpkg-old", ".old")))}
-
-
-def next_kernel(
-    pending: Sequence[Change], releases: Collection[str], kernel: str, compare: Callable[[str, str], int]
-) -> str:
-    """The release that the next boot runs once ``pending`` is done: the newest, of the running kernel's own flavour.
-
-    Raises:
-        Unreadable: the newest one is of another flavour, so that a boot would change the flavour too.
-    """
-    after = set(releases)
-    for change in pending:
-        release = image_release(change.name)
-        if release and change.removal:
-            after.discard(release)
-        elif release:
-            after.add(release)
-    newest = newest_first(after | {kernel}, compare)[0]
-    flavour = parse_release(kernel).flavour
-    if newest.flavour != flavour:
-        raise Unreadable(
-            f"the next boot would start {newest.name}, but the running kernel {kernel} is of the flavour"
-            f" {flavour or 'none'}: remove the packages of the other flavour, or boot it first"
-        )
-    return newest.name
-
-
-def kernel_package(release: str, pending: Collection[str], installed: Collection[str]) -> str:
-    """The package that brings this release's image, or has brought it; empty for a kernel of one's own."""
-    for names in (pending, installed):
-        found = [name for name in names if image_release(name) == release]
-        if found:
-            # linux-binary-RELEASE has the file where linux-image-RELEASE only depends on it.
-            return min(found, key=lambda name: (not name.startswith("linux-binary-"), name))
-    return ""
-
-
-def reboot_required(
-    system: System, manager: PackageManager, installed: dict[str, str], kernel: str, kernel_version: str
-) -> bool:
-    """Whether the machine runs something else than what is installed: flag file, newer kernel, or newer build of it."""
-    if system.exists("/run/reboot-required") or system.exists("/var/run/reboot-required"):
-        return True
-    flavour = parse_release(kernel).flavour
-    own = [name for name in installed_releases(system, kernel) if parse_release(name).flavour == flavour]
-    if newest_first(own, manager.compare)[0].name != kernel:
-        return True
-    package = kernel_package(kernel, (), installed)
-    return bool(package) and not same_build(kernel_version, installed[package])
+    return manager.kernels.metapackages(manager.installed().keys() - set(manager.held()), parse(kernel).flavour)

@@ -75,7 +75,7 @@ def packaged(manager: PackageManager, release: str, packages: Sequence[tuple[str
     builtin: set[str] = set()
     with tempfile.TemporaryDirectory(prefix="friday-kernel-") as folder:
         for path in manager.fetch(packages, folder, limits):
-            for member, file in _members(path):
+            for member, file in _members(manager.archive(path), os.path.basename(path)):
                 name = member.name.lstrip("./")
                 # Debian from 7.0 on ships it among the modules, and copies it to /boot when it is installed.
                 if name == f"boot/vmlinuz-{release}" or name.endswith(f"lib/modules/{release}/vmlinuz"):
@@ -98,11 +98,9 @@ def module_name(path: str) -> str:
     return os.path.basename(path.strip()).partition(".ko")[0].replace("-", "_")
 
 
-def _members(path: str) -> Iterator[tuple[tarfile.TarInfo, IO[bytes]]]:
-    """The regular files of a Debian package, one after the other, without a copy on the disk."""
-    with subprocess.Popen(
-        ["dpkg-deb", "--fsys-tarfile", path], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
+def _members(command: list[str], name: str) -> Iterator[tuple[tarfile.TarInfo, IO[bytes]]]:
+    """The regular files of a package, one after the other, without a copy on the disk."""
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout
         try:
             with tarfile.open(fileobj=process.stdout, mode="r|") as archive:
@@ -112,7 +110,7 @@ def _members(path: str) -> Iterator[tuple[tarfile.TarInfo, IO[bytes]]]:
                         assert file
                         yield member, file
         except tarfile.TarError as error:
-            raise Unreadable(f"{os.path.basename(path)} can't be unpacked: {error}") from error
+            raise Unreadable(f"{name} can't be unpacked: {error}") from error
         finally:
             process.stdout.close()
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from . import boot_loader
-from .facts import installed_releases, kernel_package, next_kernel, reboot_required, scope_packages
-from .kernel import image_release
-from .package_manager import Change, Limits, PackageManager
+from .bootable import installed_releases, kernel_package, next_kernel, reboot_required
+from .facts import scope_packages
+from .package_manager import Change, KernelPackages, Limits, PackageManager
 from .system import StillRunning, System, tail
 
 
@@ -25,7 +25,9 @@ class Comparison(NamedTuple):
     other: list[str]
 
 
-def compare(expected: Sequence[Change] | None, pending: Sequence[Change], installed: dict[str, str]) -> Comparison:
+def compare(
+    names: KernelPackages, expected: Sequence[Change] | None, pending: Sequence[Change], installed: dict[str, str]
+) -> Comparison:
     """Whether what would be done now is what was planned.
 
     A removal that was not planned, and another kernel than planned, forbid it (the plan's checks were made for that
@@ -42,10 +44,10 @@ def compare(expected: Sequence[Change] | None, pending: Sequence[Change], instal
             forbidding.append(f"{change}, which was not planned")
         elif expected is not None and (plan is None or plan.candidate != change.candidate):
             said = "was not planned" if plan is None else f"the plan had {plan.candidate or 'its removal'}"
-            (forbidding if image_release(change.name) else other).append(f"{change}: {said}")
+            (forbidding if names.image_release(change.name) else other).append(f"{change}: {said}")
     for name, plan in planned.items():
         if name not in now and installed.get(name, "") != plan.candidate:
-            (forbidding if image_release(name) else other).append(f"{plan} was planned, and is not to be had now")
+            (forbidding if names.image_release(name) else other).append(f"{plan} was planned, and is not available now")
     return Comparison(forbidding, other)
 
 
@@ -88,12 +90,12 @@ class Upgrade:
         installed = self.manager.installed()
         self._packages = scope_packages(self.scope, self.manager, self.kernel)
         self.changes = self.manager.pending(self._packages)
-        comparison = compare(self.expected, self.changes, installed)
+        comparison = compare(self.manager.kernels, self.expected, self.changes, installed)
         self.differences = comparison.other
         if comparison.forbidding:
             raise Failed(f"not what was planned: {'; '.join(comparison.forbidding)}")
         releases = installed_releases(self.system, self.kernel)
-        self.target = next_kernel(self.changes, releases, self.kernel, self.manager.compare)
+        self.target = next_kernel(self.manager.kernels, self.changes, releases, self.kernel)
 
     def perform(self) -> None:
         """Download, then install."""
@@ -109,8 +111,8 @@ class Upgrade:
         except StillRunning as running:
             self.output = tail(running.output)
             raise Failed(
-                f"the upgrade has not ended within {self.limits.work} s. It goes on as process {running.pid}:"
-                " wait for its end, then check with dpkg --audit; do not reboot before"
+                f"the upgrade has not ended within {self.limits.work} s. It continues as process {running.pid}:"
+                f" wait for its end, then check the packages{_with(self.manager.remedies.check)}; do not reboot before"
             ) from None
         self.output = tail(result.out)
         if result.rc:
@@ -125,8 +127,8 @@ class Upgrade:
             if installed.get(change.name, "") != change.candidate:
                 found, wanted = installed.get(change.name) or "not installed", change.candidate or "gone"
                 problems.append(f"{change.name} is {found}, not {wanted}")
-        # A kernel of one's own, and a container's none, are not apt's to prove.
-        if kernel_package(self.target, (), installed):
+        # A kernel of one's own, and a container's none, are not the package manager's to prove.
+        if kernel_package(self.manager.kernels, self.target, (), installed):
             problems += boot_loader.incomplete(self.system, boot_loader.find(self.system), self.target)
         if problems:
             raise Failed(f"the upgrade is not complete, do not reboot: {'; '.join(problems)}")
@@ -151,3 +153,7 @@ class Upgrade:
             "after": [f"{change.name} {change.candidate}" for change in self.changes if change.candidate],
         }
         return {side: "".join(f"{line}\n" for line in found) for side, found in lines.items()}
+
+
+def _with(command: str) -> str:
+    return f" ({command})" if command else ""

@@ -49,9 +49,11 @@ kernels:
     packages: {description: "What holds its image and its modules: dictionaries with name and version.", type: list}
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.friday.upgrade.plugins.module_utils import kernel_packages, package_manager
+from ansible_collections.friday.upgrade.plugins.module_utils import package_manager
 from ansible_collections.friday.upgrade.plugins.module_utils.system import System, Unreadable
 
 
@@ -59,13 +61,15 @@ def main() -> None:
     module = AnsibleModule(argument_spec={}, supports_check_mode=True)
     system = System()
     try:
-        manager = package_manager.find(system)
-        if manager is None:
-            raise Unreadable("there is no package manager that Friday knows")
-        kernels = kernel_packages.offered(manager, system.read("/proc/sys/kernel/osrelease").strip())
+        running = system.read("/proc/sys/kernel/osrelease").strip()
+        kernels = package_manager.offered_kernels(package_manager.find(system), running)
     except Unreadable as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=False, kernels=kernels)
+    module.exit_json(changed=False, kernels=[_told(*each) for each in kernels])
+
+
+def _told(release: str, packages: list[tuple[str, str]]) -> dict[str, Any]:
+    return {"release": release, "packages": [{"name": name, "version": version} for name, version in packages]}
 
 
 if __name__ == "__main__":

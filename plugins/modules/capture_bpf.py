@@ -19,10 +19,7 @@ options:
     elements: str
     description: Further object files, folders of them, or patterns.
     default: []
-  cache:
-    type: path
-    description: Folder on the controller for what can be fetched again.
-    default: ""
+extends_documentation_fragment: [friday.upgrade.cache]
 attributes:
   check_mode:
     support: full

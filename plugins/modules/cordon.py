@@ -11,7 +11,6 @@ short_description: Cordon or uncordon the node of a host
 version_added: 0.1.0
 description:
   - Cordons with the annotation C(friday.upgrade/cordoned-by), and takes back only a cordon that has it.
-  - Runs on the controller, as a part of a run that M(friday.upgrade.guard) has opened.
 author: [Friday contributors]
 options:
   state:
@@ -19,10 +18,7 @@ options:
     description: What the node must be.
     choices: [cordoned, uncordoned]
     required: true
-attributes:
-  check_mode:
-    support: full
-    description: A run in check mode ends after its plan, before this is reached.
+extends_documentation_fragment: [friday.upgrade.part_of_run]
 """
 
 EXAMPLES = r"""

@@ -12,7 +12,6 @@ version_added: 0.1.0
 description:
   - Writes one event of the host to the journal, which is on disk when the task ends, and brings the record in the
     cluster up to it.
-  - Runs on the controller, as a part of a run that M(friday.upgrade.guard) has opened.
 author: [Friday contributors]
 options:
   kind:
@@ -24,10 +23,7 @@ options:
     type: dict
     description: Data of the event, such as C(step), C(state) or C(message), and what else belongs to it.
     default: {}
-attributes:
-  check_mode:
-    support: full
-    description: A run in check mode ends after its plan, before this is reached.
+extends_documentation_fragment: [friday.upgrade.part_of_run]
 """
 
 EXAMPLES = r"""

@@ -12,13 +12,9 @@ version_added: 0.1.0
 description:
   - Evicts the node's pods through the Eviction API and waits until they are gone. Tries again when a
     PodDisruptionBudget refuses, until C(friday_drain_timeout) is over, and then names it. Never deletes, never forces.
-  - Runs on the controller, as a part of a run that M(friday.upgrade.guard) has opened.
 author: [Friday contributors]
 options: {}
-attributes:
-  check_mode:
-    support: full
-    description: A run in check mode ends after its plan, before this is reached.
+extends_documentation_fragment: [friday.upgrade.part_of_run]
 """
 
 EXAMPLES = r"""

@@ -18,18 +18,11 @@ options:
     type: dict
     description: The kernel, as M(friday.upgrade.rehearsal_needs) returns it.
     required: true
-  cache:
-    type: path
-    description: Folder on the controller for what can be fetched again.
-    default: ""
-  lock_timeout:
-    type: int
-    description: Seconds to wait while somebody else has locked the node's package manager.
-    default: 300
   timeout:
     type: int
     description: Seconds that a download may take.
     default: 600
+extends_documentation_fragment: [friday.upgrade.cache, friday.upgrade.lock_timeout]
 attributes:
   check_mode:
     support: full

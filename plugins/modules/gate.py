@@ -12,7 +12,6 @@ version_added: 0.1.0
 description:
   - Checks the record, the lock, the health of the cluster and the hosts that Ansible has lost. Any of them can keep the
     wave closed.
-  - Runs on the controller, as a part of a run that M(friday.upgrade.guard) has opened.
 author: [Friday contributors]
 options:
   wave:
@@ -24,10 +23,7 @@ options:
     description: Hosts of the play that have failed or were unreachable so far.
     elements: str
     default: []
-attributes:
-  check_mode:
-    support: full
-    description: A run in check mode ends after its plan, before this is reached.
+extends_documentation_fragment: [friday.upgrade.part_of_run]
 """
 
 EXAMPLES = r"""

@@ -12,7 +12,6 @@ version_added: 0.1.0
 description:
   - Records in which state the host is left, takes back this run's cordon where nothing was changed yet, and keeps later
     waves from starting. Always fails.
-  - Runs on the controller, as a part of a run that M(friday.upgrade.guard) has opened.
 author: [Friday contributors]
 options:
   task:
@@ -23,10 +22,7 @@ options:
     type: dict
     description: Its result.
     default: {}
-attributes:
-  check_mode:
-    support: full
-    description: A run in check mode ends after its plan, before this is reached.
+extends_documentation_fragment: [friday.upgrade.part_of_run]
 """
 
 EXAMPLES = r"""

@@ -25,6 +25,7 @@ options:
   packages:
     description:
       - The packages that hold its image and its modules. Not needed where it is installed.
+      - Without any, those that the package sources have for this release.
     type: list
     elements: dict
     default: []
@@ -35,14 +36,11 @@ options:
     description: Return the image too.
     type: bool
     default: false
-  lock_timeout:
-    description: Seconds to wait while somebody else has locked the package manager.
-    type: int
-    default: 300
   timeout:
     description: Seconds that the download may take.
     type: int
     default: 600
+extends_documentation_fragment: [friday.upgrade.lock_timeout]
 attributes:
   check_mode:
     support: full
@@ -133,8 +131,9 @@ def main() -> None:
         image = kernel_image.installed(system, release)
         if image is None:
             manager = package_manager.find(system)
-            if manager is None or not packages:
-                raise Unreadable(f"kernel {release} is not installed, and no package is known that brings it")
+            packages = packages or package_manager.offered_packages(manager, release)
+            if not packages:
+                raise Unreadable(f"kernel {release} is not installed, and no package source has it")
             limits = Limits(module.params["lock_timeout"], module.params["timeout"])
             image = kernel_image.packaged(manager, release, packages, limits)
     except Unreadable as error:

@@ -37,7 +37,7 @@ options:
     default: [all]
   packages_scope:
     description:
-      - Which upgrade RV(facts.pending) and RV(facts.candidate_kernel) are about.
+      - Which upgrade RV(facts.pending) and RV(facts.kernels) are about.
       - V(all) is a full upgrade.
       - V(kernel) is the kernel alone, that is the installed metapackages of the running kernel's flavour (such as
         C(linux-image-cloud-amd64), C(linux-generic)) and what these need.
@@ -46,14 +46,10 @@ options:
     default: all
   update_cache:
     description:
-      - Fetch the lists of packages first. If that fails, pending packages and candidate kernel are unknown.
+      - Fetch the lists of packages first. If that fails, pending packages and kernels are unknown.
       - In check mode a copy of the lists is refreshed, used and thrown away; those of the node stay as they are.
     type: bool
     default: false
-  lock_timeout:
-    description: Seconds to wait while somebody else has locked the lists of packages.
-    type: int
-    default: 300
   timeout:
     description: Seconds that fetching the lists of packages may take.
     type: int
@@ -106,6 +102,7 @@ options:
         description: Whether the certificate of an HTTPS target is checked.
         type: bool
         default: true
+extends_documentation_fragment: [friday.upgrade.lock_timeout]
 attributes:
   check_mode:
     support: full
@@ -199,25 +196,62 @@ facts:
         candidate:
           description: New version; empty for a package that would be removed.
           type: str
-      sample: [{name: linux-image-cloud-amd64, installed: 6.1.176-1, candidate: 6.12.107-1}]
+        kind:
+          description: V(kernel) (image, modules, metapackage), V(headers) or V(other), as the package manager has it.
+          type: str
+      sample: [{name: linux-image-cloud-amd64, installed: 6.1.176-1, candidate: 6.12.107-1, kind: kernel}]
     held:
-      description: Packages on hold.
+      description: Packages on hold, with their kind.
       type: list
-      elements: str
-      sample: [kubelet]
+      elements: dict
+      sample: [{name: kubelet, kind: other}]
     broken:
       description: Packages that are not installed in full, with their state.
       type: list
       elements: str
       sample: [man-db (half-configured)]
-    candidate_kernel:
-      description: Release that the next boot runs after the upgrade.
-      type: str
-      sample: 6.12.107+deb13-cloud-amd64
-    candidate_package:
-      description: Package that brings it, or has brought it. Empty for a kernel that no package brought.
-      type: str
-      sample: linux-image-6.12.107+deb13-cloud-amd64
+    kernels:
+      description: Every kernel that the node can boot, or could after the upgrade, the newest first.
+      type: list
+      elements: dict
+      contains:
+        release:
+          description: As C(uname -r) prints it.
+          type: str
+        package:
+          description: Package that brings its image, or has brought it. Empty for a kernel that no package brought.
+          type: str
+        installed:
+          description: Whether it is in C(/boot), or runs.
+          type: bool
+        image:
+          description: Path of its image; empty where there is none yet.
+          type: str
+        arriving:
+          description: Whether the upgrade brings it, or another build of it.
+          type: bool
+        leaving:
+          description: Whether the upgrade removes it.
+          type: bool
+        packages:
+          description: Packages that arrive with its image and its modules, each with its version.
+          type: list
+        headers:
+          description: Whether its headers arrive with it; null for one that does not arrive.
+          type: bool
+      sample:
+        - release: 6.12.107+deb13-cloud-amd64
+          package: linux-image-6.12.107+deb13-cloud-amd64
+          installed: false
+          image: ""
+          arriving: true
+          leaving: false
+          packages: [[linux-image-6.12.107+deb13-cloud-amd64, 6.12.107-1]]
+          headers: false
+    remedies:
+      description: Commands of the package manager that fix things, for messages.
+      type: dict
+      sample: {repair: dpkg --configure -a; apt-get -f install, unhold: apt-mark unhold}
     reboot_required:
       description: Whether the node runs something older than what is installed already.
       type: bool
@@ -225,6 +259,9 @@ facts:
       description: V(grub), V(systemd-boot) or V(none).
       type: str
       sample: grub
+    boot_default:
+      description: Why the boot loader starts something else than the newest kernel; empty where it starts that.
+      type: str
     file_systems:
       description: Each distinct file system of C(/), C(/boot), C(/usr) and C(/var); size and free room in bytes.
       type: list

@@ -12,7 +12,6 @@ version_added: 0.1.0
 description:
   - Takes a snapshot of the cluster with the network agent of the host's node, and returns which probes this round
     needs, and from where.
-  - Runs on the controller, as a part of a run that M(friday.upgrade.guard) has opened.
 author: [Friday contributors]
 options:
   phase:
@@ -20,10 +19,7 @@ options:
     description: V(before) the host is touched, to V(verify) it, during its V(soak), or at the V(last) look of the run.
     choices: [before, verify, soak, last]
     default: verify
-attributes:
-  check_mode:
-    support: full
-    description: A run in check mode ends after its plan, before this is reached.
+extends_documentation_fragment: [friday.upgrade.part_of_run]
 """
 
 EXAMPLES = r"""

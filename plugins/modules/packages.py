@@ -51,16 +51,17 @@ options:
         description: Version after; empty for a removal.
         type: str
         default: ""
+      kind:
+        description: What kind of package it is. Not used here; the plan has it.
+        type: str
+        choices: [kernel, headers, other]
+        default: other
   update_cache:
     description:
       - Fetch the lists of packages first.
       - In check mode a copy of the lists is refreshed, used and thrown away.
     type: bool
     default: false
-  lock_timeout:
-    description: Seconds to wait while somebody else has locked the package manager.
-    type: int
-    default: 300
   timeout:
     description:
       - Seconds that each of refreshing, downloading and installing may take.
@@ -68,6 +69,7 @@ options:
         and names the process.
     type: int
     default: 3600
+extends_documentation_fragment: [friday.upgrade.lock_timeout]
 attributes:
   check_mode:
     support: full
@@ -159,7 +161,13 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.friday.upgrade.plugins.module_utils import package_manager
 from ansible_collections.friday.upgrade.plugins.module_utils.facts import refresher
-from ansible_collections.friday.upgrade.plugins.module_utils.package_manager import Change, Limits
+from ansible_collections.friday.upgrade.plugins.module_utils.package_manager import (
+    HEADERS,
+    KERNEL,
+    OTHER,
+    Change,
+    Limits,
+)
 from ansible_collections.friday.upgrade.plugins.module_utils.system import System, Unreadable
 from ansible_collections.friday.upgrade.plugins.module_utils.upgrade import Failed, Upgrade
 
@@ -167,6 +175,7 @@ EXPECTED = {
     "name": {"type": "str", "required": True},
     "installed": {"type": "str", "default": ""},
     "candidate": {"type": "str", "default": ""},
+    "kind": {"type": "str", "choices": [KERNEL, HEADERS, OTHER], "default": OTHER},
 }
 
 
@@ -184,13 +193,15 @@ def main() -> None:
     started = time.monotonic()
     asked = module.params
     limits = Limits(lock=asked["lock_timeout"], work=asked["timeout"])
-    expected = asked["expected"] and [Change(**change) for change in asked["expected"]]
+    expected = asked["expected"] and [
+        Change(each["name"], each["installed"], each["candidate"]) for each in asked["expected"]
+    ]
 
     system = System()
-    manager = package_manager.find(system)
-    if manager is None:
-        module.fail_json(msg="there is no package manager here that Friday knows (apt)", changed=False, phase="check")
-    assert manager is not None  # fail_json does not return
+    try:
+        manager = package_manager.find(system)
+    except Unreadable as reason:
+        module.fail_json(msg=str(reason), changed=False, phase="check")
     upgrade = Upgrade(system, manager, asked["scope"], expected, limits)
     try:
         if asked["update_cache"]:

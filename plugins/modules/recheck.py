@@ -14,17 +14,13 @@ description:
     cordoned by this run, and has no pod on it that a drain would evict. Packages take minutes, in which others work on
     the cluster too.
   - Fails with everything that is different, and changes nothing on the host.
-  - Runs on the controller, as a part of a run that M(friday.upgrade.guard) has opened.
 author: [Friday contributors]
 options:
   upgrade:
     type: dict
     description: What M(friday.upgrade.packages) registered on the host; empty when nothing was upgraded.
     default: {}
-attributes:
-  check_mode:
-    support: full
-    description: A run in check mode ends after its plan, before this is reached.
+extends_documentation_fragment: [friday.upgrade.part_of_run]
 """
 
 EXAMPLES = r"""

@@ -15,14 +15,11 @@ description:
   - Runs on the controller, as a part of a run that M(friday.upgrade.guard) has opened.
 author: [Friday contributors]
 options:
-  cache:
-    type: path
-    description: Folder on the controller for what can be fetched again.
-    default: ""
   kernel:
     type: str
     description: Release of a kernel to rehearse instead of the one that the upgrade would bring.
     default: ""
+extends_documentation_fragment: [friday.upgrade.cache]
 attributes:
   check_mode:
     support: full

@@ -16,10 +16,6 @@ description:
   - Runs on the controller, as a part of a run that M(friday.upgrade.guard) has opened.
 author: [Friday contributors]
 options:
-  cache:
-    type: path
-    description: Folder on the controller for what can be fetched again.
-    default: ""
   kernels:
     type: list
     elements: dict
@@ -29,6 +25,7 @@ options:
     type: dict
     description: Result of M(friday.upgrade.rehearse).
     default: {}
+extends_documentation_fragment: [friday.upgrade.cache]
 attributes:
   check_mode:
     support: full

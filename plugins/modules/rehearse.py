@@ -15,10 +15,6 @@ description:
   - Builds the loader on the controller, once, unless it is given.
 author: [Friday contributors]
 options:
-  cache:
-    type: path
-    description: Folder on the controller for what can be fetched again.
-    default: ""
   loader:
     type: path
     description: A loader that was built in advance.
@@ -27,6 +23,7 @@ options:
     type: path
     description: The C(go) program that builds it. Empty means the one on E(PATH).
     default: ""
+extends_documentation_fragment: [friday.upgrade.cache]
 attributes:
   check_mode:
     support: full

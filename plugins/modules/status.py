@@ -16,27 +16,11 @@ description:
   - Runs on the controller.
 author: [Friday contributors]
 options:
-  kubeconfig:
-    type: str
-    description: Path of the kubeconfig. Empty means E(K8S_AUTH_KUBECONFIG), then E(KUBECONFIG), then C(~/.kube/config).
-    default: ""
-  context:
-    type: str
-    description: Context of the kubeconfig. Empty means its current one.
-    default: ""
-  namespace:
-    type: str
-    description: Namespace of the lock and of the records.
-    default: friday
-  state_dir:
-    type: str
-    description: Folder of the journals on this controller. Empty means C(friday) under E(XDG_STATE_HOME) or
-      C(~/.local/state).
-    default: ""
   run:
     type: str
     description: Id of the run to show. Empty means the last one of which there is a record.
     default: ""
+extends_documentation_fragment: [friday.upgrade.cluster, friday.upgrade.state_dir]
 attributes:
   check_mode:
     support: full

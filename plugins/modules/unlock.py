@@ -18,23 +18,6 @@ description:
   - Runs on the controller.
 author: [Friday contributors]
 options:
-  kubeconfig:
-    type: str
-    description: Path of the kubeconfig. Empty means E(K8S_AUTH_KUBECONFIG), then E(KUBECONFIG), then C(~/.kube/config).
-    default: ""
-  context:
-    type: str
-    description: Context of the kubeconfig. Empty means its current one.
-    default: ""
-  namespace:
-    type: str
-    description: Namespace of the lock and of the records.
-    default: friday
-  state_dir:
-    type: str
-    description: Folder of the journals on this controller. Empty means C(friday) under E(XDG_STATE_HOME) or
-      C(~/.local/state).
-    default: ""
   run:
     type: str
     description: Id of the run that holds the lock, as M(friday.upgrade.status) shows it.
@@ -43,6 +26,7 @@ options:
     type: str
     description: Why the lock is broken, in a few words. Recorded with the run.
     default: ""
+extends_documentation_fragment: [friday.upgrade.cluster, friday.upgrade.state_dir]
 attributes:
   check_mode:
     support: full

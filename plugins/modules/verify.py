@@ -11,7 +11,6 @@ short_description: Compare a host with how it was
 version_added: 0.1.0
 description:
   - One round of checks. Compares, and passes, fails, or waits and asks for another round.
-  - Runs on the controller, as a part of a run that M(friday.upgrade.guard) has opened.
 author: [Friday contributors]
 options:
   phase:
@@ -33,10 +32,7 @@ options:
     type: str
     description: The peer's name in the inventory.
     default: ""
-attributes:
-  check_mode:
-    support: full
-    description: A run in check mode ends after its plan, before this is reached.
+extends_documentation_fragment: [friday.upgrade.part_of_run]
 """
 
 EXAMPLES = r"""

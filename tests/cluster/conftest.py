@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.client import Api
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.connect import connect
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import ApiError
-from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.rights import check_rights
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.rights import check_rights
 from tests.support.control_plane import Cluster
 from tests.support.things import Things, wait_until
 

@@ -19,10 +19,10 @@ import pytest
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.client import Api
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.connect import connect
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import KubeError
-from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.rights import NEEDS, check_rights
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.lock import life
 from ansible_collections.friday.upgrade.plugins.plugin_utils.lock import keeper, lease
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.status import Life
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.rights import NEEDS, check_rights
 from tests.support.control_plane import Cluster
 from tests.support.things import Things, wait_until
 

@@ -18,12 +18,13 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.act.evict import ev
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.client import Api
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.connect import connect
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import ApiError, KubeError
-from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.rights import NEEDS, Need, check_rights
+from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.rights import Need
 from ansible_collections.friday.upgrade.plugins.plugin_utils.lock import lease
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import RunRecord
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Pod
 from ansible_collections.friday.upgrade.plugins.plugin_utils.observe.cluster import read_snapshot
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run import cluster_record
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.rights import NEEDS, check_rights
 from tests.support import rights
 from tests.support.control_plane import Cluster
 from tests.support.pki import kubeconfig

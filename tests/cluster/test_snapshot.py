@@ -18,13 +18,16 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.client impo
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.connect import connect
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import from_data, to_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import (
+    LISTS,
     ApiService,
+    CsiNode,
     DisruptionBudget,
     NetworkEndpoint,
     Node,
     Pod,
     Requirement,
     Snapshot,
+    VolumeAttachment,
     Webhook,
     Workload,
 )
@@ -93,7 +96,6 @@ def test_nodes(api: Api, things: Things) -> None:
         kernel="6.1.0-56-cloud-amd64",
         boot_id="b0071d",
         internal_ip="192.168.77.11",
-        pod_cidr="10.42.1.0/24",
         etcd=True,
     )
     assert nodes[plain].ready is None
@@ -274,6 +276,41 @@ def test_api_services(api: Api, things: Things) -> None:
     assert found()[0].message.startswith("ServiceNotFound: ")
 
 
+def test_storage(api: Api, things: Things) -> None:
+    node, version = things.node("a")["metadata"]["name"], "storage.k8s.io/v1"
+    drivers = [{"name": name, "nodeID": node, "topologyKeys": []} for name in ("rbd.csi.ceph.com", "nfs.csi.k8s.io")]
+    made = {"apiVersion": version, "kind": "CSINode", "metadata": {"name": node}, "spec": {"drivers": drivers}}
+    things.create(f"/apis/{version}/csinodes", made)
+    path, attachments = f"/apis/{version}/volumeattachments", {}
+    for volume, status in {
+        "pv-up": {"attached": True},
+        "pv-failed": {"attached": False, "attachError": {"message": "no route to host"}},
+        "pv-stuck": {"attached": True, "detachError": {"message": "the device is busy"}},
+    }.items():
+        name = f"{things.namespace}-{volume}"
+        spec = {"attacher": "rbd.csi.ceph.com", "nodeName": node, "source": {"persistentVolumeName": volume}}
+        meta = {"name": name, "finalizers": ["example.com/attacher"]}
+        things.create(path, {"apiVersion": version, "kind": "VolumeAttachment", "metadata": meta, "spec": spec})
+        things.status(f"{path}/{name}", status)
+        attachments[volume] = name
+    things.api.request("DELETE", f"{path}/{attachments['pv-stuck']}")
+    try:
+        snapshot = read_snapshot(api)
+    finally:
+        for name in attachments.values():
+            things.api.request("PATCH", f"{path}/{name}", body={"metadata": {"finalizers": None}})
+    assert [each for each in snapshot.csi_nodes if each.node == node] == [
+        CsiNode(node, ("rbd.csi.ceph.com", "nfs.csi.k8s.io"))
+    ]
+    assert {each.volume: each for each in snapshot.volume_attachments if each.node == node} == {
+        "pv-up": VolumeAttachment(attachments["pv-up"], node, "pv-up", attached=True),
+        "pv-failed": VolumeAttachment(attachments["pv-failed"], node, "pv-failed", error="no route to host"),
+        "pv-stuck": VolumeAttachment(
+            attachments["pv-stuck"], node, "pv-stuck", attached=True, detaching=True, error="the device is busy"
+        ),
+    }
+
+
 def test_dns_service(api: Api, things: Things) -> None:
     assert read_snapshot(api).dns_service == ""
     things.create(
@@ -424,7 +461,7 @@ def test_what_may_not_be_read_is_unknown_and_the_rest_is_there(cluster: Cluster,
     wait_until(lambda: "nodes" not in read_snapshot(api).unknown)
     snapshot = read_snapshot(api, cni_nodes=[node])
     assert node in {found.name for found in snapshot.nodes}
-    assert set(snapshot.unknown) == {"pods", "workloads", "budgets", "webhooks", "api_services", "endpoints", "agents"}
+    assert set(snapshot.unknown) == set(LISTS) - {"nodes"}
     assert f'User "{user}" cannot list resource "pods"' in snapshot.unknown["pods"]
     assert snapshot.pods == ()
     assert snapshot.workloads == (), "half of the workloads would mislead"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.connect import connect
-from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.rights import NEEDS, check_rights
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.rights import NEEDS, check_rights
 from tests.playbooks.runs import REPORTS, Hosts, Runner
 from tests.playbooks.world import World
 from tests.support.control_plane import Cluster, free_port

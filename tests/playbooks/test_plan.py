@@ -99,13 +99,15 @@ def test_a_check_plans_the_same_from_anywhere(planned: Run, checked: Run) -> Non
 
 
 def test_a_check_leaves_the_package_lists_alone(outdated: Hosts, planned: Run, run: Runner, tmp_path: Path) -> None:
-    """plan.yml refreshes them; --check uses a copy."""
+    """plan.yml refreshes them; --check uses a copy. What is accepted is told, in the plan and in the report."""
     del planned
     lists = Path(str(outdated["node1"]["ansible_python_interpreter"])).parent / "var/lib/apt/lists"
     before = {path.name: path.stat().st_mtime_ns for path in lists.iterdir()}
     assert [name for name in before if name.endswith("_Packages")]
-    done = run("playbooks/plan.yml", "--check", hosts=outdated)
+    done = run("playbooks/plan.yml", "--check", hosts=outdated, variables={"friday_accept": "dns,cordons"})
     assert done.code == 0, done.output
+    assert "Accepted (friday_accept): dns, cordons\n  - nothing was found" in done.output
+    assert "Accepted (friday_accept): dns, cordons" in done.path("report.html").read_text()
     assert {path.name: path.stat().st_mtime_ns for path in lists.iterdir()} == before
 
 

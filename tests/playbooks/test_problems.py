@@ -133,12 +133,12 @@ def test_packages_and_room(run: Runner, world: World, tmp_path: Path) -> None:
     assert_refused(
         done,
         {
-            "node1": "could not be read (candidate_kernel, pending): apt-get: E: Unmet dependencies",
+            "node1": "could not be read (kernels, pending): apt-get: E: Unmet dependencies",
             "node2": "has broken packages: tool (half-configured)",
             "node3": f"holds packages that are to be upgraded: {META}",
         },
     )
-    assert "MiB are free on /, 1048576 have to be (friday_min_free_root_mib)" in done.problems()["node2"]
+    assert "MiB free on /, 1048576 MiB required (friday_min_free_root_mib)" in done.problems()["node2"]
 
 
 def test_another_machine_than_the_node(run: Runner, world: World, outdated: Hosts) -> None:

@@ -16,9 +16,9 @@ import pytest
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act import cordon
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.connect import connect
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import KubeError
-from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.rights import NEEDS
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Event, EventKind, fold
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run import cluster_record, journal
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.rights import NEEDS
 from tests.playbooks.machines import Machine
 from tests.playbooks.runs import Hosts, Run, Runner
 from tests.playbooks.world import World

@@ -31,7 +31,8 @@ def test_the_running_system(facts: Any, host: Host, boot_ids: dict[str, str]) ->
 
 
 def test_what_an_upgrade_would_bring(facts: Any, pair: KernelPair) -> None:
-    assert facts["candidate_kernel"] == pair.candidate.release
+    first = facts["kernels"][0]
+    assert (first["release"], first["arriving"], first["installed"]) == (pair.candidate.release, True, False)
     assert f"linux-image-{pair.candidate.release}" in {change["name"] for change in facts["pending"]}
 
 

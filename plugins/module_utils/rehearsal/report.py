@@ -24,7 +24,7 @@ def read(report: str, console: str) -> dict[str, Any]:
     ``last`` (the object that was begun last, when it is not), ``guest_seconds``, and ``objects``: name -> a dictionary
     with ``error`` (why it can't be read), ``complete``, ``splats`` (what the kernel complained of while it was given
     the object), ``programs`` (one for each that was begun, as the loader has told it; ``outcome`` is ``loaded``,
-    ``refused``, ``map``, ``unsupported`` or ``crash``).
+    ``refused``, ``map``, ``unsupported`` or ``crash``; ``truncated``: its ``log`` has only the verifier's last lines).
     """
     answer: dict[str, Any] = {
         "release": "",

@@ -1,10 +1,11 @@
 # Copyright: Friday contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What Friday has to be allowed to do, as data: asked for before a run, granted by manifests/rights.yaml."""
+"""A right that Friday needs, as data, and the question to the API server whether we have it."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -30,6 +31,7 @@ class Need:
     why: str
     where: str = ""
     name: str = ""  # of the only object that it is for; empty: all
+    note: str = ""  # what else the reference page says of it
 
     def rule(self) -> dict[str, list[str]]:
         """The need as a rule of a Role or ClusterRole."""
@@ -37,48 +39,8 @@ class Need:
         return {**rule, "resourceNames": [self.name]} if self.name else rule
 
 
-_SNAPSHOT, _LEASE, _RECORD = "see the state of the cluster", "hold the lock", "keep the record of the run"
-_AGENT = "ask the network agents"
-NEEDS: tuple[Need, ...] = (
-    *(
-        Need("list", group, resource, _SNAPSHOT)
-        for group, resource in (
-            ("", "nodes"),
-            ("", "pods"),
-            ("apps", "deployments"),
-            ("apps", "statefulsets"),
-            ("apps", "daemonsets"),
-            ("policy", "poddisruptionbudgets"),
-            ("discovery.k8s.io", "endpointslices"),
-            ("admissionregistration.k8s.io", "validatingwebhookconfigurations"),
-            ("admissionregistration.k8s.io", "mutatingwebhookconfigurations"),
-            ("apiregistration.k8s.io", "apiservices"),
-        )
-    ),
-    Need("list", "", "services", "find the DNS service", "dns"),
-    Need("get", "", "nodes", "cordon and uncordon"),
-    Need("patch", "", "nodes", "cordon and uncordon"),
-    Need("create", "", "pods/eviction", "drain"),
-    Need("list", "cilium.io", "ciliumendpoints", _SNAPSHOT, "cilium"),
-    # The request for a web socket is a GET; from 1.35 on, the server asks for "create" as well (KEP-5325).
-    Need("get", "", "pods/exec", _AGENT, "agents"),
-    Need("create", "", "pods/exec", _AGENT, "agents"),
-    Need("get", "", "pods/log", _AGENT, "agents"),
-    # In a namespace, the namespace itself: a Role grants it.
-    Need("get", "", "namespaces", _LEASE, "friday"),
-    Need("create", "", "namespaces", _LEASE, "missing"),
-    Need("list", "coordination.k8s.io", "leases", "see that no other Friday is at work", name="friday"),
-    *(Need(verb, "coordination.k8s.io", "leases", _LEASE, "friday") for verb in ("get", "create", "update")),
-    *(Need(verb, "", "configmaps", _RECORD, "friday") for verb in ("get", "list", "create", "patch", "delete")),
-)
-"""Everything that Friday asks of the API server. Whatever the plugins come to do, belongs here.
-
-manifests/rights.yaml grants just this, but for what is needed while the namespace is missing: it makes that.
-"""
-
-
-def check_rights(api: Api, namespace: str) -> tuple[Problem, ...]:
-    """Return a problem for each right of :data:`NEEDS` that we lack (SelfSubjectAccessReview); empty when all is well.
+def lacking(api: Api, namespace: str, needs: Iterable[Need]) -> tuple[Problem, ...]:
+    """Return a problem for each right that we lack (SelfSubjectAccessReview); empty when there is none.
 
     ``namespace`` is Friday's own.
     """
@@ -91,7 +53,7 @@ def check_rights(api: Api, namespace: str) -> tuple[Problem, ...]:
         "cilium": ("",) if agents else (),
         "agents": agents,
     }
-    asked = [(need, place) for need in NEEDS for place in places[need.where]]
+    asked = [(need, place) for need in needs for place in places[need.where]]
     with ThreadPoolExecutor(_RIGHTS_AT_ONCE) as pool:
         allowed = list(pool.map(lambda item: _allowed(api, *item), asked))
     missing = [item for item, yes in zip(asked, allowed, strict=True) if not yes]

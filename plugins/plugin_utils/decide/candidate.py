@@ -1,13 +1,16 @@
 # Copyright: Friday contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a candidate kernel must have beside room for the nodes' programs: modules, options, no bad name."""
+"""Which kernel an upgrade leads to, and what it must have beside room for the nodes' programs."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
+from ansible_collections.friday.upgrade.plugins.module_utils.kernel_release import next_boot, parse
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide import known_bad
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import HostFacts, Kernel
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.rehearsal import BpfState, Group, Image, Word
 
 NEEDED = (
@@ -34,6 +37,44 @@ _OPTION = re.compile(r"^CONFIG_(\w+)=([ym])$", re.MULTILINE)
 Reason = tuple[Word, str]
 
 
+@dataclass(frozen=True)
+class Candidate:
+    """The kernel that a host boots next, once its upgrade is done; the running one when nothing changes.
+
+    ``kernel`` is None when it is not known, or when nothing was read of it. ``problem`` says why that kernel is not
+    the one to go to, and ``fix`` what to do.
+    """
+
+    kernel: Kernel | None = None
+    problem: str = ""
+    fix: str = ""
+
+    @property
+    def release(self) -> str:
+        """Empty when it is not known."""
+        return self.kernel.release if self.kernel and not self.problem else ""
+
+
+def next_kernel(facts: HostFacts) -> Candidate:
+    """Choose among the kernels of a host: what its boot loader starts after the upgrade, which is the newest."""
+    kernels = {each.release: each for each in facts.kernels}
+    if not kernels or not facts.kernel:
+        return Candidate()
+    if facts.boot_default:
+        fix = "let it start the newest kernel, which is what is planned and rehearsed"
+        return Candidate(None, f"boots another kernel than the newest: {facts.boot_default}", fix)
+    staying = [each.release for each in facts.kernels if not each.leaving]
+    chosen, own = next_boot(staying, facts.kernel), parse(facts.kernel)
+    kernel = kernels.get(chosen.name, Kernel(chosen.name, installed=True))
+    if chosen.flavour != own.flavour:
+        message = (
+            f"would boot {chosen.name} next, which is of another flavour ({chosen.flavour or 'none'}) than the running "
+            f"kernel {facts.kernel} ({own.flavour or 'none'})"
+        )
+        return Candidate(kernel, message, "remove the packages of the other flavour, or boot that kernel first")
+    return Candidate(kernel)
+
+
 def options(config: str) -> dict[str, str]:
     """Those options of a kernel's configuration file that are looked at here: ``y`` or ``m``."""
     return {name: value for name, value in _OPTION.findall(config) if name in NEEDED or name in USED}
@@ -49,7 +90,7 @@ def reasons(
         yield Word.WARN, f"modules in use that {release} does not have: {', '.join(missing)}"
     if group.headers is False and group.state.dkms:
         built = ", ".join(group.state.dkms)
-        yield Word.WARN, f"linux-headers-{release} does not come with the kernel: DKMS can't build {built} for it"
+        yield Word.WARN, f"its headers do not come with {release}: DKMS can't build {built} for it"
     if running and candidate:
         gone = list(_gone(running.options, candidate.options))
         for word, wanted in ((Word.FAIL, NEEDED), (Word.WARN, USED)):
@@ -59,7 +100,7 @@ def reasons(
         if row.reference in accepted:
             yield Word.WARN, f"known to be bad, and accepted: {row.text}"
         else:
-            yield Word.FAIL, f"known to be bad: {row.text}; friday_known_bad_accept: [{row.reference}] goes on"
+            yield Word.FAIL, f"known to be bad: {row.text}; to continue, set friday_known_bad_accept: [{row.reference}]"
 
 
 def notes(group: Group, running: Image | None, candidate: Image | None) -> Iterator[str]:

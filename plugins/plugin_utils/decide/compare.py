@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.accept import accepted
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks import CHECKS
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.check import Check, Context
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.diagnose import diagnose
@@ -43,19 +44,25 @@ def compare(
     """
     if reboot is None:
         reboot = _reboot_planned(before, host, target_kernel, policy)
-    context = Context(host, node or host, target_kernel, reboot, policy, boot_id)
+    context = Context(host, node or host, policy, target_kernel, reboot, boot_id)
     findings: list[Finding] = []
     asked: list[str] = []
     for check in checks:
-        if reason := check.skip(before, after, context):
-            message = f"{check.name} was not asked: {reason}"
-            findings.append(check.finding(Severity.INFO, context.node, message))
-        elif missing := check.missing(before, after, context):
-            findings.append(_unknown(check, context, missing))
+        if not check.compares:
+            continue
+        if not check.applies.holds((before, after), context):
+            if check.applies.otherwise:
+                message = f"{check.name} was not asked: {check.applies.otherwise}"
+                findings.append(check.finding(Severity.INFO, context.node, message))
+        elif missing := check.missing(context, after, before):
+            message = f"{check.name} of {context.node} is not known: {missing[0]}"
+            findings.append(
+                check.finding(Severity.UNKNOWN, context.node, message, after="unknown", evidence=tuple(missing))
+            )
         else:
             asked.append(check.name)
             findings.extend(check.compare(before, after, context))
-    return diagnose(findings, asked)
+    return diagnose(accepted(findings, policy.accept), asked)
 
 
 def _reboot_planned(before: Observation, host: str, target_kernel: str, policy: Policy) -> bool:
@@ -63,8 +70,3 @@ def _reboot_planned(before: Observation, host: str, target_kernel: str, policy: 
     if policy.reboot == "always" or facts is None:
         return True
     return facts.reboot_required or facts.kernel != target_kernel
-
-
-def _unknown(check: Check, context: Context, missing: list[str]) -> Finding:
-    message = f"{check.name} of {context.node} is not known: {missing[0]}"
-    return check.finding(Severity.UNKNOWN, context.node, message, after="unknown", evidence=tuple(missing))

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.accept import offer
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.targets import natural_key
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Outcome, Problem, Verdict
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import Plan, Wave
@@ -24,6 +25,7 @@ def gate(
     health: Verdict,
     lost_hosts: Sequence[str],
     found: Snapshot | None = None,
+    accept: Sequence[str] = (),
 ) -> Problem | None:
     """The first reason to keep wave ``wave`` (counted from 1) closed, or None when it may start.
 
@@ -34,6 +36,7 @@ def gate(
         health: verdict on ``snapshot`` as a baseline; whatever is not a pass keeps the wave closed.
         lost_hosts: hosts that Ansible has dropped from the play: it goes on without the unreachable ones.
         found: read before the first wave, with the marks that dead runs had left by then.
+        accept: the checks that are accepted already (``friday_accept``).
     """
     wanted = next((planned for planned in plan.waves if planned.number == wave), None)
     if wanted is None:
@@ -43,7 +46,7 @@ def gate(
         *_lost(lost_hosts),
         *_of_nodes(wanted, snapshot),
         *_of_strangers(record.run, snapshot, found),
-        *_of_health(health),
+        *_of_health(health, accept),
     )
     return next(iter(reasons), None)
 
@@ -125,7 +128,7 @@ def _quorum(members: set[str], snapshot: Snapshot) -> Iterator[Problem]:
         yield Problem(names, message, "fix the other members first")
 
 
-def _of_health(health: Verdict) -> Iterator[Problem]:
+def _of_health(health: Verdict, accept: Sequence[str]) -> Iterator[Problem]:
     if health.outcome is Outcome.PASS:
         return
     what = "the cluster is not healthy" if health.outcome is Outcome.FAIL else "the cluster's health is unknown"
@@ -134,4 +137,5 @@ def _of_health(health: Verdict) -> Iterator[Problem]:
         return
     more = f" (and {len(health.consequences)} more)" if health.consequences else ""
     message = f"{what}: {health.cause.layer.label}: {health.cause.message}{more}"
-    yield Problem(health.cause.subject, message, "fix it first")
+    line = offer(health, accept)
+    yield Problem(health.cause.subject, message, "fix it first" + (f", or accept it: {line}" if line else ""))

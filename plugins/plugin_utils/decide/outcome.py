@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.accept import found_and_accepted, offer
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.targets import natural_key
-from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.waves import is_kernel_package
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import (
     Finding,
     Layer,
@@ -15,6 +15,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding impor
     Problem,
     Verdict,
 )
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import PackageKind
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import Plan, PlannedHost
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord, RunRecord
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import CORDONED_BY
@@ -62,7 +63,9 @@ def outcome(
         cause = f": {final.cause.layer.label}: {final.cause.message}" if final.cause else ""
         word = "failed" if final.outcome is Outcome.FAIL else "was inconclusive"
         return final.outcome.value, f"all {_count(len(states), 'host')} done, but the last look {word}{cause}"
-    return PASS, f"{_count(len(states), 'host')} done, {len(plan.skipped)} skipped"
+    known = found_and_accepted([*(verdicts or {}).values(), *([final] if final else [])])
+    accepted = f"; accepted: {', '.join(known)}" if known else ""
+    return PASS, f"{_count(len(states), 'host')} done, {len(plan.skipped)} skipped{accepted}"
 
 
 def states_of(plan: Plan, record: RunRecord) -> dict[str, HostState]:
@@ -72,11 +75,14 @@ def states_of(plan: Plan, record: RunRecord) -> dict[str, HostState]:
     return {host: record.hosts[host].state if host in record.hosts else HostState.PLANNED for host in hosts}
 
 
-def advice(plan: Plan, record: RunRecord, verdicts: Mapping[str, Verdict] | None = None) -> tuple[str, ...]:
+def advice(
+    plan: Plan, record: RunRecord, verdicts: Mapping[str, Verdict] | None = None, accept: Sequence[str] = ()
+) -> tuple[str, ...]:
     """What to do next, one step each, in order; `` `code` `` marks what is to be typed. Empty when there is nothing.
 
     Args:
         verdicts: the last one on each host that was compared.
+        accept: the checks that are accepted already (``friday_accept``).
     """
     states = states_of(plan, record)
     planned = {host.host: host for host in plan.hosts()}
@@ -85,8 +91,10 @@ def advice(plan: Plan, record: RunRecord, verdicts: Mapping[str, Verdict] | None
         if state is HostState.FAILED:
             verdict = (verdicts or {}).get(host)
             steps += _after_failure(host, planned.get(host), record.hosts[host], verdict)
+            steps += _accepting(verdict, accept)
         elif state is HostState.HELD:
             steps.append(_after_hold(host, record.hosts[host]))
+            steps += _accepting((verdicts or {}).get(host), accept)
         elif state.under_way and (record.finished or record.stop):
             node = planned[host].node if host in planned else host
             steps.append(f"{host} was left cordoned ({state.value}): check that it answers, `kubectl get node {node}`.")
@@ -132,14 +140,18 @@ def _by_layer(cause: Finding, host: str, planned: PlannedHost | None, known: Hos
 
 def _back(host: str, planned: PlannedHost) -> str:
     """How to stay on the old kernel. A new image that stays installed would be booted, and planned, again."""
-    kernels = [c for c in planned.packages if is_kernel_package(c.name) and not c.name.startswith("linux-headers")]
+    kernels = [change for change in planned.packages if change.kind is PackageKind.KERNEL]
     purge = [change.name for change in kernels if not change.installed]
     hold = [change.name for change in kernels if change.installed and change.candidate]
     steps = [f"Or stay on kernel {planned.kernel}: boot {host} into it from the boot loader's menu"]
+    remove = (
+        f"`{planned.remedies.remove} {' '.join(purge)}`" if planned.remedies.remove else f"remove {', '.join(purge)}"
+    )
+    keep = f"`{planned.remedies.hold} {' '.join(hold)}`" if planned.remedies.hold else f"hold {', '.join(hold)}"
     if purge:
-        steps.append(f"`apt-get purge {' '.join(purge)}` there (its metapackage goes too: reinstall that later)")
+        steps.append(f"{remove} there (its metapackage goes too: reinstall that later)")
     if hold:
-        steps.append(f"`apt-mark hold {' '.join(hold)}` on every host (and friday_packages: all)")
+        steps.append(f"{keep} on every host (and friday_packages: all)")
     return ", ".join(steps) + "."
 
 
@@ -147,6 +159,11 @@ def _after_hold(host: str, known: HostRecord) -> str:
     step = known.step or "the first step"
     held = f"Clear what blocked it in {step}: {known.message}"
     return f"Nothing was changed on {host}, and this run's cordon is not on it. {held}"
+
+
+def _accepting(verdict: Verdict | None, accept: Sequence[str]) -> Iterator[str]:
+    if verdict and (line := offer(verdict, accept)):
+        yield f"If what was found is known and harmless, accept it: `{line}`. It is still checked, and reported."
 
 
 def _go_on(states: Mapping[str, HostState], left: Sequence[str]) -> str:

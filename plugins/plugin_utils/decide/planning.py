@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.check import ALL_FIELDS
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.health import baseline, refusals
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.preflight import preflight
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.resume import (
@@ -40,6 +41,10 @@ class Survey:
     targets: tuple[Target, ...] = ()
     facts: dict[str, HostFacts] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
+
+    def silent(self) -> tuple[str, ...]:
+        """The hosts that were read in no part: they will not answer later either."""
+        return tuple(host for host, facts in self.facts.items() if ALL_FIELDS in facts.unknown)
 
 
 @dataclass(frozen=True)
@@ -141,7 +146,7 @@ def plan(inputs: Inputs) -> Planned:
     health = baseline(
         policy, Observation(snapshot, survey.facts), [target for target in targets if target.host in survey.facts]
     )
-    problems += refusals(health)
+    problems += refusals(health, inputs.policy.accept)
     left = _left(inputs)
     members = members_of(inputs.inventory, targets)
     problems += [*changed(policy, members, left), *_unread_records(inputs)]

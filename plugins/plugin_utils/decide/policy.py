@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide import known_bad
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks import CHECKS
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.rounds import MAX_ROUNDS
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
@@ -74,8 +75,8 @@ def parse_policy(variables: Mapping[str, Any]) -> tuple[Policy, tuple[Problem, .
         verify_timeout=reader.read("friday_verify_timeout", _seconds(1, 900), DEFAULTS.verify_timeout),
         check_timeout=reader.read("friday_check_timeout", _seconds(1, 300), DEFAULTS.check_timeout),
         check_interval=reader.read("friday_check_interval", _seconds(1, 10), DEFAULTS.check_interval),
-        on_failure=reader.read("friday_on_failure", _choice("hold"), DEFAULTS.on_failure),
         ignore_workloads=reader.read("friday_ignore_workloads", _workloads, DEFAULTS.ignore_workloads),
+        accept=reader.read("friday_accept", _checks, DEFAULTS.accept),
         delete_emptydir_data=reader.read("friday_delete_emptydir_data", _boolean, DEFAULTS.delete_emptydir_data),
         evict_unmanaged=reader.read("friday_evict_unmanaged", _boolean, DEFAULTS.evict_unmanaged),
         min_free_root=reader.read("friday_min_free_root_mib", _mebibytes(2048), DEFAULTS.min_free_root),
@@ -271,6 +272,16 @@ def _references(value: Any) -> tuple[str, ...]:
     given, known = _texts(value), {row.reference for row in known_bad.ROWS}
     if given is None or not known.issuperset(given):
         raise _Wrong("must be a list of references of known-bad combinations", f'["{min(known)}"]')
+    return tuple(dict.fromkeys(given))
+
+
+def _checks(value: Any) -> tuple[str, ...]:
+    given, known = _texts(value), sorted(check.name for check in CHECKS)
+    strange = [name for name in given or () if name not in known]
+    if given is None or strange:
+        close = [match for name in strange for match in difflib.get_close_matches(name, known, n=1)]
+        what = f"{', '.join(strange)}: there is no such check" if strange else "must be a list of names of checks"
+        raise _Wrong(f"{what}; known are {', '.join(known)}", f"[{close[0] if close else 'dns'}]")
     return tuple(dict.fromkeys(given))
 
 

@@ -12,9 +12,10 @@ import difflib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.candidate import next_kernel
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.drain import drains
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.targets import natural_key
-from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.waves import Work, is_kernel_package, work_of
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.waves import Work, work_of
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import HostFacts
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import Target
@@ -23,8 +24,9 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot impo
 
 MIB = 1024**2
 # What a plan is made from, and what a reboot is proven with.
-NEEDED_FACTS = ("kernel", "candidate_kernel", "boot_id", "pending", "held", "broken", "package_manager")
+NEEDED_FACTS = ("kernel", "kernels", "boot_default", "boot_id", "pending", "held", "broken", "package_manager")
 NEEDED_RESOURCES = ("pods", "budgets")  # nodes: see targets.py
+FIRST = "fix that first"
 LISTED = 5  # names in a message; the rest is counted
 
 
@@ -84,7 +86,7 @@ def _unread(facts: HostFacts, cni: str) -> Iterator[Problem]:
         if reason:
             reasons[reason].append(name)
     for reason, names in reasons.items():
-        yield Problem(facts.host, f"could not be read ({', '.join(names)}): {reason}", "repair it first")
+        yield Problem(facts.host, f"could not be read ({', '.join(names)}): {reason}", FIRST)
 
 
 def _other_machine(facts: HostFacts, node: Node | None) -> Iterator[Problem]:
@@ -109,17 +111,19 @@ def _packages(policy: Policy, facts: HostFacts, work: Work) -> Iterator[Problem]
         yield Problem(facts.host, "has no package manager that Friday knows", "leave it out (friday_only)")
     if facts.broken:
         message = f"has broken packages: {_listed(sorted(facts.broken))}"
-        yield Problem(facts.host, message, "mend them first: dpkg --configure -a; apt-get -f install")
+        yield Problem(facts.host, message, _with("repair them first", facts.remedies.repair))
     # A hold on anything else is the operator's word, and the package manager keeps it. A held kernel among all packages
     # is kept likewise (and said in the plan): that is how one stays on a kernel that works.
     planned = {change.name for change in work.packages}
     held = sorted(
-        name for name in facts.held if name in planned or (policy.packages == "kernel" and is_kernel_package(name))
+        package.name
+        for package in facts.held
+        if package.name in planned or (policy.packages == "kernel" and package.kind.of_kernel)
     )
     if held:
-        fix = f"apt-mark unhold {' '.join(held[:LISTED])}, or leave the host out"
+        fix = _with("release the hold", facts.remedies.unhold, held[:LISTED]) + "; or leave the host out (friday_only)"
         if policy.packages == "kernel":
-            fix += ", or friday_packages: all for everything but what is held"
+            fix += "; or set friday_packages: all, which upgrades everything but what is held"
         yield Problem(facts.host, f"holds packages that are to be upgraded: {_listed(held)}", fix)
 
 
@@ -127,9 +131,9 @@ def _room(policy: Policy, facts: HostFacts, work: Work) -> Iterator[Problem]:
     if not work.packages:
         return
     if "file_systems" in facts.unknown:
-        yield Problem(facts.host, f"free space could not be read: {facts.unknown['file_systems']}", "repair it first")
+        yield Problem(facts.host, f"free space could not be read: {facts.unknown['file_systems']}", FIRST)
         return
-    kernel = any(is_kernel_package(change.name) for change in work.packages)
+    kernel = any(change.kind.of_kernel for change in work.packages)
     # Without an entry of its own, /boot is a folder of /.
     wanted = {"/": ("friday_min_free_root_mib", policy.min_free_root)}
     if kernel:
@@ -140,11 +144,16 @@ def _room(policy: Policy, facts: HostFacts, work: Work) -> Iterator[Problem]:
     for mount, (variable, room) in wanted.items():
         left = free.get(mount, free.get("/", 0))
         if left < room:
-            message = f"{left // MIB} MiB are free on {mount}, {room // MIB} have to be ({variable})"
-            yield Problem(facts.host, message, "make room, for example with apt-get clean and apt-get autoremove")
+            message = f"only {left // MIB} MiB free on {mount}, {room // MIB} MiB required ({variable})"
+            yield Problem(facts.host, message, _with("make room", facts.remedies.free_space))
 
 
 def _boot(facts: HostFacts, work: Work) -> Iterator[Problem]:
+    following = next_kernel(facts)
+    if following.problem:
+        yield Problem(facts.host, following.problem, following.fix)
+    elif not following.release and not {"kernels", "kernel", "*"} & facts.unknown.keys():
+        yield Problem(facts.host, "none of its kernels was read, so what it boots next is not known", FIRST)
     if work.target_kernel != facts.kernel and facts.boot_loader in ("", "none") and "boot_loader" not in facts.unknown:
         message = f"has no boot loader that would start kernel {work.target_kernel}"
         yield Problem(facts.host, message, "leave it out (friday_only)")
@@ -159,6 +168,11 @@ def _undrainable(policy: Policy, snapshot: Snapshot, nodes: Iterable[str]) -> It
                 found[obstacle.cause, obstacle.message, obstacle.fix].append(f"{obstacle.pod} on {node}")
     for (cause, message, fix), pods in sorted(found.items()):
         yield Problem(cause, f"{message}: {_listed(sorted(pods))}", fix)
+
+
+def _with(words: str, command: str, packages: Sequence[str] = ()) -> str:
+    """What to do, with the command of the host's package manager where it has one."""
+    return f"{words}: {' '.join((command, *packages))}" if command else words
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -31,25 +31,24 @@ def unknown(snapshot: Snapshot) -> str:
     return unread(snapshot)
 
 
-def refusals(policy: Policy, snapshot: Snapshot, found: Snapshot, node: str, run: str) -> tuple[str, ...]:
+def refusals(policy: Policy, snapshot: Snapshot, planned: PlannedHost, run: str) -> tuple[str, ...]:
     """All that has changed since the drain and makes the reboot hurt somebody; empty when nothing has.
 
     Args:
         snapshot: the cluster now; nodes and what a drain depends on are known in it.
-        found: the cluster as the plan was made from it.
-        node: name of the node.
+        planned: the host, with the node as the plan found it.
         run: who must have cordoned it.
     """
-    return tuple(_refusals(policy, snapshot, found, node, run))
+    return tuple(_refusals(policy, snapshot, planned, run))
 
 
-def _refusals(policy: Policy, snapshot: Snapshot, found: Snapshot, name: str, run: str) -> Iterator[str]:
+def _refusals(policy: Policy, snapshot: Snapshot, planned: PlannedHost, run: str) -> Iterator[str]:
+    name = planned.node
     node = next((each for each in snapshot.nodes if each.name == name), None)
     if node is None:
         yield f"{name} is no longer a node of the cluster"
         return
-    planned = next((each.uid for each in found.nodes if each.name == name), "")
-    if planned and node.uid != planned:
+    if planned.uid and node.uid != planned.uid:
         yield f"{name} is not the planned Node object: it was deleted and registered again"
     if not node.unschedulable:
         yield f"{name} was uncordoned by somebody else"

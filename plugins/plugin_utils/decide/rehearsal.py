@@ -6,14 +6,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from ansible_collections.friday.upgrade.plugins.module_utils.kernel_release import parse
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide import candidate as beside
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.targets import natural_key
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import HostFacts
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import HostFacts, Kernel, Remedies
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import PlannedHost
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.rehearsal import (
@@ -24,6 +24,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.rehearsal imp
     Image,
     KernelSource,
     LiveProgram,
+    LoadOutcome,
     Newest,
     OfferedKernel,
     ProgramResult,
@@ -46,9 +47,9 @@ SHORT_NAME = 15
 """Characters that the kernel keeps of a program's name (BPF_OBJ_NAME_LEN - 1), unless it has BTF."""
 
 _FEW = 10_000
-_BAD = (Word.FAIL, Word.SPLAT)
-_HOLD = "hold its metapackage there (`apt-mark hold`, with friday_packages: all)"
 """Instructions below which growth is no news: a hundredth of the limit (BPF_COMPLEXITY_LIMIT_INSNS, 1,000,000)."""
+
+_BAD = (Word.FAIL, Word.SPLAT)
 
 _LIVE_TYPES = {"SchedCLS": "sched_cls", "XDP": "xdp"}
 """What bpftool calls the types that the loader assumes."""
@@ -78,32 +79,28 @@ def asked_for(
         kernel = facts[host].kernel
         releases = [name.strip() for name in wanted.split(",") if name.strip()]
         if wanted == NEWEST:
-            releases = [each.release for each in offers.get(host, ()) if _newer(each.release, kernel)]
+            releases = [each.release for each in offers.get(host, ()) if parse(each.release).key > parse(kernel).key]
         hosts += [
             PlannedHost(host, nodes.get(host, host), "", "", kernel, release, reboot=True) for release in releases
         ]
     return tuple(hosts)
 
 
-def _newer(release: str, than: str) -> bool:
-    return _numbers(release) > _numbers(than)
-
-
-def _numbers(release: str) -> list[int]:
-    return [int(number) for number in re.findall(r"\d+", release)]
-
-
 def newest(verdicts: Sequence[GroupVerdict]) -> tuple[Newest, ...]:
     """The newest candidate that passes, by hosts; one that is worth a warning passes."""
-    words: dict[str, dict[str, Word]] = {}
+    tried: dict[str, dict[str, GroupVerdict]] = {}
     for verdict in verdicts:
         for host in verdict.hosts:
-            words.setdefault(host, {})[verdict.candidate] = verdict.word
-    found: dict[tuple[str, int], list[str]] = {}
-    for host in sorted(words, key=natural_key):
-        passing = [release for release, word in words[host].items() if word in (Word.PASS, Word.WARN)]
-        found.setdefault((max(passing, key=_numbers, default=""), len(words[host])), []).append(host)
-    return tuple(Newest(tuple(hosts), release, tried) for (release, tried), hosts in found.items())
+            tried.setdefault(host, {})[verdict.candidate] = verdict
+    found: dict[Newest, list[str]] = {}
+    for host in sorted(tried, key=natural_key):
+        passing = [each for each in tried[host].values() if each.word in (Word.PASS, Word.WARN)]
+        best = max(passing, key=lambda each: parse(each.candidate).key, default=None)
+        of_host = Newest((), "", len(tried[host]), remedies=next(iter(tried[host].values())).remedies)
+        if best:
+            of_host = replace(of_host, release=best.candidate, package=best.package)
+        found.setdefault(of_host, []).append(host)
+    return tuple(replace(newest, hosts=tuple(hosts)) for newest, hosts in found.items())
 
 
 def groups(
@@ -130,9 +127,9 @@ def groups(
         running, candidate = kernels(facts[host.host], release, offers.get(host.host, ()))
         state = states.get(host.host, BpfState(unknown={"objects": "the host did not answer"}))
         agent, distribution = agents.get(host.node, ""), facts[host.host].distribution
-        headers = _with_headers(facts[host.host], candidate)
-        key = _digest(running, candidate, agent, distribution, headers, _state_key(state))
-        known = found.get(key, Group((), running, candidate, state, agent, distribution, headers))
+        headers, remedies = _with_headers(facts[host.host], candidate), facts[host.host].remedies
+        key = _digest(running, candidate, agent, distribution, headers, remedies, _state_key(state))
+        known = found.get(key, Group((), running, candidate, state, agent, distribution, headers, remedies))
         found[key] = replace(known, hosts=(*known.hosts, host.host))
     return tuple(found.values())
 
@@ -143,19 +140,20 @@ def kernels(facts: HostFacts, release: str, offered: Sequence[OfferedKernel] = (
     for each in offered:
         if each.release == release:
             return running, KernelSource(release, each.packages[0][1], facts.architecture, each.packages)
-    own = facts.candidate_package if release == facts.candidate_kernel else f"linux-image-{release}"
-    arriving = {change.name: change.candidate for change in facts.pending if change.candidate}
-    packages = [pair for pair in sorted(arriving.items()) if pair[0] == own or _is_part_of(pair[0], release)]
-    build = arriving.get(own, INSTALLED)
-    if release != facts.candidate_kernel:
-        packages, build = [(own, "")], ANY
-    return running, KernelSource(release, build, facts.architecture, tuple(packages))
+    known = _kernel(facts, release)
+    if known and known.packages:
+        return running, KernelSource(release, known.packages[0][1], facts.architecture, known.packages)
+    # Without packages the host takes it from /boot, or else finds those that its sources have.
+    return running, KernelSource(release, INSTALLED if known else ANY, facts.architecture)
 
 
 def _with_headers(facts: HostFacts, candidate: KernelSource) -> bool | None:
-    if volatile(candidate) or candidate.release != facts.candidate_kernel:
-        return None
-    return any(change.name == f"linux-headers-{candidate.release}" for change in facts.pending)
+    known = _kernel(facts, candidate.release)
+    return known.headers if known and known.packages == candidate.packages else None
+
+
+def _kernel(facts: HostFacts, release: str) -> Kernel | None:
+    return next((each for each in facts.kernels if each.release == release), None)
 
 
 def volatile(source: KernelSource) -> bool:
@@ -166,12 +164,6 @@ def volatile(source: KernelSource) -> bool:
 def worst(verdicts: Sequence[GroupVerdict]) -> GroupVerdict:
     """The first of the worst ones."""
     return min(verdicts, key=lambda verdict: _WORST.index(verdict.word))
-
-
-def _is_part_of(package: str, release: str) -> bool:
-    """Ubuntu has the modules in packages of their own; Debian from 7.0 on everything, and nothing in the image's."""
-    kinds = ("base", "binary", "modules", "modules-extra")
-    return package in [f"linux-{kind}-{release}" for kind in kinds]
 
 
 def trial_key(image: Image, each: BpfObject, sysctls: Mapping[str, str], loader: str, company: str = "") -> str:
@@ -229,6 +221,8 @@ def weigh(
         reasons=tuple(dict.fromkeys(text for _, text in reasons)),
         programs=tuple(sorted(verdicts, key=_order)),
         notes=tuple(notes),
+        package=group.candidate.packages[0][0] if group.candidate.packages else "",
+        remedies=group.remedies,
     )
 
 
@@ -332,7 +326,7 @@ def _program(
 ) -> tuple[Word, str]:
     if before is None:
         return Word.INCONCLUSIVE, "the rehearsal of the running kernel ended before it was tried"
-    if before.outcome == "unsupported":
+    if before.outcome is LoadOutcome.UNSUPPORTED:
         return Word.INCONCLUSIVE, f"was not rehearsed: {before.error}"
     if not before.loaded:
         return Word.INCONCLUSIVE, f"is not loaded by the rehearsal of the running kernel either: {reason(before)}"
@@ -340,7 +334,7 @@ def _program(
         return Word.SPLAT, f"the candidate's kernel goes down: {trial.splats[0]}"
     if after is None:
         return Word.INCONCLUSIVE, "the candidate's rehearsal ended before it was tried"
-    if after.outcome == "crash":
+    if after.outcome is LoadOutcome.CRASH:
         return Word.SPLAT if trial.splats else Word.FAIL, f"the candidate does not come through its load: {after.error}"
     if not after.loaded:
         return Word.FAIL, f"loads on the running kernel, and the candidate refuses it: {reason(after)}"
@@ -358,11 +352,12 @@ def _headroom(before: ProgramResult, after: ProgramResult, policy: Policy) -> tu
 
 
 def reason(result: ProgramResult) -> str:
-    """The line of the verifier's log that says why, or else the error."""
+    """The line of the verifier's log that says why, or else the error; and that there was more of the log."""
     counts = ("processed ", "verification time ", "stack depth ", "mark_read")
     lines = [line.strip() for line in result.log if line.strip() and not line.strip().startswith(counts)]
     errno = f" (errno {result.errno})" if result.errno else ""
-    return f"{lines[-1] if lines else result.error}{errno}"
+    truncated = " (the verifier's log is truncated)" if result.truncated else ""
+    return f"{lines[-1] if lines else result.error}{errno}{truncated}"
 
 
 def _unread(answers: Mapping[str, Answers]) -> list[str]:
@@ -392,7 +387,8 @@ def merged(verdicts: Sequence[GroupVerdict]) -> tuple[GroupVerdict, ...]:
     for each in verdicts:
         told = sorted({(one.program, one.word, one.message, one.live) for one in each.programs})
         # In whatever order: that of a node's objects is its own.
-        key = _digest(each.running, each.candidate, each.word, sorted(each.reasons), sorted(each.notes), told)
+        sources = each.running, each.candidate, each.package, each.remedies
+        key = _digest(sources, each.word, sorted(each.reasons), sorted(each.notes), told)
         known = found.get(key)
         found[key] = replace(each, hosts=(*known.hosts, *each.hosts)) if known else each
     return tuple(found.values())
@@ -401,7 +397,7 @@ def merged(verdicts: Sequence[GroupVerdict]) -> tuple[GroupVerdict, ...]:
 def without_candidate(found: Sequence[Newest], unread: Mapping[str, str]) -> tuple[Problem, ...]:
     """Where the newest that passes was asked for, and there is none; ``unread``: or can't be told, with the reason."""
     silent = [
-        Problem(host, f"which kernels its package sources have could not be read: {why}", "repair it first")
+        Problem(host, f"which kernels its package sources have could not be read: {why}", "fix that first")
         for host, why in unread.items()
     ]
     return (*silent, *(_none_passes(each) for each in found if not each.release))
@@ -411,7 +407,7 @@ def _none_passes(each: Newest) -> Problem:
     return Problem(
         ", ".join(each.hosts),
         f"none of {each.tried} kernels passes the rehearsal",
-        f"stay on the one that runs: {_HOLD}",
+        f"stay on the one that runs: {_stay(each.remedies)}",
     )
 
 
@@ -425,11 +421,11 @@ def problems(verdicts: Sequence[GroupVerdict], policy: Policy) -> tuple[Problem,
         if verdict.word in _BAD:
             seen = verdict.word is Word.SPLAT or any(each.live and each.word in _BAD for each in verdict.programs)
             message = f"would not survive {verdict.candidate}{' (rehearsed)' if seen else ''}: {told}"
-            fix = f"upgrade what loads these programs first, or stay on the kernel that runs: {_HOLD}"
+            fix = f"upgrade what loads these programs first, or stay on the kernel that runs: {_stay(verdict.remedies)}"
             found.append(Problem(hosts, message, fix))
         elif verdict.word is Word.INCONCLUSIVE and policy.rehearsal != "accept":
-            message = f"the rehearsal of {verdict.candidate} proves nothing: {told}"
-            fix = "mend that, or set friday_rehearsal: accept to go on without this proof"
+            message = f"the rehearsal of {verdict.candidate} was inconclusive: {told}"
+            fix = "fix that, or set friday_rehearsal: accept to continue without it"
             found.append(Problem(hosts, message, fix))
     return tuple(found)
 
@@ -437,8 +433,8 @@ def problems(verdicts: Sequence[GroupVerdict], policy: Policy) -> tuple[Problem,
 def advice(rehearsal: Rehearsal) -> tuple[str, ...]:
     """What to do about candidates that are refused, one step each; `` `code` `` marks what is to be typed."""
     steps = [
-        f"For {each.release} on {', '.join(each.hosts)}: `apt-get install linux-image-{each.release}`, and "
-        f"`apt-mark hold` for the kernel's metapackage, which would bring the newest."
+        f"For {each.release} on {', '.join(each.hosts)}: {_install(each)}, and {_hold(each.remedies)} the kernel's "
+        f"metapackage, which would bring the newest."
         for each in rehearsal.newest
         if each.release
     ]
@@ -450,11 +446,25 @@ def advice(rehearsal: Rehearsal) -> tuple[str, ...]:
             steps += [
                 f"Update what has loaded {names} on {hosts} (the network agent, mostly) to a version that loads on "
                 f"kernel {verdict.candidate}.",
-                f"Or stay on kernel {verdict.running}: {_HOLD}.",
+                f"Or stay on kernel {verdict.running}: {_stay(verdict.remedies)}.",
                 "Or see which other kernels would do: `playbooks/rehearse.yml` with "
                 "`-e friday_candidate_kernel=newest`.",
             ]
     return tuple(dict.fromkeys(steps))
+
+
+def _install(newest: Newest) -> str:
+    command = newest.remedies.install
+    return f"`{command} {newest.package}`" if command and newest.package else "install that kernel"
+
+
+def _hold(remedies: Remedies) -> str:
+    return f"`{remedies.hold}` for" if remedies.hold else "hold"
+
+
+def _stay(remedies: Remedies) -> str:
+    command = f"`{remedies.hold}`, " if remedies.hold else ""
+    return f"hold its metapackage there ({command}with friday_packages: all)"
 
 
 def _listed(names: Iterable[str], most: int = 8) -> str:

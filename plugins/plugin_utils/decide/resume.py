@@ -29,7 +29,7 @@ _LISTED = 5
 _MIB = {"min_free_root": 2**20, "min_free_boot": 2**20}
 # They say nothing about what is done to a host.
 _OWN = (
-    *("replan", "keep_runs", "lease_ttl", "only", "canary", "known_bad_accept"),
+    *("replan", "keep_runs", "lease_ttl", "only", "canary", "known_bad_accept", "accept"),
     *(field.name for field in fields(Policy) if field.name.startswith("rehearsal")),
 )
 

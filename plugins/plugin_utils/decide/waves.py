@@ -21,6 +21,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.candidate import next_kernel
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.drain import Drain, drains, full_name
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.targets import natural_key
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import digest
@@ -36,7 +37,6 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Node, Snapshot
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import CORDON, REBOOT, UPGRADE, VERIFY
 
-KERNEL_PACKAGES = ("linux-image", "linux-binary", "linux-headers", "linux-modules")
 CONTROL_PLANE_ROLES = ("control-plane", "master", "etcd")
 
 # Seconds, for estimates only, on top of what a step takes itself (model/steps.py). Deadlines of the policy cap them.
@@ -77,11 +77,6 @@ class _Candidate:
         return is_control_plane(self.node)
 
 
-def is_kernel_package(name: str) -> bool:
-    """True for what ``friday_packages: kernel`` upgrades."""
-    return name.startswith(KERNEL_PACKAGES)
-
-
 def is_control_plane(node: Node) -> bool:
     """True for a node that runs the control plane or a member of etcd: two of them never go together."""
     return node.etcd or any(role in CONTROL_PLANE_ROLES for role in node.roles)
@@ -100,13 +95,10 @@ def work_of(policy: Policy, facts: HostFacts) -> Work:
     """
     kernel_only = policy.packages == "kernel"
     pending = sorted(facts.pending, key=lambda change: (change.name, change.installed, change.candidate))
-    packages = tuple(change for change in pending if not kernel_only or is_kernel_package(change.name))
-    target = facts.candidate_kernel or facts.kernel
-    # A rebuilt kernel keeps its release; its package, with the release in its name, is what tells.
-    rebuilt = any(
-        is_kernel_package(change.name) and not change.name.startswith("linux-headers") and facts.kernel in change.name
-        for change in (packages if facts.kernel else ())
-    )
+    packages = tuple(change for change in pending if not kernel_only or change.kind.of_kernel)
+    target = next_kernel(facts).release or facts.kernel
+    # A rebuilt kernel keeps its release: that packages of it arrive is what tells.
+    rebuilt = any(kernel.arriving and kernel.release == facts.kernel for kernel in facts.kernels)
     asked_for = facts.reboot_required and not kernel_only
     reboot = target != facts.kernel or rebuilt or asked_for or (policy.reboot == "always" and bool(packages))
     return Work(packages, target, reboot)
@@ -170,7 +162,7 @@ def _up_to_date(policy: Policy, facts: HostFacts) -> str:
 
 
 def _held_kernel(facts: HostFacts) -> str:
-    held = sorted(name for name in facts.held if is_kernel_package(name))
+    held = sorted(package.name for package in facts.held if package.kind.of_kernel)
     return f"; held: {', '.join(held)}" if held else ""
 
 
@@ -354,6 +346,8 @@ def _planned(policy: Policy, host: _Candidate, reason: str) -> PlannedHost:
         evictions=tuple(full_name(pod) for pod in host.drain.evict),
         blockers=tuple(obstacle.line() for obstacle in host.drain.obstacles),
         seconds=_estimate(policy, host),
+        uid=host.node.uid,
+        remedies=host.facts.remedies,
     )
 
 

@@ -74,13 +74,14 @@ class Finding:
 
     Attributes:
         layer: where it belongs.
-        check: name of the check that found it, for example ``bpf-attachments``.
+        check: name of the check that found it, for example ``bpf-host-programs``.
         subject: what it is about: a node's name, ``namespace/pod``, ``device eth1``.
         severity: see :class:`Severity`.
         message: one sentence for a person.
         before, after: the two values that were compared, as short text.
         evidence: lines as they were seen (kernel log, verifier log, API message), oldest first.
         lasting: waiting does not heal it (another kernel than planned, a program that the verifier refused).
+        accepted: it would have stopped the run, and ``friday_accept`` names its check: a note.
     """
 
     layer: Layer
@@ -92,6 +93,7 @@ class Finding:
     after: str = ""
     evidence: tuple[str, ...] = ()
     lasting: bool = False
+    accepted: bool = False
 
 
 @dataclass(frozen=True)

@@ -4,16 +4,83 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass, field
+
+
+class PackageKind(str, enum.Enum):
+    """What a package is to Friday. The package manager's class on the node says so: names are its business."""
+
+    KERNEL = "kernel"  # a kernel's image, its modules, or the metapackage that pulls it in
+    HEADERS = "headers"  # what modules for a kernel are built with
+    OTHER = "other"
+
+    @property
+    def of_kernel(self) -> bool:
+        """True for what ``friday_packages: kernel`` upgrades."""
+        return self is not PackageKind.OTHER
 
 
 @dataclass(frozen=True)
 class PackageChange:
-    """A package that the upgrade would change: ``installed`` is empty for a new one, ``candidate`` for a removal."""
+    """A package that the upgrade would change: ``installed`` is empty for a new one, ``candidate`` for a removal.
+
+    The kind has no default: a package of which it is not known must not pass for an ordinary one.
+    """
 
     name: str
     installed: str = ""
     candidate: str = ""
+    kind: PackageKind = field(kw_only=True)
+
+
+@dataclass(frozen=True)
+class Package:
+    """A package by its name."""
+
+    name: str
+    kind: PackageKind
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A kernel that the host can boot, or could after the upgrade.
+
+    Attributes:
+        release: as ``uname -r`` prints it.
+        package: the one that brings its image, or has brought it; empty for a kernel of one's own.
+        installed: its image is in /boot, or it is the running one.
+        image: path of its image on the host; empty when it is not there.
+        arriving: the upgrade brings it, or another build of it.
+        leaving: the upgrade removes it.
+        packages: those that arrive with its image and its modules (name, version), the image's first.
+        headers: whether its headers arrive with it; None when it does not arrive.
+    """
+
+    release: str
+    package: str = ""
+    installed: bool = False
+    image: str = ""
+    arriving: bool = False
+    leaving: bool = False
+    packages: tuple[tuple[str, str], ...] = ()
+    headers: bool | None = None
+
+
+@dataclass(frozen=True)
+class Remedies:
+    """Commands of the host's package manager, as an operator types them. Empty: it has none, or is not known.
+
+    ``install``, ``remove``, ``hold`` and ``unhold`` are followed by names of packages.
+    """
+
+    repair: str = ""  # completes what is half installed
+    check: str = ""  # lists what is half installed
+    free_space: str = ""
+    install: str = ""
+    remove: str = ""
+    hold: str = ""
+    unhold: str = ""
 
 
 @dataclass(frozen=True)
@@ -86,16 +153,17 @@ class HostFacts:
     architecture: str = ""
     kernel: str = ""  # uname -r
     kernel_version: str = ""  # uname -v
-    candidate_kernel: str = ""  # what the next boot would run after the upgrade; equals kernel when nothing changes
-    candidate_package: str = ""
+    kernels: tuple[Kernel, ...] = ()  # that it can boot now or after the upgrade; decide/candidate.py chooses
     boot_id: str = ""
     uptime: float = 0.0
     boot_loader: str = ""  # grub, systemd-boot, none
+    boot_default: str = ""  # why the boot loader starts something else than the newest kernel; empty: it does not
     pending: tuple[PackageChange, ...] = ()
-    held: tuple[str, ...] = ()
+    held: tuple[Package, ...] = ()
     broken: tuple[str, ...] = ()
     reboot_required: bool = False
     package_manager: str = ""
+    remedies: Remedies = field(default_factory=Remedies)
     file_systems: tuple[FileSystem, ...] = ()
     raid: tuple[RaidArray, ...] = ()
     bpf: tuple[BpfAttachment, ...] = ()

@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import PackageChange
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import PackageChange, Remedies
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,8 @@ class PlannedHost:
     """One host's part in the plan.
 
     ``evictions`` are ``namespace/pod`` that the drain will evict, ``blockers`` what would hold it up today (a PDB that
-    allows nothing, with its pod); ``seconds`` is the estimate for the host, without the soak.
+    allows nothing, with its pod); ``seconds`` is the estimate for the host, without the soak; ``remedies`` are commands
+    of its package manager.
     """
 
     host: str
@@ -37,6 +38,8 @@ class PlannedHost:
     evictions: tuple[str, ...] = ()
     blockers: tuple[str, ...] = ()
     seconds: int = 0
+    uid: str = ""  # of the Node object
+    remedies: Remedies = field(default_factory=Remedies)
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ class Plan:
         """The plan without its reasons and lists: who is in which wave, and what is to run there."""
 
         def short(host: PlannedHost) -> PlannedHost:
-            return replace(host, reason="", packages=(), evictions=(), blockers=())
+            return replace(host, reason="", packages=(), evictions=(), blockers=(), remedies=Remedies())
 
         waves = (replace(wave, hosts=tuple(map(short, wave.hosts))) for wave in self.waves)
         return replace(self, waves=tuple(waves), skipped=())

@@ -4,7 +4,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
+
+MIB = 1024**2
+
+_IN_MIB = ("min_free_root", "min_free_boot")
+"""Fields that hold bytes, and whose variables are in MiB and say so in their names."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +34,8 @@ class Policy:
     verify_timeout: int = 900
     check_timeout: int = 300
     check_interval: int = 10
-    on_failure: str = "hold"
     ignore_workloads: tuple[str, ...] = ()  # globs of namespace/name
+    accept: tuple[str, ...] = ()  # names of checks
     delete_emptydir_data: bool = False
     evict_unmanaged: bool = False
     min_free_root: int = 2 * 1024**3
@@ -44,3 +50,15 @@ class Policy:
     rehearsal_timeout: int = 180
     known_bad_accept: tuple[str, ...] = ()  # references of decide/known_bad.py
     rehearsal_parallel: int = 0  # guests at a time; 0: by processors and memory
+
+
+def variables(policy: Policy) -> dict[str, Any]:
+    """The policy as an operator writes it: the name of each variable with its value, in that variable's unit."""
+    written = {}
+    for each in fields(policy):
+        value = getattr(policy, each.name)
+        if each.name in _IN_MIB:
+            written[f"friday_{each.name}_mib"] = value // MIB
+        else:
+            written[f"friday_{each.name}"] = value
+    return written

@@ -7,6 +7,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import Remedies
+
 
 @dataclass(frozen=True)
 class BpfObject:
@@ -80,7 +82,8 @@ class Group:
 
     ``host`` is the one that is asked for the kernels; ``agent`` is the network's, with its version (``cilium 1.15.19``,
     or empty); ``distribution`` the ID of os-release; ``headers`` says whether the candidate's come with it (None: it is
-    not known, as the kernel itself is there already, or was only asked for).
+    not known, as the kernel itself is there already, or was only asked for); ``remedies`` are commands of their package
+    manager.
     """
 
     hosts: tuple[str, ...]
@@ -90,24 +93,38 @@ class Group:
     agent: str = ""
     distribution: str = ""
     headers: bool | None = None
+    remedies: Remedies = field(default_factory=Remedies)
 
     @property
     def host(self) -> str:
         return self.hosts[0]
 
 
+class LoadOutcome(str, enum.Enum):
+    """What came of the load of one program: the loader's words (report.go), and one for what it did not survive."""
+
+    LOADED = "loaded"
+    REFUSED = "refused"  # by the verifier, or by what comes before it
+    MAP = "map"  # a map that it needs can't be created
+    UNSUPPORTED = "unsupported"  # it can't be loaded by itself
+    CRASH = "crash"  # the loader, or the kernel, did not survive it
+
+    def __str__(self) -> str:
+        return self.value
+
+
 @dataclass(frozen=True)
 class ProgramResult:
     """What a kernel said to one program.
 
-    ``outcome`` is loaded, refused, map (a map that it needs can't be made), unsupported (can't be tried by itself) or
-    crash (the loader, or the kernel, did not survive it). ``stats`` are the verifier's counts by its own names: insns,
-    limit, total_states, peak_states, max_states_per_insn, stack, verification_usec. ``tag`` is the kernel's hash of the
-    code that it was given. ``assumed``: the object says nothing of its type, which is a guess by its other programs.
+    ``stats`` are the verifier's counts by its own names: insns, limit, total_states, peak_states, max_states_per_insn,
+    stack, verification_usec. ``log`` has its last lines; ``truncated``: there were more. ``tag`` is the kernel's hash
+    of the code that it was given. ``assumed``: the object says nothing of its type, which is a guess by its other
+    programs.
     """
 
     program: str
-    outcome: str
+    outcome: LoadOutcome
     type: str = ""
     section: str = ""
     assumed: bool = False
@@ -116,11 +133,12 @@ class ProgramResult:
     tag: str = ""
     stats: dict[str, int] = field(default_factory=dict)
     log: tuple[str, ...] = ()
+    truncated: bool = False
     seconds: float = 0.0
 
     @property
     def loaded(self) -> bool:
-        return self.outcome == "loaded"
+        return self.outcome is LoadOutcome.LOADED
 
 
 @dataclass(frozen=True)
@@ -196,6 +214,8 @@ class GroupVerdict:
         reasons: what has led to the word, a sentence each; empty for a pass without remarks.
         programs: every program that was tried or should have been, the worst first.
         notes: what was not rehearsed, by name, and other remarks.
+        package: the one that brings the candidate's image; empty when it is not known.
+        remedies: commands of the hosts' package manager.
     """
 
     hosts: tuple[str, ...]
@@ -205,15 +225,22 @@ class GroupVerdict:
     reasons: tuple[str, ...] = ()
     programs: tuple[ProgramVerdict, ...] = ()
     notes: tuple[str, ...] = ()
+    package: str = ""
+    remedies: Remedies = field(default_factory=Remedies)
 
 
 @dataclass(frozen=True)
 class Newest:
-    """The newest kernel that passes for some hosts, of those that were tried; ``release`` is empty where none does."""
+    """The newest kernel that passes for some hosts, of those that were tried; ``release`` is empty where none does.
+
+    ``package`` brings it, ``remedies`` are commands of the hosts' package manager; both may be empty.
+    """
 
     hosts: tuple[str, ...]
     release: str
     tried: int
+    package: str = ""
+    remedies: Remedies = field(default_factory=Remedies)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from functools import cached_property
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import HostFacts
 
@@ -26,7 +27,6 @@ class Node:
     kernel: str = ""
     boot_id: str = ""
     internal_ip: str = ""
-    pod_cidr: str = ""
     etcd: bool = False  # runs a member of etcd (role label or static pod)
 
 
@@ -152,6 +152,26 @@ class ApiService:
 
 
 @dataclass(frozen=True)
+class CsiNode:
+    """The CSI drivers that are registered on a node, as its kubelet reports them."""
+
+    node: str
+    drivers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class VolumeAttachment:
+    """A volume that is or will be attached to a node. ``error`` is that of the last attempt to attach or detach it."""
+
+    name: str
+    node: str
+    volume: str = ""  # the PersistentVolume
+    attached: bool = False
+    detaching: bool = False  # it is being deleted
+    error: str = ""
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """What was seen of the cluster, when (seconds since the epoch), from where, and what could not be read.
 
@@ -171,11 +191,18 @@ class Snapshot:
     agents: tuple[AgentStatus, ...] = ()
     webhooks: tuple[Webhook, ...] = ()
     api_services: tuple[ApiService, ...] = ()
+    csi_nodes: tuple[CsiNode, ...] = ()
+    volume_attachments: tuple[VolumeAttachment, ...] = ()
     dns_service: str = ""  # cluster IP of the DNS service
     unknown: dict[str, str] = field(default_factory=dict)
 
+    @cached_property
+    def agent_of_node(self) -> dict[str, AgentStatus]:
+        """The agents that were asked, by the name of their node."""
+        return {agent.node: agent for agent in self.agents}
 
-LISTS = ("nodes", "pods", "workloads", "budgets", "endpoints", "agents", "webhooks", "api_services")
+
+LISTS = tuple(each.name for each in fields(Snapshot) if each.default == ())
 """The fields of a snapshot that may be unknown as a whole."""
 
 

@@ -16,7 +16,16 @@ from typing import Any
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.client import Api, ExecResult
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import ApiError
+from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.rights import Need
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import AgentEndpoint, AgentStatus, Pod
+
+NEEDS = (
+    # The request for a web socket is a GET; from 1.35 on, the server asks for "create" as well (KEP-5325).
+    Need("get", "", "pods/exec", "ask the network agents", "agents"),
+    Need("create", "", "pods/exec", "ask the network agents", "agents"),
+    Need("get", "", "pods/log", "ask the network agents", "agents", note="what the verifier said"),
+)
+"""The rights that it takes."""
 
 CONTAINER = "cilium-agent"
 PROGRAMS = ("cilium-dbg", "cilium")

@@ -1,6 +1,6 @@
 # Copyright: Friday contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The snapshot of the cluster: one paged list for each resource, read side by side. Nothing is judged here.
+"""The snapshot of the cluster: every list of ``resources.py``, read side by side and put together. Nothing is judged.
 
 A resource that can't be read is empty and named in ``unknown`` with the reason; the others are still worth having.
 """
@@ -10,77 +10,69 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.client import Api
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import ApiError
+from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.rights import Need
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import (
-    CORDONED_BY,
     AgentStatus,
-    ApiService,
-    DisruptionBudget,
     NetworkEndpoint,
     Node,
     Pod,
-    Requirement,
     Snapshot,
     Webhook,
-    Workload,
 )
-from ansible_collections.friday.upgrade.plugins.plugin_utils.observe.agent import read_agent
+from ansible_collections.friday.upgrade.plugins.plugin_utils.observe import agent
+from ansible_collections.friday.upgrade.plugins.plugin_utils.observe.resources import NODES, RESOURCES, SEE, Resource
 
 AGENT_LABELS = {"k8s-app": "cilium"}
 """Labels of Cilium's agents and of their DaemonSet, as upstream's chart sets them."""
 
+NEEDS: tuple[Need, ...] = (
+    *(resource.need for resource in RESOURCES),
+    Need("list", "discovery.k8s.io", "endpointslices", SEE, note="who answers for a webhook"),
+    Need("list", "", "services", "find the DNS service", "dns"),
+    *agent.NEEDS,
+)
+"""The rights that a snapshot takes."""
+
+_CILIUM = "cilium"
 _READS_AT_ONCE = 6
 _AGENTS_AT_ONCE = 8
-_ROLE = "node-role.kubernetes.io/"
-_ETCD_ROLES = {"etcd", "control-plane", "master"}
-_MATCHES_NOTHING = (Requirement("", "In", ()),)
-
-Json = Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class _Resource:
-    """A list of the API and how its objects are read. ``parse`` gives any number of things for one object."""
-
-    field: str  # of Snapshot, and the key of ``unknown``
-    path: str
-    parse: Callable[[Json], Iterable[Any]]
-    kind: str = ""
-
-
-def read_snapshot(api: Api, cni_nodes: Collection[str] = (), clock: Callable[[], float] = time.time) -> Snapshot:
+def read_snapshot(
+    api: Api,
+    cni_nodes: Collection[str] = (),
+    clock: Callable[[], float] = time.time,
+    resources: Collection[Resource] = RESOURCES,
+) -> Snapshot:
     """Read the cluster as it is now.
 
     Args:
         api: the connection.
         cni_nodes: the nodes whose network agents are asked themselves (a second or two for each; it takes CPU there).
         clock: gives the time of the snapshot, in seconds since the epoch.
+        resources: the lists to read.
     """
     moment = clock()
     unknown: dict[str, str] = {}
-    found: dict[str, list[Any]] = {}
-    with ThreadPoolExecutor(_READS_AT_ONCE) as pool:
-        lists = [(resource.field, pool.submit(_read, api, resource)) for resource in _RESOURCES]
+    with ThreadPoolExecutor(2) as pool:
         version = pool.submit(lambda: str(api.get("/version").get("gitVersion", "")))
         dns = pool.submit(_dns_service, api)
-        for field, future in lists:
-            found.setdefault(field, []).extend(_result(field, future.result, unknown, []))
-    # A resource of which one list is missing (workloads, webhooks) is unknown as a whole: half of it would mislead.
-    known: dict[str, Any] = {field: tuple(items) for field, items in found.items() if field not in unknown}
-    snapshot = Snapshot(
-        time=moment,
-        server=api.server,
-        version=_result("version", version.result, unknown, ""),
-        dns_service=_result("dns_service", dns.result, unknown, ""),
-        unknown=unknown,
-        **known,
-    )
+        known = _lists(api, [resource for resource in resources if resource.where != "cilium"], unknown)
+        snapshot = Snapshot(
+            time=moment,
+            server=api.server,
+            version=_result("version", version.result, unknown, ""),
+            dns_service=_result("dns_service", dns.result, unknown, ""),
+            unknown=unknown,
+            **known,
+        )
     snapshot = replace(snapshot, nodes=_with_etcd_pods(snapshot), webhooks=_with_endpoints(api, snapshot.webhooks))
-    return _with_cilium(api, snapshot, cni_nodes)
+    return _with_cilium(api, snapshot, cni_nodes, [resource for resource in resources if resource.where == "cilium"])
 
 
 def read_nodes(api: Api) -> tuple[Node, ...]:
@@ -89,16 +81,29 @@ def read_nodes(api: Api) -> tuple[Node, ...]:
     Raises:
         ApiError: they can't be listed.
     """
-    return tuple(_read(api, _NODES))
+    return tuple(_read(api, NODES))
 
 
-def _read(api: Api, resource: _Resource) -> list[Any]:
+def _lists(api: Api, resources: Iterable[Resource], unknown: dict[str, str]) -> dict[str, Any]:
+    """The fields of a snapshot that these lists fill; those that can't be read are named in ``unknown`` instead."""
+    found: dict[str, list[Any]] = {}
+    with ThreadPoolExecutor(_READS_AT_ONCE) as pool:
+        lists = [(resource.field, pool.submit(_read, api, resource)) for resource in resources]
+        for field, future in lists:
+            found.setdefault(field, []).extend(_result(field, future.result, unknown, []))
+    # A field of which one list is missing (workloads, webhooks) is unknown as a whole: half of it would mislead.
+    return {field: tuple(items) for field, items in found.items() if field not in unknown}
+
+
+def _read(api: Api, resource: Resource) -> list[Any]:
     def once(page: Mapping[str, int]) -> list[Any]:
         return [thing for item in api.items(resource.path, **page) for thing in resource.parse(item)]
 
     try:
         return once({})
     except ApiError as error:
+        if error.status == 404 and resource.optional:
+            return []
         if error.status != 410:
             raise
         return once({"page": 0})
@@ -112,145 +117,6 @@ def _result(field: str, call: Callable[[], Any], unknown: dict[str, str], empty:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         unknown[field] = f"an object that can't be read: {error!r}"
     return empty
-
-
-def _meta(item: Json) -> Json:
-    return item["metadata"]  # type: ignore[no-any-return]
-
-
-def _node(item: Json) -> Iterable[Node]:
-    meta, spec, status = _meta(item), item.get("spec") or {}, item.get("status") or {}
-    labels, info = meta.get("labels") or {}, status.get("nodeInfo") or {}
-    roles = tuple(sorted(name.removeprefix(_ROLE) for name in labels if name.startswith(_ROLE)))
-    addresses = [a["address"] for a in status.get("addresses") or () if a.get("type") == "InternalIP"]
-    yield Node(
-        name=meta["name"],
-        uid=meta.get("uid", ""),
-        zone=labels.get("topology.kubernetes.io/zone", ""),
-        roles=roles,
-        ready={"True": True, "False": False}.get(_condition(status, "Ready").get("status", "")),
-        unschedulable=bool(spec.get("unschedulable")),
-        cordoned_by=(meta.get("annotations") or {}).get(CORDONED_BY, ""),
-        kernel=info.get("kernelVersion", ""),
-        boot_id=info.get("bootID", ""),
-        internal_ip=addresses[0] if addresses else "",
-        pod_cidr=spec.get("podCIDR", ""),
-        etcd=not _ETCD_ROLES.isdisjoint(roles),
-    )
-
-
-def _pod(item: Json) -> Iterable[Pod]:
-    meta, spec, status = _meta(item), item.get("spec") or {}, item.get("status") or {}
-    containers = status.get("containerStatuses") or ()
-    states = [c.get("state") or {} for c in (*(status.get("initContainerStatuses") or ()), *containers)]
-    waiting = [state["waiting"].get("reason", "") for state in states if state.get("waiting")]
-    owner: Json = next((o for o in meta.get("ownerReferences") or () if o.get("controller")), {})
-    mirror = "kubernetes.io/config.mirror" in (meta.get("annotations") or {})
-    yield Pod(
-        namespace=meta["namespace"],
-        name=meta["name"],
-        uid=meta.get("uid", ""),
-        node=spec.get("nodeName", ""),
-        phase=status.get("phase", ""),
-        ready=_condition(status, "Ready").get("status") == "True",
-        restarts=sum(c.get("restartCount", 0) for c in containers),
-        waiting=waiting[0] if waiting else "",
-        owner_kind="Node" if mirror else owner.get("kind", ""),
-        owner_name=spec.get("nodeName", "") if mirror else owner.get("name", ""),
-        labels=dict(meta.get("labels") or {}),
-        host_network=bool(spec.get("hostNetwork")),
-        pod_ip=status.get("podIP", ""),
-        local_storage=any("emptyDir" in volume for volume in spec.get("volumes") or ()),
-        terminating="deletionTimestamp" in meta,
-    )
-
-
-def _replicated(kind: str) -> Callable[[Json], Iterable[Workload]]:
-    def parse(item: Json) -> Iterable[Workload]:
-        meta, status = _meta(item), item.get("status") or {}
-        wanted = (item.get("spec") or {}).get("replicas", 1)
-        yield Workload(kind, meta["namespace"], meta["name"], wanted, status.get("availableReplicas", 0))
-
-    return parse
-
-
-def _daemon_set(item: Json) -> Iterable[Workload]:
-    meta, status = _meta(item), item.get("status") or {}
-    wanted, available = status.get("desiredNumberScheduled", 0), status.get("numberAvailable", 0)
-    yield Workload("DaemonSet", meta["namespace"], meta["name"], wanted, available)
-
-
-def _budget(item: Json) -> Iterable[DisruptionBudget]:
-    meta, status = _meta(item), item.get("status") or {}
-    yield DisruptionBudget(
-        namespace=meta["namespace"],
-        name=meta["name"],
-        selector=_selector((item.get("spec") or {}).get("selector")),
-        disruptions_allowed=status.get("disruptionsAllowed", 0),
-        current_healthy=status.get("currentHealthy", 0),
-        desired_healthy=status.get("desiredHealthy", 0),
-        expected_pods=status.get("expectedPods", 0),
-    )
-
-
-def _selector(selector: Json | None) -> tuple[Requirement, ...]:
-    """A label selector as requirements that all have to hold. In policy/v1, none selects nothing and {} everything."""
-    if selector is None:
-        return _MATCHES_NOTHING
-    labels = [Requirement(key, "In", (value,)) for key, value in sorted((selector.get("matchLabels") or {}).items())]
-    expressions = [
-        Requirement(e["key"], e["operator"], tuple(e.get("values") or ()))
-        for e in selector.get("matchExpressions") or ()
-    ]
-    return (*labels, *expressions)
-
-
-def _webhooks(kind: str) -> Callable[[Json], Iterable[Webhook]]:
-    def parse(item: Json) -> Iterable[Webhook]:
-        for webhook in item.get("webhooks") or ():
-            service = (webhook.get("clientConfig") or {}).get("service")
-            yield Webhook(
-                kind=kind,
-                configuration=_meta(item)["name"],
-                name=webhook["name"],
-                failure_policy=webhook.get("failurePolicy", "Fail"),
-                service=f"{service['namespace']}/{service['name']}" if service else "",
-            )
-
-    return parse
-
-
-def _api_service(item: Json) -> Iterable[ApiService]:
-    if not (item.get("spec") or {}).get("service"):
-        return  # served by the API server itself
-    available = _condition(item.get("status") or {}, "Available")
-    message = ": ".join(part for part in (available.get("reason", ""), available.get("message", "")) if part)
-    ok = available.get("status") == "True"
-    yield ApiService(_meta(item)["name"], ok, "" if ok else message)
-
-
-def _condition(status: Json, kind: str) -> Json:
-    return next((c for c in status.get("conditions") or () if c.get("type") == kind), {})
-
-
-_NODES = _Resource("nodes", "/api/v1/nodes", _node)
-_RESOURCES = (
-    _NODES,
-    _Resource("pods", "/api/v1/pods", _pod),
-    _Resource("workloads", "/apis/apps/v1/deployments", _replicated("Deployment")),
-    _Resource("workloads", "/apis/apps/v1/statefulsets", _replicated("StatefulSet")),
-    _Resource("workloads", "/apis/apps/v1/daemonsets", _daemon_set),
-    _Resource("budgets", "/apis/policy/v1/poddisruptionbudgets", _budget),
-    *(
-        _Resource(
-            "webhooks",
-            f"/apis/admissionregistration.k8s.io/v1/{kind.lower()}webhookconfigurations",
-            _webhooks(f"{kind}WebhookConfiguration"),
-        )
-        for kind in ("Validating", "Mutating")
-    ),
-    _Resource("api_services", "/apis/apiregistration.k8s.io/v1/apiservices", _api_service),
-)
 
 
 def _dns_service(api: Api) -> str:
@@ -290,40 +156,43 @@ def _ready_endpoints(api: Api, service: str) -> int | None:
     return len(ready)
 
 
-def _with_cilium(api: Api, snapshot: Snapshot, cni_nodes: Collection[str]) -> Snapshot:
-    agents = {pod.node: pod for pod in snapshot.pods if AGENT_LABELS.items() <= pod.labels.items()}
+def _with_cilium(api: Api, snapshot: Snapshot, cni_nodes: Collection[str], resources: Collection[Resource]) -> Snapshot:
+    pods = {pod.node: pod for pod in snapshot.pods if AGENT_LABELS.items() <= pod.labels.items()}
     try:
-        cilium = bool(agents) or any(api.items("/apis/apps/v1/daemonsets", labelSelector="k8s-app=cilium"))
+        cilium = bool(pods) or any(api.items("/apis/apps/v1/daemonsets", labelSelector="k8s-app=cilium"))
     except ApiError as error:
         return replace(snapshot, unknown={**snapshot.unknown, "cni": str(error)})
     if not cilium:
         return snapshot
-    snapshot = replace(snapshot, cni="cilium")
     unknown = dict(snapshot.unknown)
-    nodes = {node.internal_ip: node.name for node in snapshot.nodes if node.internal_ip}
-    hosts = {(pod.namespace, pod.name): pod.node for pod in snapshot.pods}
-    resource = _Resource(
-        "endpoints", "/apis/cilium.io/v2/ciliumendpoints", lambda item: [_network_endpoint(item, hosts, nodes)]
-    )
-    endpoints = _result("endpoints", lambda: tuple(_read(api, resource)), unknown, ())
-    if cni_nodes and "pods" in unknown:
-        unknown["agents"] = f"the agents' pods are unknown: {unknown['pods']}"
-        cni_nodes = ()
+    known = _lists(api, resources, unknown)
+    snapshot = replace(snapshot, cni=_CILIUM, unknown=unknown, **known)
+    snapshot = replace(snapshot, endpoints=tuple(_on_nodes(snapshot)))
+    return with_agents(api, snapshot, cni_nodes)
+
+
+def with_agents(api: Api, snapshot: Snapshot, nodes: Collection[str]) -> Snapshot:
+    """The snapshot with the answers of the network agents on these nodes, asked now; as it is without Cilium."""
+    if snapshot.cni != _CILIUM or not nodes:
+        return snapshot
+    if reason := snapshot.unknown.get("pods"):
+        return replace(snapshot, unknown={**snapshot.unknown, "agents": f"the agents' pods are unknown: {reason}"})
+    pods = {pod.node: pod for pod in snapshot.pods if AGENT_LABELS.items() <= pod.labels.items()}
     with ThreadPoolExecutor(_AGENTS_AT_ONCE) as pool:
-        asked = tuple(pool.map(lambda node: _agent(api, agents.get(node), node), sorted(cni_nodes)))
-    return replace(snapshot, endpoints=endpoints, agents=asked, unknown=unknown)
+        asked = tuple(pool.map(lambda node: _agent(api, pods.get(node), node), sorted(nodes)))
+    return replace(snapshot, agents=asked)
 
 
 def _agent(api: Api, pod: Pod | None, node: str) -> AgentStatus:
     if pod is None:
         return AgentStatus(node, error="no agent pod on this node")
-    return read_agent(api, pod, node)
+    return agent.read_agent(api, pod, node)
 
 
-def _network_endpoint(item: Json, hosts: Mapping[tuple[str, str], str], nodes: Mapping[str, str]) -> NetworkEndpoint:
-    """A CiliumEndpoint has the name of its pod; for its node it has an address only."""
-    meta, status = _meta(item), item.get("status") or {}
-    namespace, name = meta["namespace"], meta["name"]
-    address = (status.get("networking") or {}).get("node", "")
-    node = hosts.get((namespace, name)) or nodes.get(address, address)
-    return NetworkEndpoint(namespace, name, node, status.get("state", ""))
+def _on_nodes(snapshot: Snapshot) -> Iterable[NetworkEndpoint]:
+    """The CiliumEndpoints with the names of their nodes: their pods', else those of the nodes with their addresses."""
+    hosts = {(pod.namespace, pod.name): pod.node for pod in snapshot.pods}
+    nodes = {node.internal_ip: node.name for node in snapshot.nodes if node.internal_ip}
+    for endpoint in snapshot.endpoints:
+        node = hosts.get((endpoint.namespace, endpoint.name)) or nodes.get(endpoint.node, endpoint.node)
+        yield replace(endpoint, node=node)

@@ -5,38 +5,37 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from pathlib import Path
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import from_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import fold
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Observation
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import HostState
-from ansible_collections.friday.upgrade.plugins.plugin_utils.run import journal
-from ansible_collections.friday.upgrade.plugins.plugin_utils.run.files import BEFORE_FILE, EARLIER_FILE, HOSTS
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run import journal, looks
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.files import RunFiles
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.session import Session
 
 
-def earlier_baseline(session: Session, host: str) -> Observation | None:
-    """How ``host`` was before an earlier run of this controller changed it, if that run did not get it through.
+def keep_earlier(session: Session, host: str, run: str) -> None:
+    """Keep how ``host`` was before an earlier run of this controller changed it, if that run did not get it through.
 
-    None when there is no such run, or nothing of it here. A run that failed on the host counts like one that died: that
-    somebody has repaired it since is what the comparison has to show.
+    Nothing is kept when nothing of it is here. A run that failed on the host counts like one that died: that somebody
+    has repaired it since is what the comparison has to show.
+
+    Args:
+        run: the one that had left its node cordoned.
     """
-    run = session.files.left_by(host)
-    folder = Path(session.folder).parent / run if run else None
-    if folder is None or not folder.is_dir():
-        return None
+    folder = Path(session.folder).parent / run
+    if looks.load(session.files, host, looks.EARLIER) is not None or not folder.is_dir():
+        return
     try:
         known = fold(journal.read(folder)).hosts.get(host)
     except (journal.JournalError, ValueError):
-        return None
+        return
     # Its node has the run's mark: a host that is "planned" there was being cordoned when the run died.
     if known is None or known.state is HostState.DONE:
-        return None
-    for name in (EARLIER_FILE, BEFORE_FILE):  # the first of a chain of runs is the one that counts
-        path = folder / HOSTS / host / name
-        if path.exists():
-            with contextlib.suppress(ValueError):  # the power failed while it was written
-                return from_data(Observation, json.loads(path.read_text()))
-    return None
+        return
+    files = RunFiles(folder)
+    for name in (looks.EARLIER, looks.BEFORE):  # the first of a chain of runs is the one that counts
+        with contextlib.suppress(ValueError):  # the power failed while it was written
+            if found := looks.load(files, host, name):
+                looks.keep(session.files, host, looks.EARLIER, found, looks.cluster_file(files, host, name))
+                return

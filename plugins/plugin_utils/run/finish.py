@@ -54,7 +54,10 @@ def report_data(session: Session, final: Verdict | None = None) -> ReportData:
         verdict=final,
         problems=problems.problems if problems else session.problems,
         rehearsal=rehearsal,
-        advice=(*(rehearsal_advice(rehearsal) if rehearsal else ()), *advice(plan, record, known)),
+        advice=(
+            *(rehearsal_advice(rehearsal) if rehearsal else ()),
+            *advice(plan, record, known, session.policy.accept),
+        ),
         check_layers={check.name: int(check.layer) for check in CHECKS},
         versions=_versions(),
         check=session.plan_only,

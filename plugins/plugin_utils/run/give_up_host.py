@@ -25,7 +25,7 @@ def give_up(session: Session, host: str, known: HostRecord) -> tuple[HostState, 
         The state to record, and a remark to put behind the reason (empty when there is nothing to add). A host that
         could or may not be uncordoned has failed: the next run takes it up again by its mark.
     """
-    state = after_failure(known, bool(session.files.left_by(host)))
+    state = after_failure(known, bool(known.resumes))
     if state is not HostState.HELD:
         return state, ""
     if known.state is HostState.PLANNED and known.step in ("", BEFORE.name):

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import tzinfo
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Finding, Problem, Severity
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Finding, Problem, Severity, Verdict
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import Plan, PlannedHost, Wave
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.rehearsal import Rehearsal, Word
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Event, EventKind
@@ -162,6 +162,15 @@ def plan_table(plan: Plan, width: int = WIDTH, rest: str = "plan.json") -> str:
     return "\n".join(lines)
 
 
+def acceptance(accept: Sequence[str], verdict: Verdict | None, width: int = WIDTH) -> list[str]:
+    """What ``friday_accept`` switches off, and what the checks found all the same; no block when it names none."""
+    if not accept:
+        return []
+    found = [f"{f.check}: {f.message}" for f in (verdict.notes if verdict else ()) if f.accepted]
+    title = f"Accepted (friday_accept): {', '.join(accept)}"
+    return ["\n".join([*wrap(title, width), *_items(found or ["nothing was found that they would stop for"], width)])]
+
+
 def _plan_row(wave: Wave, host: PlannedHost, first: bool) -> tuple[str, ...]:
     kernel = (
         f"{host.kernel}\n→ {host.target_kernel}" if host.target_kernel != host.kernel else f"{host.kernel}\n(stays)"
@@ -219,6 +228,8 @@ def verdict_block(data: ReportData, reports: Mapping[str, str] | None = None, wi
         lines += ["", problems_list(data.problems, width)]
     lines += _cause_lines(data, width)
     lines += _states_lines(data, width)
+    if found := view.accepted(data):
+        lines += ["", "Found and accepted (friday_accept)", *_items(found, width)]
     if data.advice:
         lines += ["", "What to do next"]
         for number, step in enumerate(data.advice, start=1):

@@ -14,7 +14,7 @@ import json
 import os
 import re
 import tempfile
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import timezone
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from markupsafe import Markup, escape  # jinja2's own string type
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import to_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Finding
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import variables
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import (
     BEFORE,
     CORDON,
@@ -166,6 +167,7 @@ def _context(data: ReportData) -> dict[str, Any]:
         "problems": view.problem_rows(data.problems),
         "waves": waves,
         "states": view.states(data),
+        "accepted": view.accepted(data),
         "kernels": view.kernels(data.plan),
         "packages": view.packages(data),
         "newest": view.newest,
@@ -179,7 +181,7 @@ def _context(data: ReportData) -> dict[str, Any]:
         "end": end,
         "ticks": _ticks(first, end, zone),
         "bars": functools.partial(_bars, first=first, end=end, zone=zone),
-        "policy": [(f"friday_{f.name}", _value(getattr(data.policy, f.name))) for f in fields(data.policy)],
+        "policy": [(name, _value(value)) for name, value in variables(data.policy).items()],
         "zone_name": zone.tzname(None),
         "stamp": lambda time: stamp(time, zone),
         "clock": lambda time: clock(time, zone),

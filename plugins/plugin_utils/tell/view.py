@@ -85,12 +85,14 @@ _KIND_WORDS = {
 class Status(str, enum.Enum):
     """What is known of a layer.
 
+    ``accepted``: it would have failed, or not been known, and the operator has accepted that.
     ``not reached``: it has checks, none of them ran, and a layer below it failed. ``not checked``: nothing looks at it.
     """
 
     PASS = "pass"
     FAIL = "fail"
     UNKNOWN = "unknown"
+    ACCEPTED = "accepted"
     NOT_REACHED = "not reached"
     NOT_CHECKED = "not checked"
 
@@ -250,6 +252,8 @@ def ladder(verdict: Verdict, check_layers: Mapping[str, int]) -> tuple[Rung, ...
         cause = verdict.cause if verdict.cause and verdict.cause.layer is layer else None
         reachable = layer not in check_layers.values() or deepest is None or layer <= deepest
         status = _status(here, bool(checks or notes), reachable)
+        if status is Status.PASS and any(note.accepted for note in notes):
+            status = Status.ACCEPTED
         rungs.append(Rung(layer, status, cause, tuple(f for f in here if f is not cause), notes, checks))
     return tuple(rungs)
 
@@ -262,6 +266,19 @@ def _status(findings: Sequence[Finding], checked: bool, reachable: bool) -> Stat
     if checked:
         return Status.PASS
     return Status.NOT_CHECKED if reachable else Status.NOT_REACHED
+
+
+def accepted(data: ReportData) -> tuple[str, ...]:
+    """What was found and did not stop the run, since ``friday_accept`` names its check; each once, with its host."""
+    verdicts = [("", data.baseline), *data.verdicts.items(), ("", data.verdict)]
+    lines = [
+        f"{finding.check}{f' on {host}' if host else ''}: {one_line(finding.message)}"
+        for host, verdict in verdicts
+        if verdict
+        for finding in verdict.notes
+        if finding.accepted
+    ]
+    return tuple(dict.fromkeys(lines))
 
 
 def waves(data: ReportData) -> tuple[WaveRow, ...]:

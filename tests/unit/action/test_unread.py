@@ -19,6 +19,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Ev
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import LISTS, Snapshot
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import HostState, Step
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run import give_up_host, wait_until_settled
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.files import Targets
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.journal import JournalError
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.pause import Halted
 from tests.unit.checks import three_nodes as lab
@@ -69,8 +70,8 @@ class FakeSession:
     def targets(self) -> tuple[Any, ...]:
         return lab.TARGETS
 
-    def left_by(self, _host: str) -> bool:
-        return False
+    def all_targets(self) -> Targets:
+        return Targets(lab.TARGETS)
 
     def record(self) -> RunRecord:
         return RunRecord(run=self.run)
@@ -100,6 +101,12 @@ def act(module: Any, session: FakeSession, monkeypatch: pytest.MonkeyPatch, look
             raise answer
         return answer
 
+    for name, stand_in in (
+        ("look", look),
+        ("with_agents", lambda _api, snapshot, _nodes: snapshot),
+        ("keep_seen", lambda files, _host, snapshot: files.save(snapshot)),
+    ):
+        monkeypatch.setattr(module, name, stand_in, raising=False)
     for where in (module, wait_until_settled):
         monkeypatch.setattr(where, "read_snapshot", look, raising=False)
         monkeypatch.setattr("time.sleep", lambda _seconds: None)

@@ -8,126 +8,61 @@ from dataclasses import replace
 
 import pytest
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.health import baseline
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Layer, Outcome, Severity
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import RaidArray
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.accept import offer
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks import CHECKS
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.health import baseline, refusals
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import (
+    Finding,
+    Layer,
+    Outcome,
+    Severity,
+    Verdict,
+)
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Observation
 from tests.unit.checks import three_nodes as lab
-
-HEALTHY = lab.healthy()
-
-
-def judge(observation, **policy):
-    return baseline(Policy(**policy), observation, lab.TARGETS)
-
-
-def only(observation, check, severity=Severity.FAIL):
-    (finding,) = lab.bad(judge(observation))
-    assert (finding.check, finding.severity) == (check, severity)
-    return finding
-
-
-def webhook(**changes):
-    return lab.with_snapshot(HEALTHY, webhooks=(replace(HEALTHY.snapshot.webhooks[0], **changes),))
+from tests.unit.checks.asking import HEALTHY, after_a_failed_canary, baseline_of, unhealthy
 
 
 def test_a_healthy_cluster_may_start_and_says_on_what():
-    verdict = judge(HEALTHY)
-    assert verdict.outcome is Outcome.PASS and len(verdict.checks) == 17
-
-
-@pytest.mark.parametrize(
-    ("observation", "check", "text"),
-    [
-        (lab.with_node(HEALTHY, "node3", ready=False), "nodes-ready", "node3 is not Ready"),
-        (lab.with_node(HEALTHY, "node3", ready=None), "nodes-ready", "Unknown"),
-        (lab.with_node(HEALTHY, "node3", unschedulable=True), "cordons", "not by Friday"),
-        (lab.with_facts(HEALTHY, raid=(RaidArray("md0", "active raid1", 2, 1),)), "kernel-raid", "1 of 2 members"),
-        (lab.with_facts(HEALTHY, bpf=()), "bpf-host-programs", "no BPF program"),
-        (lab.with_agent(HEALTHY, ready=False), "agent-ready", "agent on node2"),
-        (lab.with_agent(HEALTHY, state="Failure"), "agent-ready", "Failure"),
-        (
-            lab.with_agent(HEALTHY, failing_controllers={"endpoint-7-regeneration-recovery": "x"}),
-            "agent-controllers",
-            "fails: x",
-        ),
-        (webhook(ready_endpoints=0), "webhooks", "guard.lab"),
-        (
-            lab.with_snapshot(HEALTHY, api_services=(replace(HEALTHY.snapshot.api_services[0], available=False),)),
-            "api-services",
-            "v1.apps",
-        ),
-        (lab.with_workload(HEALTHY, "web", available=2), "workloads", "2 of 3 available"),
-    ],
-)
-def test_what_keeps_it_from_starting(observation, check, text):
-    assert text in only(observation, check).message
-
-
-def test_endpoints_of_agents_and_cluster():
-    agent = HEALTHY.snapshot.agents[1]
-    endpoints = tuple(replace(e, state="waiting-to-regenerate") for e in agent.endpoints[:1])
-    finding = only(lab.with_agent(HEALTHY, endpoints=endpoints + agent.endpoints[1:]), "agent-endpoints")
-    assert finding.subject == "host endpoint of node2"
-    first, *rest = HEALTHY.snapshot.endpoints
-    only(lab.with_snapshot(HEALTHY, endpoints=(replace(first, state="not-ready"), *rest)), "cilium-endpoints")
-    assert judge(lab.with_snapshot(HEALTHY, endpoints=tuple(rest))).outcome is Outcome.PASS
+    verdict = baseline_of(HEALTHY)
+    judging = [check for check in CHECKS if check.judges_health]
+    assert verdict.outcome is Outcome.PASS and len(verdict.checks) >= 17
+    assert verdict.checks == tuple(check.name for check in judging if check.name != "peer")  # nobody was to look
 
 
 def test_everything_is_said_at_once():
     bad = lab.with_node(lab.with_workload(HEALTHY, "web", available=0), "node3", ready=False, unschedulable=True)
-    assert lab.names(judge(bad)) == {"nodes-ready", "cordons", "workloads"}
+    assert lab.names(baseline_of(bad)) == {"nodes-ready", "cordons", "workloads"}
 
 
 def test_ignored_workloads_and_notes():
     bad = lab.with_workload(HEALTHY, "web", available=0)
-    assert judge(bad, ignore_workloads=("web/w*",)).outcome is Outcome.PASS
-    assert judge(bad, ignore_workloads=("web/x*",)).outcome is Outcome.FAIL
-    crashing = judge(lab.with_pod(HEALTHY, "web-7f9c4-aaaa", waiting="CrashLoopBackOff"))
+    assert baseline_of(bad, ignore_workloads=("web/w*",)).outcome is Outcome.PASS
+    assert baseline_of(bad, ignore_workloads=("web/x*",)).outcome is Outcome.FAIL
+    crashing = baseline_of(lab.with_pod(HEALTHY, "web-7f9c4-aaaa", waiting="CrashLoopBackOff"))
     assert crashing.outcome is Outcome.PASS and any(note.check == "crash-loops" for note in crashing.notes)
-    assert judge(webhook(ready_endpoints=0, failure_policy="Ignore")).outcome is Outcome.PASS
     other = lab.with_agent(HEALTHY, failing_controllers={"sync-to-k8s-ciliumendpoint": "conflict"})
-    assert judge(other).outcome is Outcome.PASS
-
-
-def test_others_that_upgrade_by_themselves_are_a_note():
-    for change, text in (
-        ({"competing": ("kured", "unattended-upgrades")}, "kured, unattended-upgrades may upgrade or reboot node1"),
-        ({"unknown": {"competing": "no systemctl"}}, "whether anything else upgrades or reboots node1 is not known"),
-    ):
-        facts = {**HEALTHY.facts, "node1": replace(HEALTHY.facts["node1"], **change)}
-        verdict = judge(Observation(HEALTHY.snapshot, facts))
-        (note,) = (note for note in verdict.notes if note.check == "competing")
-        assert verdict.outcome is Outcome.PASS and note.message.startswith(text)
+    assert baseline_of(other).outcome is Outcome.PASS
 
 
 @pytest.mark.parametrize("field", ["nodes", "pods", "workloads", "endpoints", "webhooks", "api_services", "agents"])
 def test_a_resource_that_could_not_be_read(field):
-    verdict = judge(lab.with_snapshot(HEALTHY, **{field: (), "unknown": {field: "403 Forbidden"}}))
+    verdict = baseline_of(lab.with_snapshot(HEALTHY, **{field: (), "unknown": {field: "403 Forbidden"}}))
     assert verdict.outcome is Outcome.INCONCLUSIVE and "403 Forbidden" in verdict.cause.message
 
 
-def test_hosts_agents_and_webhooks_that_could_not_be_read():
+def test_hosts_and_agents_that_could_not_be_read():
     facts = {host: facts for host, facts in HEALTHY.facts.items() if host != "node3"}
-    unread = judge(Observation(HEALTHY.snapshot, facts))
+    unread = baseline_of(Observation(HEALTHY.snapshot, facts))
     assert (unread.outcome, unread.cause.layer, unread.cause.subject) == (Outcome.INCONCLUSIVE, Layer.HOST, "node3")
-    unasked = judge(lab.with_agent(HEALTHY, error="exec: 403"))
+    unasked = baseline_of(lab.with_agent(HEALTHY, error="exec: 403"))
     assert unasked.outcome is Outcome.INCONCLUSIVE and "exec: 403" in unasked.cause.message
-    assert judge(lab.with_snapshot(HEALTHY, agents=HEALTHY.snapshot.agents[:2])).outcome is Outcome.INCONCLUSIVE
-    only(webhook(ready_endpoints=None), "webhooks", Severity.UNKNOWN)
-
-
-def after_a_failed_canary(observation):
-    """The cluster on the next run: all hosts and agents read again, node2 still cordoned."""
-    agents = [next(a for a in observation.snapshot.agents if a.node == "node2"), *HEALTHY.snapshot.agents]
-    unique = {agent.node: agent for agent in reversed(agents)}
-    facts = {**HEALTHY.facts, "node2": observation.facts["node2"]}
-    return Observation(replace(observation.snapshot, agents=tuple(unique.values())), facts)
+    assert baseline_of(lab.with_snapshot(HEALTHY, agents=HEALTHY.snapshot.agents[:2])).outcome is Outcome.INCONCLUSIVE
 
 
 def test_a_failed_canary_has_to_be_fixed_first():
-    verdict = judge(after_a_failed_canary(lab.incident()))
+    verdict = baseline_of(after_a_failed_canary(lab.incident()))
     assert verdict.outcome is Outcome.FAIL and verdict.cause.check == "bpf-verifier"
     assert verdict.cause.message.startswith("program cil_from_netdev was refused by the kernel of node2: BPF program")
     assert {"bpf-host-programs", "cordons"} & {note.check for note in verdict.notes} == {"cordons"}
@@ -135,54 +70,24 @@ def test_a_failed_canary_has_to_be_fixed_first():
 
 def test_after_the_fix_its_own_cordon_is_all_that_is_tolerated():
     fixed = after_a_failed_canary(lab.upgraded())
-    verdict = judge(fixed)
+    verdict = baseline_of(fixed)
     assert verdict.outcome is Outcome.PASS
     assert any(note.check == "cordons" and lab.RUN in note.message for note in verdict.notes)
-    assert "repair it first" in only(lab.with_node(fixed, "node2", ready=False), "nodes-ready").message
+    assert "repair it first" in unhealthy(lab.with_node(fixed, "node2", ready=False), "nodes-ready").message
     sick = lab.with_workload(lab.with_pod(fixed, "logs-2", ready=False), "logs", available=2)
-    only(sick, "workloads")
-
-
-def test_a_replica_that_waits_for_the_cordoned_node():
-    fixed = after_a_failed_canary(lab.upgraded())
-    pending = lab.with_pod(fixed, "web-7f9c4-dddd", node="", phase="Pending", ready=False)
-    pending = lab.with_workload(pending, "web", available=2)
-    assert judge(pending).outcome is Outcome.PASS
-    only(lab.with_node(pending, "node2", unschedulable=False, cordoned_by=""), "workloads")
-
-
-def test_a_refusal_that_the_agent_got_over_is_history():
-    verdict = judge(lab.with_agent(HEALTHY, refusals=(lab.REFUSED,)))
-    assert verdict.outcome is Outcome.PASS and any(note.check == "bpf-verifier" for note in verdict.notes)
-
-
-def test_a_refusal_counts_when_the_agent_does_not_answer():
-    verdict = judge(lab.with_agent(HEALTHY, refusals=(lab.REFUSED,), error="timed out"))
-    assert (verdict.outcome, verdict.cause.check) == (Outcome.FAIL, "bpf-verifier")
+    unhealthy(sick, "workloads")
 
 
 def test_a_network_that_could_not_be_told_is_not_taken_for_another():
     observation = lab.with_snapshot(HEALTHY, cni="", agents=(), endpoints=(), unknown={"cni": "403 Forbidden"})
-    assert judge(observation).outcome is Outcome.INCONCLUSIVE
+    assert baseline_of(observation).outcome is Outcome.INCONCLUSIVE
 
 
 def test_without_cilium_its_rules_are_not_asked():
     facts = {host: replace(f, bpf=(), unknown={"bpf": "no bpftool"}) for host, f in HEALTHY.facts.items()}
-    verdict = judge(Observation(replace(HEALTHY.snapshot, cni="", agents=(), endpoints=()), facts))
+    verdict = baseline_of(Observation(replace(HEALTHY.snapshot, cni="", agents=(), endpoints=()), facts))
     assert verdict.outcome is Outcome.PASS and "agent-ready" not in verdict.checks
     assert any(note.check == "agent-ready" and note.severity is Severity.INFO for note in verdict.notes)
-
-
-def test_a_host_is_looked_at_from_outside_or_it_is_said_why_not():
-    def asked(observation, peer):
-        return baseline(Policy(), observation, lab.TARGETS[1:2], peer)
-
-    assert not [note for note in asked(HEALTHY, "node1").notes if note.check == "peer"]
-    alone = asked(HEALTHY, "")
-    assert alone.outcome is Outcome.PASS and any("no other host" in n.message for n in alone.notes if n.check == "peer")
-    silent = asked(lab.with_facts(HEALTHY, "node1", unknown={"*": "no route"}), "node1")
-    assert silent.outcome is Outcome.INCONCLUSIVE
-    assert silent.cause.message == "node1 could not look at node2 from outside: no route"
 
 
 def test_what_an_earlier_run_may_have_broken_is_no_note_where_nobody_knows_how_it_was():
@@ -195,3 +100,42 @@ def test_what_an_earlier_run_may_have_broken_is_no_note_where_nobody_knows_how_i
     assert verdict.outcome is Outcome.FAIL
     assert {found.check for found in failed} == {"kernel-log", "node-network"}
     assert all("whether it was so before run 20261122-161500-3f2a is not known here" in f.message for f in failed)
+
+
+def test_what_is_accepted_by_name_is_found_and_marked_and_keeps_nobody_from_starting():
+    bad = lab.with_workload(lab.with_node(HEALTHY, "node3", unschedulable=True), "web", available=0)
+    assert lab.names(baseline_of(bad, accept=("cordons",))) == {"workloads"}
+    verdict = baseline_of(bad, accept=("cordons", "workloads"))
+    marked = [note for note in verdict.notes if note.accepted]
+    assert verdict.outcome is Outcome.PASS and {note.check for note in marked} == {"cordons", "workloads"}
+    assert all(note.message.endswith(" (accepted by friday_accept)") for note in marked)
+    unread = lab.with_snapshot(HEALTHY, api_services=(), unknown={"api_services": "503"})
+    verdict = baseline_of(unread, accept=("api-services",))
+    assert verdict.outcome is Outcome.PASS and "api-services" not in verdict.checks
+    assert "503" in next(note for note in verdict.notes if note.accepted).message
+
+
+def test_each_problem_has_the_line_that_accepts_it_where_that_makes_sense():
+    bad = lab.with_workload(lab.with_node(HEALTHY, "node3", unschedulable=True), "web", available=0)
+    fixes = {problem.subject: problem.fix for problem in refusals(baseline_of(bad), accept=("dns",))}
+    start = "fix this first: the cluster must be healthy before an upgrade starts"
+    accepting = "; or accept it, if it is known and harmless: friday_accept: "
+    assert fixes == {
+        "node3": f"{start}{accepting}[dns, cordons]",
+        "Deployment web/web": f"{start}{accepting}[dns, workloads]",
+    }
+    (problem,) = refusals(baseline_of(lab.with_facts(HEALTHY, bpf=())))
+    assert problem.fix == start, "a node without its programs is not to be accepted"
+    assert refusals(baseline_of(HEALTHY)) == []
+
+
+def test_many_checks_at_once_are_an_outage_that_nobody_accepts():
+    def of(*names):
+        first, *rest = (Finding(Layer.DNS, name, "x", Severity.FAIL, "m") for name in names)
+        return Verdict(Outcome.FAIL, first, tuple(rest))
+
+    assert offer(of("dns", "dns", "webhooks", "workloads")) == "friday_accept: [dns, webhooks, workloads]"
+    assert offer(of("dns", "webhooks", "workloads", "node-pods")) == ""
+    assert offer(of("dns", "kernel-boot")) == "", "one of them must be fixed"
+    assert offer(of("final-look")) == "", "not a check"
+    assert offer(Verdict(Outcome.PASS)) == ""

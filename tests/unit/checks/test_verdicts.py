@@ -5,16 +5,18 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import itertools
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide import checks as registry
-from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks import CHECKS, Check
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks import CHECKS, Check, bpf
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.check import WITH_CILIUM
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.diagnose import diagnose
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import from_data, to_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import (
@@ -25,8 +27,14 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding impor
     Verdict,
 )
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import HostFacts
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Observation, Snapshot
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import LISTS, Observation, Snapshot
 from tests.unit.checks import three_nodes as lab
+
+HERE = Path(__file__).parent
+REFERENCE = HERE.parents[2] / "docs/reference/checks.md"
+ROW = re.compile(r"^\| `([\w-]+)`( [CP])? \| (.+) \| (.+) \| (.+) \|$", re.MULTILINE)
+OF_ALL = {"compare", "health", "verdicts"}
+"""Tests of what is done with all checks."""
 
 BEFORE, WELL, INCIDENT = lab.healthy(), lab.upgraded(), lab.incident()
 
@@ -36,8 +44,7 @@ BEFORE, WELL, INCIDENT = lab.healthy(), lab.upgraded(), lab.incident()
 
 def concrete(kind: type[Check]) -> Iterator[type[Check]]:
     for child in kind.__subclasses__():
-        if not inspect.isabstract(child):
-            yield child
+        yield child
         yield from concrete(child)
 
 
@@ -48,11 +55,39 @@ def test_every_check_is_registered_once_with_a_name_of_its_own():
     assert registry.__all__ == ["CHECKS"]
 
 
+def test_every_check_has_an_answer():
+    assert [check.name for check in CHECKS if not (check.compares or check.judges_health)] == []
+    assert len(lab.COMPARED) >= 26
+
+
+def test_every_check_has_its_tests_in_the_file_of_its_own_name():
+    modules = {type(check).__module__.rpartition(".")[2] for check in CHECKS}
+    assert modules == {path.stem.removeprefix("test_") for path in HERE.glob("test_*.py")} - OF_ALL
+
+
+def test_the_reference_has_every_check_in_its_layer_with_its_needs_and_answers():
+    documented = []
+    for section in re.split(r"^## ", REFERENCE.read_text(), flags=re.MULTILINE)[1:]:
+        title, _, text = section.partition("\n")
+        for name, mark, needs, alone, compared in ROW.findall(text):
+            documented.append((title, name, mark.strip(), needs, alone != "–", compared != "–"))
+    assert documented == [_documented(check) for check in CHECKS]
+
+
+def _documented(check: Check) -> tuple[str, str, str, str, bool, bool]:
+    marks = {WITH_CILIUM: "C", bpf.WITH_PROGRAMS: "P"}
+    needs = ", ".join(f"`{need}`" for need in check.needs) or "nothing"
+    if check.healthy_needs is not None:
+        needs += f" ({', '.join(f'`{need}`' for need in check.healthy_needs) or 'none'})"
+    title = check.layer.label[:1].upper() + check.layer.label[1:]
+    return title, check.name, marks.get(check.applies, ""), needs, check.judges_health, check.compares
+
+
 def test_every_need_is_something_that_can_be_unknown():
     known = {field.name for field in dataclasses.fields(Snapshot)}
     known |= {"facts"} | {f"facts.{field.name}" for field in dataclasses.fields(HostFacts)}
     for check in CHECKS:
-        assert set(check.needs) <= known, check.name
+        assert {*check.needs, *(check.healthy_needs or ())} <= known, check.name
 
 
 # -- the incident
@@ -60,7 +95,7 @@ def test_every_need_is_something_that_can_be_unknown():
 
 def test_a_good_upgrade_passes_and_says_on_what():
     verdict = lab.judge(BEFORE, WELL)
-    assert verdict == Verdict(Outcome.PASS, checks=tuple(check.name for check in CHECKS))
+    assert verdict == Verdict(Outcome.PASS, checks=tuple(check.name for check in lab.COMPARED))
 
 
 def test_the_incident_is_told_from_its_cause_upwards():
@@ -145,7 +180,7 @@ def test_the_diagnosis_loses_nothing_and_orders_by_layer(some):
 
 # -- for every observation
 
-RESOURCES = ("nodes", "pods", "workloads", "endpoints", "webhooks", "api_services", "agents")
+RESOURCES = tuple(name for name in LISTS if name != "budgets")  # budgets are the drain's
 FACTS = ("kernel", "boot_id", "kernel_log", "btf", "raid", "bpf", "reach")
 
 # Each makes one thing of an observation bad, as it is seen in real clusters.

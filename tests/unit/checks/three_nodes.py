@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks import CHECKS
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.compare import compare
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Finding, Verdict
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import (
@@ -36,6 +37,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot impo
 
 OLD, NEW = "6.1.0-56-cloud-amd64", "6.12.107+deb13-cloud-amd64"
 RUN = "2026-01-02-1500"
+COMPARED = tuple(check for check in CHECKS if check.compares)
 TARGETS = tuple(Target(f"node{number}", f"node{number}", f"zone-{'abc'[number - 1]}") for number in (1, 2, 3))
 
 REFUSED = (
@@ -67,7 +69,6 @@ def _node(number: int) -> Node:
         kernel=OLD,
         boot_id=f"boot-{number}",
         internal_ip=f"192.168.77.1{number}",
-        pod_cidr=f"10.42.{number}.0/24",
         etcd=number == 1,
     )
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import FileSystem, HostFacts, PackageChange
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import (
+    FileSystem,
+    HostFacts,
+    Kernel,
+    PackageChange,
+    PackageKind,
+    Remedies,
+)
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import Target
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import (
@@ -17,8 +24,10 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot impo
 )
 
 OLD, NEW = "6.1.0-18-cloud-amd64", "6.12.5-cloud-amd64"
-IMAGE = PackageChange("linux-image-cloud-amd64", "6.1.76-1", "6.12.5-1")
-CURL = PackageChange("curl", "7.88.1-10", "7.88.1-11")
+IMAGE = PackageChange("linux-image-cloud-amd64", "6.1.76-1", "6.12.5-1", kind=PackageKind.KERNEL)
+CURL = PackageChange("curl", "7.88.1-10", "7.88.1-11", kind=PackageKind.OTHER)
+REMEDIES = Remedies("repair", "check", "make-room", "install", "remove", "hold", "unhold")
+"""Of no package manager that there is: what decide says of commands comes from here."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +46,7 @@ class Fleet:
         return replace(self, policy=replace(self.policy, **changes))
 
     def with_facts(self, host: str, **changes: Any) -> Fleet:
-        return replace(self, facts={**self.facts, host: replace(self.facts[host], **changes)})
+        return replace(self, facts={**self.facts, host: changed(self.facts[host], **changes)})
 
     def with_node(self, name: str, **changes: Any) -> Fleet:
         nodes = tuple(replace(node, **changes) if node.name == name else node for node in self.snapshot.nodes)
@@ -47,20 +56,39 @@ class Fleet:
         return replace(self, snapshot=replace(self.snapshot, **changes))
 
 
+def kernels(running: str, candidate: str = "", **candidates: Any) -> tuple[Kernel, ...]:
+    """The running kernel, and one that arrives (where it is another)."""
+    both = [Kernel(running, f"linux-image-{running}", installed=True, image=f"/boot/vmlinuz-{running}")]
+    if candidate not in ("", running):
+        package = f"linux-image-{candidate}"
+        fields = {"arriving": True, "packages": ((package, "1"),), "headers": False, **candidates}
+        both.append(Kernel(candidate, package, **fields))
+    return tuple(both)
+
+
+def changed(base: HostFacts, **changes: Any) -> HostFacts:
+    """Facts with changes. ``candidate_kernel`` is the one that the upgrade leads to; empty: nothing is known of any."""
+    if "candidate_kernel" in changes or ("kernel" in changes and "kernels" not in changes):
+        release = changes.pop("candidate_kernel", next((each.release for each in base.kernels if each.arriving), ""))
+        changes["kernels"] = kernels(changes.get("kernel", base.kernel), release) if release else ()
+    return replace(base, **changes)
+
+
 def facts(host: str, **changes: Any) -> HostFacts:
     """A host that a kernel and a package wait for, and that has nothing wrong with it."""
     room = tuple(FileSystem(mount, 40 * 1024**3, 20 * 1024**3) for mount in ("/", "/boot"))
     base = HostFacts(
         host,
         kernel=OLD,
-        candidate_kernel=NEW,
+        kernels=kernels(OLD, NEW),
         boot_id=f"boot-{host}",
         boot_loader="grub",
         package_manager="apt",
+        remedies=REMEDIES,
         pending=(IMAGE, CURL),
         file_systems=room,
     )
-    return replace(base, **changes)
+    return changed(base, **changes)
 
 
 def up_to_date(host: str) -> HostFacts:

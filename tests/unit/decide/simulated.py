@@ -48,12 +48,16 @@ class Cluster:
 
     def survey(self) -> dict[str, HostFacts]:
         """What each host says of itself before the upgrade."""
-        waiting = fleets.facts("", kernel=lab.OLD, candidate_kernel=lab.NEW)
-        upgrade = {name: getattr(waiting, name) for name in ("boot_loader", "package_manager", "file_systems")}
+        ready = fleets.facts("", kernel=lab.OLD, candidate_kernel=lab.NEW)
+        shared = {name: getattr(ready, name) for name in ("boot_loader", "package_manager", "file_systems")}
         found = {}
         for name in NODES:
-            todo = {} if name in self.new else {"pending": waiting.pending}
-            found[name] = replace(self._host(name), candidate_kernel=lab.NEW, reach=(), **upgrade, **todo)
+            done = name in self.new
+            todo = {
+                "pending": () if done else ready.pending,
+                "kernels": fleets.kernels(lab.NEW) if done else ready.kernels,
+            }
+            found[name] = replace(self._host(name), reach=(), **shared, **todo)
         return found
 
     def look(self, name: str) -> Observation:

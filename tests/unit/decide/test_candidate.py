@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide import candidate, known_bad, rehearsal
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import HostFacts, Kernel
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.rehearsal import (
     BpfState,
@@ -39,7 +40,7 @@ def test_modules_in_use_that_the_candidate_lacks() -> None:
 
 
 def test_headers_for_what_dkms_has_to_build() -> None:
-    said = f"linux-headers-{B} does not come with the kernel: DKMS can't build zfs for it"
+    said = f"its headers do not come with {B}: DKMS can't build zfs for it"
     assert reasons(RUNNING, IMAGE, replace(GROUP, headers=False)) == [(Word.WARN, said)]
     assert reasons(RUNNING, IMAGE, replace(GROUP, headers=True)) == []
     ordinary = replace(STATE, modules=("vxlan",), dkms=())
@@ -128,3 +129,45 @@ def test_every_row_can_be_found_by_its_own_words() -> None:
         group = replace(GROUP, candidate=source, agent=f"cilium {row.cilium[1]}", distribution=row.distribution)
         assert row in known_bad.found(group), row.text
         assert row.reference in row.text
+
+
+def next_of(*kernels: Kernel, running: str = A, **more: str) -> candidate.Candidate:
+    return candidate.next_kernel(HostFacts("n1", kernel=running, kernels=kernels, **more))
+
+
+HERE, COMING = Kernel(A, installed=True), Kernel(B, arriving=True, packages=(("linux-image", "1"),))
+
+
+def test_the_next_kernel_is_the_newest_that_stays() -> None:
+    assert next_of(HERE, COMING).kernel == COMING
+    assert next_of(COMING, HERE).kernel == COMING, "in whatever order"
+    assert next_of(HERE).kernel == HERE
+    assert next_of(HERE, replace(COMING, arriving=False, leaving=True, installed=True)).release == A
+    older = Kernel("6.1.0-9-cloud-amd64", arriving=True)
+    assert next_of(HERE, older).release == A, "an older one that arrives changes nothing"
+    assert next_of(Kernel(B, installed=True), HERE).release == B, "installed by somebody else, not booted yet"
+    assert next_of(replace(HERE, leaving=True)).release == A, "the running one is all that there is"
+
+
+def test_backports_and_release_candidates_are_in_their_order() -> None:
+    running = "6.1.0-0.deb11.17-amd64"
+    releases = (running, "6.1.0-0.deb11.21-amd64", "6.1.0-0.deb11.9-amd64")
+    assert next_of(*map(Kernel, releases), running=running).release == releases[1]
+    assert next_of(Kernel("6.16-rc7-amd64"), Kernel("6.16-amd64"), running="6.12.9+bpo-amd64").release == "6.16-amd64"
+
+
+def test_a_kernel_of_another_flavour_is_a_problem_and_no_candidate() -> None:
+    found = next_of(HERE, Kernel("6.12.117+deb13-amd64", arriving=True))
+    assert found.release == ""
+    assert "of another flavour (amd64)" in found.problem
+    assert "remove the packages" in found.fix
+    same = next_of(HERE, COMING, Kernel("6.12.117+deb13-amd64", arriving=True))
+    assert (same.release, same.problem) == (B, ""), "of one version, the boot menu has the later flavour first"
+
+
+def test_without_evidence_there_is_no_candidate() -> None:
+    assert next_of() == candidate.Candidate()
+    assert next_of(HERE, COMING, running="") == candidate.Candidate()
+    pinned = next_of(HERE, COMING, boot_default="GRUB is set to start the entry '2', not the newest kernel")
+    assert pinned.release == ""
+    assert "entry '2'" in pinned.problem

@@ -65,7 +65,7 @@ def test_a_stop_a_lost_host_and_another_plan_keep_it_closed():
 def test_health_keeps_it_closed():
     cause = Finding(Layer.DNS, "dns", "kube-dns", Severity.FAIL, "does not answer")
     assert closed(2, health=Verdict(Outcome.FAIL, cause)) == (
-        "kube-dns: the cluster is not healthy: DNS: does not answer -> fix it first"
+        "kube-dns: the cluster is not healthy: DNS: does not answer -> fix it first, or accept it: friday_accept: [dns]"
     )
     assert "is unknown" in closed(2, health=Verdict(Outcome.INCONCLUSIVE))
 

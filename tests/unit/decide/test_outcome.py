@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.outcome import advice, outcome, states_of
@@ -12,14 +14,14 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding impor
     Severity,
     Verdict,
 )
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import PackageChange
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import PackageChange, PackageKind
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import Plan
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord, RunRecord
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import HostState
 from tests.unit.decide.fleets import IMAGE, NEW, OLD, fleet, up_to_date
 
 FLEET = fleet({"node1": "zone-a", "node2": "zone-b", "node3": "zone-c"}).with_facts(
-    "node1", pending=(IMAGE, PackageChange(f"linux-image-{NEW}", "", "6.12.5-1"))
+    "node1", pending=(IMAGE, PackageChange(f"linux-image-{NEW}", "", "6.12.5-1", kind=PackageKind.KERNEL))
 )
 PLAN = make_plan(*FLEET.arguments())
 REFUSED = Verdict(Outcome.FAIL, Finding(Layer.BPF, "refusals", "program x", Severity.FAIL, "was refused", lasting=True))
@@ -99,11 +101,29 @@ def test_advice_after_a_refusal_by_the_verifier():
     assert steps == (
         f"Update the network agent to a version whose BPF programs load on kernel {NEW}, on all nodes.",
         f"Or stay on kernel {OLD}: boot node1 into it from the boot loader's menu, "
-        f"`apt-get purge linux-image-{NEW}` there (its metapackage goes too: reinstall that later), "
-        "`apt-mark hold linux-image-cloud-amd64` on every host (and friday_packages: all).",
+        f"`remove linux-image-{NEW}` there (its metapackage goes too: reinstall that later), "
+        "`hold linux-image-cloud-amd64` on every host (and friday_packages: all).",
         "Leave node1 cordoned until then: the next run verifies and uncordons it. To take it out of Friday's hands, "
         "`kubectl uncordon node1` and `kubectl annotate node node1 friday.upgrade/cordoned-by-`.",
         "Then rerun the same command: it resumes with node1, then continues with the remaining 2 hosts.",
+    )
+
+
+def test_advice_has_the_very_line_that_accepts_what_stopped_the_run():
+    line = "accept it: `friday_accept: [kernel-raid, dns]`"
+    for state, verdict in (("failed", UNKNOWN), ("held", replace(UNKNOWN, outcome=Outcome.FAIL))):
+        steps = advice(PLAN, record(state, "planned"), {"node1": verdict}, accept=("kernel-raid",))
+        assert sum(line in step for step in steps) == 1, steps
+    assert not any("friday_accept" in step for step in advice(PLAN, record("failed"), {"node1": REFUSED}))
+
+
+def test_a_pass_says_what_was_accepted():
+    note = replace(UNKNOWN.cause, severity=Severity.WARN, accepted=True)
+    passed = Verdict(Outcome.PASS, notes=(note, replace(note, subject="node2")), checks=("dns",))
+    done = record("done", "done", "done")
+    assert outcome(PLAN, done, verdicts={"node1": passed}, final=passed) == (
+        "pass",
+        "3 hosts done, 0 skipped; accepted: dns",
     )
 
 

@@ -4,6 +4,7 @@ from dataclasses import fields
 
 import pytest
 
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks import CHECKS
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.policy import misplaced, parse_policy, unknown_names
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
 
@@ -35,8 +36,8 @@ def test_every_field_of_the_policy_can_be_set():
             "friday_replan": "yes",
             "friday_check_timeout": 6,
             "friday_check_interval": 7,
-            "friday_on_failure": "hold",
             "friday_ignore_workloads": ["ci/*"],
+            "friday_accept": "dns, kernel-raid,dns",
             "friday_delete_emptydir_data": True,
             "friday_evict_unmanaged": True,
             "friday_min_free_root_mib": 1,
@@ -59,11 +60,11 @@ def test_every_field_of_the_policy_can_be_set():
         ignore_workloads=("ci/*",), delete_emptydir_data=True, evict_unmanaged=True,
         min_free_root=1024**2, min_free_boot=0, cluster_domain="k8s.example.org", lease_ttl=15,
         keep_runs=1, rehearsal="accept", rehearsal_warn_share=80, rehearsal_warn_growth=3, rehearsal_timeout=60,
-        rehearsal_parallel=4, known_bad_accept=("cilium/cilium#44216",),
+        accept=("dns", "kernel-raid"), rehearsal_parallel=4, known_bad_accept=("cilium/cilium#44216",),
     )  # fmt: skip
     assert (policy, problems) == (expected, ())
     same = {field.name for field in fields(Policy) if getattr(policy, field.name) == field.default}
-    assert same == {"on_failure"}, "a field that keeps its default here is not proven to be read"
+    assert not same, "a field that keeps its default here is not proven to be read"
 
 
 def test_the_strings_of_the_command_line_are_understood():
@@ -103,13 +104,14 @@ def test_the_strings_of_the_command_line_are_understood():
         ("friday_packages", "kernels"),
         ("friday_reboot", "never"),
         ("friday_reboot", False),
-        ("friday_on_failure", "rollback"),
         ("friday_canary", ["node1"]),
         ("friday_only", [["node1"]]),
         ("friday_ignore_workloads", ["minecraft"]),
         ("friday_ignore_workloads", ["a/b/c"]),
         ("friday_known_bad_accept", ["cilium/cilium#1"]),
         ("friday_known_bad_accept", {"a": 1}),
+        ("friday_accept", ["raid"]),
+        ("friday_accept", {"dns": True}),
         ("friday_delete_emptydir_data", "perhaps"),
         ("friday_evict_unmanaged", 2),
         ("friday_min_free_root_mib", -1),
@@ -128,6 +130,15 @@ def test_a_wrong_value_names_its_variable_and_what_to_write(name, value):
     assert f"for example {name}: " in problems[0].fix
     assert "it is " in problems[0].message
     assert policy == Policy()
+
+
+def test_a_check_that_does_not_exist_is_not_accepted():
+    (problem,) = problems_of(friday_accept=["dns", "kernel-riad"])
+    assert problem.message.startswith(
+        "kernel-riad: there is no such check; known are agent-controllers, agent-datapath"
+    )
+    assert all(check.name in problem.message for check in CHECKS)
+    assert problem.fix == "for example friday_accept: [kernel-raid]"
 
 
 def test_all_errors_come_at_once():

@@ -3,12 +3,19 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.preflight import preflight
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import FileSystem
-from tests.unit.decide.fleets import CURL, NEW, OLD, budget, fleet, pod
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import (
+    FileSystem,
+    Package,
+    PackageKind,
+    Remedies,
+)
+from tests.unit.decide.fleets import CURL, NEW, OLD, budget, fleet, kernels, pod
 
 ZONES = {"node1": "zone-a", "node2": "zone-b", "node3": "zone-c"}
 BASE = fleet(ZONES)
 MIB = 1024**2
+META = Package("linux-image-amd64", PackageKind.KERNEL)
+KUBELET, HELD_CURL = (Package(name, PackageKind.OTHER) for name in ("kubelet", "curl"))
 
 
 def problems_of(some):
@@ -56,9 +63,9 @@ def test_bpf_is_needed_where_cilium_is():
 @pytest.mark.parametrize(
     ("free", "message"),
     [
-        ({"/": 2047, "/boot": 256}, "2047 MiB are free on /, 2048 have to be (friday_min_free_root_mib)"),
-        ({"/": 2048, "/boot": 255}, "255 MiB are free on /boot, 256 have to be (friday_min_free_boot_mib)"),
-        ({"/boot": 256}, "0 MiB are free on /, 2048 have to be (friday_min_free_root_mib)"),
+        ({"/": 2047, "/boot": 256}, "only 2047 MiB free on /, 2048 MiB required (friday_min_free_root_mib)"),
+        ({"/": 2048, "/boot": 255}, "only 255 MiB free on /boot, 256 MiB required (friday_min_free_boot_mib)"),
+        ({"/boot": 256}, "only 0 MiB free on /, 2048 MiB required (friday_min_free_root_mib)"),
     ],
 )
 def test_full_disks(free, message):
@@ -76,11 +83,42 @@ def test_room_that_is_enough():
 
 def test_packages_that_matter():
     assert "broken packages: libc6, mdadm" in of_host(broken=("mdadm", "libc6"))[0][1]
-    assert of_host(held=("kubelet", "linux-image-amd64")) == [], "a hold on what is not to be changed is kept"
-    assert "holds packages that are to be upgraded: curl" in of_host(held=("kubelet", "curl"))[0][1]
-    kernel = BASE.with_policy(packages="kernel").with_facts("node2", held=("curl", "linux-image-amd64"))
+    assert of_host(held=(KUBELET, META)) == [], "a hold on what is not to be changed is kept"
+    assert "holds packages that are to be upgraded: curl" in of_host(held=(KUBELET, HELD_CURL))[0][1]
+    kernel = BASE.with_policy(packages="kernel").with_facts("node2", held=(HELD_CURL, META))
     assert problems_of(kernel) == [("node2", "holds packages that are to be upgraded: linux-image-amd64")]
     assert "no package manager" in of_host(package_manager="")[0][1]
+
+
+def test_what_to_type_is_the_package_managers_word():
+    """Commands come from the host; where it has none, the words remain."""
+    broken = {"broken": ("mdadm",), "held": (HELD_CURL,), "file_systems": room(**{"/": 1, "/boot": 256})}
+
+    def fixes(**changes):
+        return [problem.fix for problem in preflight(*BASE.with_facts("node2", **broken, **changes).arguments())]
+
+    assert fixes() == [
+        "repair them first: repair",
+        "release the hold: unhold curl; or leave the host out (friday_only)",
+        "make room: make-room",
+    ]
+    assert fixes(remedies=Remedies()) == [
+        "repair them first",
+        "release the hold; or leave the host out (friday_only)",
+        "make room",
+    ]
+
+
+def test_the_next_kernel_has_to_be_known_and_of_the_same_flavour():
+    other = kernels(OLD, "6.12.5-amd64")
+    message = "would boot 6.12.5-amd64 next, which is of another flavour (amd64) than the running kernel"
+    assert of_host(kernels=other) == [("node2", f"{message} {OLD} (cloud-amd64)")]
+    (problem,) = of_host(boot_default="GRUB is set to start the entry '2', not the newest kernel")
+    assert "boots another kernel than the newest: GRUB is set to start the entry '2'" in problem[1]
+    assert of_host(kernels=()) == [("node2", "none of its kernels was read, so what it boots next is not known")]
+    unread = of_host(kernels=(), unknown={"kernels": "apt failed"})
+    assert unread == [("node2", "could not be read (kernels): apt failed")]
+    assert of_host(unknown={"boot_default": "denied"}) == [("node2", "could not be read (boot_default): denied")]
 
 
 def test_a_kernel_that_nothing_would_boot():

@@ -16,6 +16,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Observation, Snapshot
 from tests.unit.checks import three_nodes as lab
 
+PLANNED = PlannedHost("node2", "node2", "zone-b", "", lab.OLD, lab.NEW, True, uid="one")
 FOUND = lab.with_node(lab.healthy(), "node2", uid="one")
 
 
@@ -27,7 +28,7 @@ def drained(**changes: Any) -> Snapshot:
 
 
 def refused(snapshot: Snapshot) -> tuple[str, ...]:
-    return refusals(Policy(), snapshot, FOUND.snapshot, "node2", lab.RUN)
+    return refusals(Policy(), snapshot, PLANNED, lab.RUN)
 
 
 def test_a_node_that_is_as_the_drain_left_it_reboots() -> None:

@@ -9,7 +9,8 @@ from dataclasses import replace
 import pytest
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide import rehearsal as decide
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import HostFacts, PackageChange
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import from_data
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import HostFacts, Kernel, Remedies
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import PlannedHost
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.rehearsal import (
@@ -20,6 +21,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.rehearsal imp
     Image,
     KernelSource,
     LiveProgram,
+    LoadOutcome,
     OfferedKernel,
     ProgramResult,
     Rehearsal,
@@ -39,11 +41,11 @@ TOO_LARGE = ("BPF program is too large. Processed 1000001 insn", "processed 1000
 
 
 def loaded(program: str, insns: int = 100) -> ProgramResult:
-    return ProgramResult(program, "loaded", stats={"insns": insns, "limit": 1_000_000})
+    return ProgramResult(program, LoadOutcome.LOADED, stats={"insns": insns, "limit": 1_000_000})
 
 
 def refused(program: str) -> ProgramResult:
-    return ProgramResult(program, "refused", error="load program: E2BIG", errno=7, log=TOO_LARGE)
+    return ProgramResult(program, LoadOutcome.REFUSED, error="load program: E2BIG", errno=7, log=TOO_LARGE)
 
 
 def trial(release: str, *programs: ProgramResult) -> Trial:
@@ -97,7 +99,7 @@ def test_without_its_control_nothing_is_proven() -> None:
         assert verdict.word is Word.INCONCLUSIVE
         assert "cil_from_netdev: is not loaded by the rehearsal of the running kernel either" in verdict.reasons[0]
     (problem,) = decide.problems([verdict], Policy())
-    assert "proves nothing" in problem.message
+    assert "was inconclusive" in problem.message
     assert decide.problems([verdict], Policy(rehearsal="accept")) == ()
 
 
@@ -176,7 +178,7 @@ def test_a_warning_of_the_kernel_that_the_control_has_too_is_none_of_the_candida
 
 def test_a_load_that_does_not_end_is_a_failure_and_with_a_complaint_the_kernels_own() -> None:
     """The loader had to be killed in it: nobody wants an agent that hangs there."""
-    late = ProgramResult("cil_from_netdev", "crash", error="not done within 90 s")
+    late = ProgramResult("cil_from_netdev", LoadOutcome.CRASH, error="not done within 90 s")
     candidate = trial(B, late, loaded("tail_handle_ipv4"))
     assert weigh(GOOD, candidate).word is Word.FAIL
     stuck = replace(candidate, splats=("watchdog: BUG: soft lockup - CPU#0 stuck for 26s!",))
@@ -209,7 +211,9 @@ def test_what_was_not_rehearsed_is_named() -> None:
     assert verdict.reasons == ("live, and in none of the objects, so not rehearsed: tetragon_probe",)
     verdict = weigh(GOOD, replace(GOOD, release=B), replace(STATE, live=live[2:]))
     assert verdict.word is Word.INCONCLUSIVE, "of what is live nothing was rehearsed"
-    freplace = ProgramResult("cil_from_netdev", "unsupported", error="it replaces a function of another program")
+    freplace = ProgramResult(
+        "cil_from_netdev", LoadOutcome.UNSUPPORTED, error="it replaces a function of another program"
+    )
     control = trial(A, freplace, loaded("tail_handle_ipv4"))
     verdict = weigh(control, replace(control, release=B))
     assert verdict.word is Word.INCONCLUSIVE
@@ -254,6 +258,19 @@ def test_what_was_found_in_a_process_and_fails_its_control_is_a_warning() -> Non
     assert words["tail_handle_ipv4"] is Word.INCONCLUSIVE, "the candidate's guest ended before it was tried"
 
 
+def test_a_log_that_is_truncated_is_said_where_its_line_is_shown() -> None:
+    """The line that is shown may not be the reason then."""
+    cut = replace(refused("cil_from_netdev"), truncated=True)
+    (message,) = weigh(GOOD, trial(B, cut, loaded("tail_handle_ipv4"))).reasons
+    assert message.endswith("Processed 1000001 insn (errno 7) (the verifier's log is truncated)")
+    whole = weigh(GOOD, trial(B, refused("cil_from_netdev"), loaded("tail_handle_ipv4")))
+    assert "truncated" not in whole.reasons[0]
+    told = from_data(ProgramResult, {"program": "x", "outcome": "refused", "truncated": True})
+    assert told == ProgramResult("x", LoadOutcome.REFUSED, truncated=True)
+    with pytest.raises(ValueError, match="splendid"):
+        from_data(ProgramResult, {"program": "x", "outcome": "splendid"})
+
+
 def test_nothing_live_is_nothing_to_rehearse_and_not_knowing_is_not() -> None:
     verdict = weigh(GOOD, GOOD, BpfState(live=()))
     assert verdict.word is Word.PASS
@@ -269,16 +286,10 @@ def test_nothing_live_is_nothing_to_rehearse_and_not_knowing_is_not() -> None:
 
 
 def test_equal_hosts_share_one() -> None:
-    parts = tuple(PackageChange(f"linux-{kind}-{B}", "", "6.12.117-1") for kind in ("base", "image", "modules"))
-    pending = (*parts, PackageChange("vim", "1", "2"), PackageChange(f"linux-headers-{B}", "", "6.12.117-1"))
+    packages = tuple((f"linux-{kind}-{B}", "6.12.117-1") for kind in ("image", "base", "modules"))
+    arriving = Kernel(B, f"linux-image-{B}", arriving=True, packages=packages, headers=True)
     facts = HostFacts(
-        "",
-        kernel=A,
-        kernel_version="#1",
-        architecture="x86_64",
-        candidate_kernel=B,
-        candidate_package=f"linux-image-{B}",
-        pending=pending,
+        "", kernel=A, kernel_version="#1", architecture="x86_64", kernels=(arriving, Kernel(A, installed=True))
     )
     hosts = [PlannedHost(name, name, "z", "", A, B, True) for name in ("n1", "n2", "n3", "n4")]
     hosts.append(PlannedHost("n5", "n5", "z", "", A, A, True))
@@ -291,18 +302,24 @@ def test_equal_hosts_share_one() -> None:
     found = decide.groups(hosts, {host.host: facts for host in hosts}, states, {"node7": "cilium 1.16.0"}, {})
     assert [group.hosts for group in found] == [("n1", "n3"), ("n2",), ("n4",), ("n6",), ("n7",), ("n8",)]
     assert [group.agent for group in found] == ["", "", "", "", "cilium 1.16.0", ""]
-    packages = tuple((change.name, "6.12.117-1") for change in parts)
     assert found[0].candidate == KernelSource(B, "6.12.117-1", "x86_64", packages)
     assert found[0].headers is True
-    (bare,) = decide.groups(hosts[:1], {"n1": replace(facts, pending=parts)}, {"n1": STATE}, {}, {})
+    without = replace(facts, kernels=(replace(arriving, headers=False),))
+    (bare,) = decide.groups(hosts[:1], {"n1": without}, {"n1": STATE}, {}, {})
     assert bare.headers is False
     assert found[2].state.unknown == {"objects": "the host did not answer"}
-    everywhere = decide.asked_for({"n5": replace(facts, candidate_kernel=A)}, {}, "6.16.3+deb13-amd64", {})
+    everywhere = decide.asked_for({"n5": facts}, {}, "6.16.3+deb13-amd64", {})
     (asked,) = decide.groups(everywhere, {"n5": facts}, {"n5": STATE}, {}, {})
     assert asked.hosts == ("n5",), "although nothing is planned for it"
     assert asked.headers is None
-    assert asked.candidate.packages == (("linux-image-6.16.3+deb13-amd64", ""),)
+    assert (asked.candidate.build, asked.candidate.packages) == (decide.ANY, ()), "the host finds them in its sources"
     assert decide.volatile(asked.candidate)
+    here = replace(facts, kernels=(Kernel(B, installed=True, image=f"/boot/vmlinuz-{B}"),))
+    (booted,) = decide.groups(hosts[:1], {"n1": here}, {"n1": STATE}, {}, {})
+    assert (booted.candidate.build, booted.candidate.packages, booted.headers) == (decide.INSTALLED, (), None)
+    others = {"n1": facts, "n3": replace(facts, remedies=Remedies(hold="dnf versionlock add"))}
+    two = decide.groups([hosts[0], hosts[2]], others, {"n1": STATE, "n3": STATE}, {}, {})
+    assert [group.hosts for group in two] == [("n1",), ("n3",)], "what to do is not the same there"
     assert not decide.volatile(found[0].candidate)
 
 
@@ -315,6 +332,10 @@ def test_all_newer_kernels_that_the_sources_have() -> None:
     (group,) = decide.groups(asked, facts, {"n1": STATE}, {}, offers)
     assert group.candidate == KernelSource("7.3.4", "7.3.4-1", "x86_64", packages)
     assert not decide.volatile(group.candidate)
+    backport = {"n1": replace(facts["n1"], kernel="6.1.0-0.deb11.17-amd64")}
+    newer = {"n1": tuple(OfferedKernel(f"{version}-amd64") for version in ("6.1.0-0.deb11.21", "6.1.0-0.deb11.9"))}
+    (only,) = decide.asked_for(backport, {}, "newest", newer)
+    assert only.target_kernel == "6.1.0-0.deb11.21-amd64"
     several = decide.asked_for(facts, {}, "6.12.90, 6.1.9", offers)
     assert [each.target_kernel for each in several] == ["6.12.90", "6.1.9"]
 
@@ -323,18 +344,28 @@ def test_the_newest_that_passes() -> None:
     """For each host the newest; a warning is no refusal, and what proves nothing is no pass."""
     bad = weigh(GOOD, trial(B, refused("cil_from_netdev"), loaded("tail_handle_ipv4")))
     words = {"6.12.90": Word.PASS, "6.12.100": Word.WARN, "6.12.117": Word.FAIL, "7.3.4": Word.INCONCLUSIVE}
-    verdicts = [replace(bad, candidate=release, word=word) for release, word in words.items()]
+    commands = Remedies(install="get", hold="pin")
+    verdicts = [
+        replace(bad, candidate=release, word=word, package=f"image-{release}", remedies=commands)
+        for release, word in words.items()
+    ]
     verdicts += [replace(each, hosts=("n3",), word=Word.FAIL) for each in verdicts[:2]]
     first, second = decide.newest(verdicts)
     assert (first.hosts, first.release, first.tried) == (("n1", "n2"), "6.12.100", 4)
     assert (second.hosts, second.release, second.tried) == (("n3",), "", 2)
+    released = [replace(bad, candidate=release, word=Word.PASS) for release in ("6.16-amd64", "6.16-rc7-amd64")]
+    assert decide.newest(released)[0].release == "6.16-amd64", "newer than its release candidate"
     (step,) = decide.advice(Rehearsal(tuple(verdicts), newest=(first, second)))
-    assert step.startswith("For 6.12.100 on n1, n2: `apt-get install linux-image-6.12.100`")
+    assert step.startswith("For 6.12.100 on n1, n2: `get image-6.12.100`, and `pin` for the kernel's metapackage")
+    bare = replace(first, remedies=Remedies())
+    (step,) = decide.advice(Rehearsal(tuple(verdicts), newest=(bare,)))
+    assert step.startswith("For 6.12.100 on n1, n2: install that kernel, and hold the kernel's metapackage")
     silent, problem = decide.without_candidate((first, second), {"n4": "apt-cache: not found"})
     assert silent.subject == "n4"
     assert "apt-cache: not found" in silent.message
     assert problem.subject == "n3"
     assert "none of 2 kernels" in problem.message
+    assert "(`pin`, with friday_packages: all)" in problem.fix
 
 
 def test_hosts_with_the_same_result_are_told_once() -> None:

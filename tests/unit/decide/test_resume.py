@@ -20,7 +20,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.resume impor
     replanned,
     unrecorded,
 )
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import PackageChange
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import PackageChange, PackageKind
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import Plan, PlannedHost, Target, Wave
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import (
@@ -94,7 +94,9 @@ def test_another_inventory_is_refused_by_its_digest_alone(hosts: tuple[str, ...]
 
 
 def planned(host: str, kernel: str = "6.12", packages: str = "2.0") -> PlannedHost:
-    return PlannedHost(host, host, "zone-a", "", "6.1", kernel, True, (PackageChange("tool", "1.0", packages),))
+    return PlannedHost(
+        host, host, "zone-a", "", "6.1", kernel, True, (PackageChange("tool", "1.0", packages, kind=PackageKind.OTHER),)
+    )
 
 
 def known(state: HostState, kernel: str = "6.12", packages: str = "2.0", step: str = "") -> HostRecord:

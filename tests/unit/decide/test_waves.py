@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.waves import make_plan, work_of
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import PackageChange
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import Package, PackageChange, PackageKind
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Snapshot
-from tests.unit.decide.fleets import CURL, IMAGE, NEW, OLD, budget, facts, fleet, pod, up_to_date
+from tests.unit.decide.fleets import CURL, IMAGE, NEW, OLD, budget, facts, fleet, kernels, pod, up_to_date
 
+HEADERS = PackageChange(f"linux-headers-{OLD}", "1", "2", kind=PackageKind.HEADERS)
+META = Package("linux-image-cloud-amd64", PackageKind.KERNEL)
+KUBELET = Package("kubelet", PackageKind.OTHER)
 ZONES = {"node1": "zone-a", "node2": "zone-b", "node3": "zone-c"}
 RUN = "20261120-1"
 
@@ -177,19 +182,11 @@ def test_the_kernel_alone():
 
 
 @pytest.mark.parametrize(
-    ("name", "counts"),
-    [
-        ("linux-image-amd64", True),
-        ("linux-binary-6.1", True),
-        ("linux-headers-6.1", True),
-        ("linux-modules-extra-6.8", True),
-        ("linux-firmware", False),
-        ("linux-libc-dev", False),
-        ("util-linux", False),
-    ],
+    ("kind", "counts"), [(PackageKind.KERNEL, True), (PackageKind.HEADERS, True), (PackageKind.OTHER, False)]
 )
-def test_what_a_kernel_package_is(name, counts):
-    change = PackageChange(name, "1", "2")
+def test_what_a_kernel_package_is(kind, counts):
+    """The node says it, whatever the name is."""
+    change = PackageChange("linux-something", "1", "2", kind=kind)
     assert bool(work_of(Policy(packages="kernel"), facts("h", candidate_kernel=OLD, pending=(change,)))) is counts
 
 
@@ -204,19 +201,23 @@ def test_what_a_kernel_package_is(name, counts):
         ({"candidate_kernel": OLD, "pending": ()}, {"reboot": "always"}, False),
         ({"candidate_kernel": OLD, "pending": (), "reboot_required": True}, {}, True),
         ({"candidate_kernel": OLD, "pending": (), "reboot_required": True}, {"packages": "kernel"}, False),
-        ({"candidate_kernel": OLD, "pending": (PackageChange(f"linux-image-{OLD}", "1", "2"),)}, {}, True),
-        ({"candidate_kernel": OLD, "pending": (PackageChange(f"linux-headers-{OLD}", "1", "2"),)}, {}, False),
+        ({"kernels": (replace(kernels(OLD)[0], arriving=True),), "pending": (IMAGE,)}, {}, True),  # rebuilt
+        ({"kernels": kernels(OLD), "pending": (HEADERS,)}, {}, False),
     ],
 )
 def test_reboots(changes, policy, reboot):
     work = work_of(Policy(**policy), facts("h", **changes))
     assert work.reboot is reboot
-    assert work.target_kernel == (changes.get("candidate_kernel", NEW) or OLD)
+    moves = "candidate_kernel" not in changes and "kernels" not in changes
+    assert work.target_kernel == (NEW if moves else OLD)
 
 
 def test_a_held_kernel_is_said():
     some = fleet(ZONES).with_facts(
-        "node1", candidate_kernel=OLD, pending=(), held=("linux-image-cloud-amd64", "kubelet")
+        "node1",
+        candidate_kernel=OLD,
+        pending=(),
+        held=(META, KUBELET),
     )
     assert plan_of(some).skipped[0].reason == f"up to date (kernel {OLD}; held: linux-image-cloud-amd64)"
 

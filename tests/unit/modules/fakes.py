@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from ansible_collections.friday.upgrade.plugins.module_utils.system import Result, System, Unreadable
@@ -66,9 +65,3 @@ class FakeSystem(System):
 
     def clock(self) -> float:
         return self.now
-
-
-def compare_versions(argv: list[str]) -> Result:
-    """``dpkg --compare-versions A lt B`` for versions whose numbers alone decide."""
-    a, b = ([int(number) for number in re.findall(r"\d+", version)] for version in (argv[2], argv[4]))
-    return Result(0 if a < b else 1, "", "")

@@ -74,6 +74,13 @@ def test_what_the_kernel_complains_of_belongs_to_its_object() -> None:
     assert answer["objects"]["b.o"]["splats"] == ["WARNING: CPU: 0 at x.c"]
 
 
+def test_a_truncated_log_is_passed_on() -> None:
+    (begun, refused) = tried("a.o", "one", "refused")
+    said = lines(BOOT, *read_object("a.o", "one"), begun, {**refused, "log": ["last"], "truncated": True}, END)
+    (program,) = report.read(said, "")["objects"]["a.o"]["programs"]
+    assert (program["log"], program["truncated"]) == (["last"], True)
+
+
 def test_nothing_at_all() -> None:
     answer = report.read("", "")
     assert (answer["release"], answer["complete"], answer["objects"]) == ("", False, {})

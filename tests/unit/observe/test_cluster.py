@@ -5,23 +5,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import ApiError
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Snapshot
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import LISTS, Snapshot
 from ansible_collections.friday.upgrade.plugins.plugin_utils.observe.cluster import read_snapshot
+from ansible_collections.friday.upgrade.plugins.plugin_utils.observe.resources import RESOURCES
 from tests.unit.observe.fake_api import FakeApi
 
 PATHS = (
-    "/api/v1/nodes",
-    "/api/v1/pods",
-    "/apis/apps/v1/deployments",
-    "/apis/apps/v1/statefulsets",
-    "/apis/apps/v1/daemonsets",
-    "/apis/policy/v1/poddisruptionbudgets",
-    "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations",
-    "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations",
-    "/apis/apiregistration.k8s.io/v1/apiservices",
+    *(resource.path for resource in RESOURCES if resource.where != "cilium"),
     "/api/v1/namespaces/kube-system/services",
 )
 
@@ -66,6 +60,22 @@ def test_one_of_two_lists_missing() -> None:
     snapshot = read(cluster(**{"/apis/apps/v1/deployments": [deployment], path: ApiError(403, "no")}))
     assert snapshot.workloads == ()
     assert list(snapshot.unknown) == ["workloads"]
+
+
+def test_an_api_that_is_not_in_every_cluster() -> None:
+    rows = [replace(row, optional=row.field == "budgets") for row in RESOURCES]
+    api = cluster(**{"/api/v1/nodes": [node("a")]})
+    absent = {row.path for row in rows if row.field in ("budgets", "workloads")}
+    api.lists = {path: found for path, found in api.lists.items() if path not in absent}
+    snapshot = read_snapshot(api, clock=lambda: 1.0, resources=rows)  # type: ignore[arg-type]
+    assert set(snapshot.unknown) == {"workloads", "cni"}, "what is part of every cluster and can't be read is unknown"
+    assert snapshot.budgets == ()
+    api.lists["/apis/policy/v1/poddisruptionbudgets"] = ApiError(403, "no")
+    assert "budgets" in read_snapshot(api, resources=rows).unknown, "that it may not be read says nothing"  # type: ignore[arg-type]
+
+
+def test_every_field_is_filled_by_a_row_or_is_the_agents() -> None:
+    assert {row.field for row in RESOURCES} | {"agents"} == set(LISTS)
 
 
 def test_nothing_answers() -> None:

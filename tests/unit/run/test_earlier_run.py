@@ -12,14 +12,11 @@ import pytest
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import Plan, PlannedHost, Wave
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind, HostRecord
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Observation
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import BEFORE, CORDON, HostState
-from ansible_collections.friday.upgrade.plugins.plugin_utils.run.earlier_run import earlier_baseline
-from ansible_collections.friday.upgrade.plugins.plugin_utils.run.files import (
-    BASELINE_FILE,
-    BEFORE_FILE,
-    EARLIER_FILE,
-    PLAN_FILE,
-)
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run import looks
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.earlier_run import keep_earlier
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.files import PLAN_FILE
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.give_up_host import give_up
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.session import Session
 from tests.unit.checks import three_nodes as lab
@@ -37,11 +34,23 @@ def a_session(folder: Path, run: str) -> Session:
     return session
 
 
+def saw(session: Session, seen: Observation, name: str) -> None:
+    """Let the run have seen node2 so."""
+    cluster = session.files.save(seen.snapshot, "looks", "some.json")
+    looks.keep(session.files, "node2", name, seen, cluster)
+
+
+def kept(session: Session) -> Observation | None:
+    """How node2 was before the dead run, as the next one keeps it."""
+    keep_earlier(session, "node2", DEAD)
+    return looks.load(session.files, "node2", looks.EARLIER)
+
+
 @pytest.fixture
 def dead(tmp_path: Path) -> Session:
     """A run that had begun on node2, as it was at first."""
     session = a_session(tmp_path, DEAD)
-    session.files.save(FIRST, "hosts", "node2", BEFORE_FILE)
+    saw(session, FIRST, looks.BEFORE)
     session.recorder.step("node2", CORDON)
     return session
 
@@ -49,26 +58,20 @@ def dead(tmp_path: Path) -> Session:
 @pytest.fixture
 def living(tmp_path: Path) -> Session:
     """The next run, which has found node2 with the mark of the dead one."""
-    session = a_session(tmp_path, NEXT)
-    nodes = tuple(
-        replace(node, unschedulable=True, cordoned_by=DEAD) if node.name == "node2" else node
-        for node in FIRST.snapshot.nodes
-    )
-    session.files.save(replace(FIRST, snapshot=replace(FIRST.snapshot, nodes=nodes)), BASELINE_FILE)
-    return session
+    return a_session(tmp_path, NEXT)
 
 
 @pytest.mark.parametrize("state", [HostState.CORDONED, HostState.UPGRADED, HostState.REBOOTED, HostState.SOAKED])
 def test_it_is_how_the_dead_run_had_found_it(dead: Session, living: Session, state: HostState) -> None:
     dead.recorder.tell(EventKind.STATE, "node2", state=state)
-    assert earlier_baseline(living, "node2") == FIRST
+    assert kept(living) == FIRST
 
 
 def test_also_when_it_died_between_the_cordon_and_its_event(dead: Session, living: Session) -> None:
     """It had found the host as an even earlier one had left it, and what counts is how that one had found it."""
-    dead.files.save(SECOND, "hosts", "node2", BEFORE_FILE)
-    dead.files.save(FIRST, "hosts", "node2", EARLIER_FILE)
-    assert earlier_baseline(living, "node2") == FIRST
+    saw(dead, SECOND, looks.BEFORE)
+    saw(dead, FIRST, looks.EARLIER)
+    assert kept(living) == FIRST
 
 
 @pytest.mark.parametrize("halted", [True, False])
@@ -77,18 +80,17 @@ def test_what_failed_has_to_be_again_as_it_was_before_it_failed(dead: Session, l
     dead.recorder.tell(
         EventKind.FAILURE, "node2", state=HostState.FAILED, step="verify", message="broken", halted=halted
     )
-    assert earlier_baseline(living, "node2") == FIRST
+    assert kept(living) == FIRST
 
 
 def test_a_host_that_got_through_is_over(dead: Session, living: Session) -> None:
     """Its node bears the mark: somebody has cordoned it by hand since, and left the annotation."""
     dead.recorder.tell(EventKind.STATE, "node2", state=HostState.DONE)
-    assert earlier_baseline(living, "node2") is None
+    assert kept(living) is None
 
 
 def test_a_host_that_was_never_cordoned_is_held_whatever_is_lost(tmp_path: Path) -> None:
     session = a_session(tmp_path, NEXT)
-    session.files.save(FIRST, BASELINE_FILE)
     session.recorder.step("node2", BEFORE)
     session = replace(session, recorded=True)
     (Path(session.folder) / "lost").write_text("somebody has it")

@@ -16,10 +16,12 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding impor
     Severity,
     Verdict,
 )
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import PackageChange
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import PackageChange, PackageKind
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import Plan, PlannedHost, SkippedHost, Wave
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.rehearsal import (
     GroupVerdict,
+    LoadOutcome,
     ProgramResult,
     ProgramVerdict,
     Rehearsal,
@@ -49,11 +51,11 @@ CHECKS = {
 }
 CHECK_LAYERS = {name: int(layer) for name, layer in CHECKS.items()}
 PACKAGES = (
-    PackageChange("linux-image-cloud-amd64", "6.1.192-1", "6.12.107-1"),
-    PackageChange(f"linux-image-{NEW}", "", "6.12.107-1"),
-    PackageChange("mdadm", "4.2-5", "4.4-11"),
-    PackageChange("openssl", "3.0.20-1~deb12u1", "3.5.4-1~deb13u1"),
-    PackageChange("firmware-linux-free", "20200122-1", "20241210-2"),
+    PackageChange("linux-image-cloud-amd64", "6.1.192-1", "6.12.107-1", kind=PackageKind.KERNEL),
+    PackageChange(f"linux-image-{NEW}", "", "6.12.107-1", kind=PackageKind.KERNEL),
+    PackageChange("mdadm", "4.2-5", "4.4-11", kind=PackageKind.OTHER),
+    PackageChange("openssl", "3.0.20-1~deb12u1", "3.5.4-1~deb13u1", kind=PackageKind.OTHER),
+    PackageChange("firmware-linux-free", "20200122-1", "20241210-2", kind=PackageKind.OTHER),
 )
 REFUSAL = (
     'level=error msg="Error while rewriting endpoint BPF program" endpointID=1263 error="loading eBPF collection into'
@@ -391,12 +393,12 @@ def rehearsed() -> ReportData:
     """The rehearsal has found what the candidate refuses: nothing was touched."""
     story = Story(lab_plan())
     limit = {"limit": 1_000_000}
-    before = ProgramResult("cil_from_netdev", "loaded", "SchedCLS", stats={"insns": 380, **limit})
+    before = ProgramResult("cil_from_netdev", LoadOutcome.LOADED, "SchedCLS", stats={"insns": 380, **limit})
     log = ("BPF program is too large. Processed 1000001 insn", "processed 1000001 insns (limit 1000000)")
-    after = ProgramResult("cil_from_netdev", "refused", "SchedCLS", error="E2BIG", errno=7, log=log)
+    after = ProgramResult("cil_from_netdev", LoadOutcome.REFUSED, "SchedCLS", error="E2BIG", errno=7, log=log)
     why = f"cil_from_netdev: loads on the running kernel, and the candidate refuses it: {log[0]} (errno 7)"
-    calm = ProgramResult("tail_handle_ipv4", "loaded", "SchedCLS", stats={"insns": 1200, **limit})
-    unused = ProgramResult("tail_nodeport_nat_ipv6", "refused", "SchedCLS", error="E2BIG")
+    calm = ProgramResult("tail_handle_ipv4", LoadOutcome.LOADED, "SchedCLS", stats={"insns": 1200, **limit})
+    unused = ProgramResult("tail_nodeport_nat_ipv6", LoadOutcome.REFUSED, "SchedCLS", error="E2BIG")
     host = "/run/cilium/state/12/bpf_host.o"
     group = GroupVerdict(
         ("node1", "node2", "node3"),
@@ -417,4 +419,20 @@ def rehearsed() -> ReportData:
     return story.end("fail", "1 problem to solve first; nothing was touched", problems=(problem,), rehearsal=rehearsal)
 
 
-STORIES = {f.__name__: f for f in (passed, incident, held, nothing, refused, rehearsed, plan_only)}
+def accepted() -> ReportData:
+    """A Friday that passed although two checks found something: an operator has accepted that."""
+    story = Story(lab_plan())
+    for wave in lab_plan().waves:
+        story.wave(wave)
+    raid = Finding(Layer.KERNEL, "kernel-raid", "node1", Severity.WARN, "array md0 of node1 is degraded", accepted=True)
+    dns = Finding(Layer.DNS, "dns", "node2", Severity.WARN, "dns of node2 is not known: no answer", accepted=True)
+    return story.end(
+        "pass",
+        baseline=passing([raid]),
+        verdicts={"node2": passing([dns, dns])},
+        verdict=passing([raid]),
+        policy=Policy(accept=("kernel-raid", "dns")),
+    )
+
+
+STORIES = {f.__name__: f for f in (passed, accepted, incident, held, nothing, refused, rehearsed, plan_only)}

@@ -19,6 +19,7 @@ from tests.unit.tell.stories import (
     RUN,
     START,
     STORIES,
+    accepted,
     fleet_plan,
     held,
     incident,
@@ -159,6 +160,16 @@ def test_the_verdict_names_cause_evidence_consequences_states_and_steps() -> Non
         position += block[position:].index(said)
     assert "Probable cause" not in console.verdict_block(passed())
     assert "PodDisruptionBudget shop/web" in console.verdict_block(held())
+
+
+def test_what_was_accepted_is_told_in_the_plan_and_at_the_end() -> None:
+    block = console.verdict_block(accepted())
+    assert "Found and accepted (friday_accept)\n  - kernel-raid: array md0 of node1 is degraded" in block
+    assert console.acceptance((), accepted().baseline) == []
+    (told,) = console.acceptance(("kernel-raid", "dns"), accepted().baseline)
+    assert told == "Accepted (friday_accept): kernel-raid, dns\n  - kernel-raid: array md0 of node1 is degraded"
+    (told,) = console.acceptance(("dns",), passed().baseline)
+    assert "nothing was found" in told
 
 
 def test_evidence_that_is_left_out_is_counted() -> None:

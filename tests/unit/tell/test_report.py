@@ -10,16 +10,31 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.policy import parse_policy
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import from_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import HostState
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import report, view
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.data import ReportData
-from tests.unit.tell.stories import CHECK_LAYERS, NEW, REFUSAL, START, STORIES, incident, passed, plan_only, refused
+from tests.unit.tell.stories import (
+    CHECK_LAYERS,
+    NEW,
+    REFUSAL,
+    START,
+    STORIES,
+    accepted,
+    incident,
+    passed,
+    plan_only,
+    refused,
+)
 
 HOSTILE = "<script>alert(1)</script>\"'&`|*_[x](javascript:y)\x1b[31m\u202e\udcff</style><img src=//evil.example>"
+GUARD = Path(__file__).parents[3] / "roles" / "guard" / "meta" / "argument_specs.yml"
 VOID = {"meta", "link", "br", "img", "input", "hr", "col", "path", "circle", "rect", "use"}
 
 
@@ -162,6 +177,19 @@ def test_the_ladder_tells_pass_fail_unknown_and_not_reached_apart() -> None:
     assert "pass" not in unsaid  # what nobody checked is never shown as good
 
 
+def test_what_was_accepted_is_told_in_both_reports_and_on_the_ladder() -> None:
+    page, markdown = Page(report.html(accepted())).text, report.markdown(accepted())
+    for said in ("Accepted (friday_accept): kernel-raid, dns", "kernel-raid: array md0", "dns on node2: dns of node2"):
+        assert said in page and said in markdown.replace("\\", ""), said
+    assert markdown.count("dns on node2") == 1
+    assert accepted().verdict
+    found = {rung.layer.label: rung.status.value for rung in view.ladder(accepted().verdict, CHECK_LAYERS)}
+    assert (found["kernel"], found["BPF"]) == ("accepted", "pass")
+    nothing = dataclasses.replace(passed(), policy=accepted().policy)
+    assert "Nothing was found that these checks would have stopped for" in report.markdown(nothing)
+    assert "Accepted by" not in report.markdown(passed())
+
+
 def test_json_reads_back_as_what_it_was_made_from() -> None:
     data = incident()
     loaded = json.loads(report.json_text(data))
@@ -271,3 +299,19 @@ def test_a_step_that_was_begun_counts() -> None:
     assert "upgrade begun" in text(HostRecord(HostState.DRAINED, 0.0, step="upgrade"))
     assert "reboot begun" in text(HostRecord(HostState.UPGRADED, 0.0, step="reboot"))
     assert text(HostRecord(HostState.REBOOTED, 0.0, step="reboot")) == "cordoned, rebooted, not verified"
+
+
+def test_the_policy_has_the_names_and_units_of_the_variables() -> None:
+    """Each row can be copied into an inventory: 2048 MiB, and not 2147483648 of something."""
+    declared = set(yaml.safe_load(GUARD.read_text(encoding="utf-8"))["argument_specs"]["main"]["options"])
+    rows = dict(
+        re.findall(
+            r'<th scope="row" class="mono">(friday_\w+)</th><td class="mono">([^<]*)</td>', report.html(passed())
+        )
+    )
+    assert len(rows) == len(dataclasses.fields(Policy)) and rows.keys() <= declared
+    assert (rows["friday_min_free_root_mib"], rows["friday_min_free_boot_mib"]) == ("2048", "256")
+    assert parse_policy({name: None if value in ("none", "not set") else value for name, value in rows.items()}) == (
+        Policy(),
+        (),
+    )

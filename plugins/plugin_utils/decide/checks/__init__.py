@@ -21,13 +21,17 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.bpf i
     VerifierRefusals,
 )
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.check import Check
-from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.cni import NodeReady, PodSandboxes
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.cni import (
+    Cordons,
+    NodeReady,
+    PodSandboxes,
+)
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.dns import Dns
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.endpoints import (
     AgentEndpoints,
     CiliumEndpoints,
 )
-from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.host import HostAnswers
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.host import Competing, HostAnswers
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.kernel import (
     FailedUnits,
     KernelBoot,
@@ -36,7 +40,8 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.kerne
     KernelRaid,
     KernelRelease,
 )
-from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.network import NodeNetwork
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.network import NodeNetwork, Peer
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.storage import CsiDrivers, VolumesAttached
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.webhooks import ApiServices, WebhookEndpoints
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.workloads import (
     CrashLoops,
@@ -48,6 +53,7 @@ __all__ = ["CHECKS"]
 
 CHECKS: tuple[Check, ...] = (
     HostAnswers(),
+    Competing(),
     KernelRelease(),
     KernelBoot(),
     KernelLog(),
@@ -65,11 +71,15 @@ CHECKS: tuple[Check, ...] = (
     AgentEndpoints(),
     CiliumEndpoints(),
     NodeReady(),
+    Cordons(),
     PodSandboxes(),
     NodeNetwork(),
+    Peer(),
     Dns(),
     WebhookEndpoints(),
     ApiServices(),
+    CsiDrivers(),
+    VolumesAttached(),
     Workloads(),
     CrashLoops(),
     NodePods(),

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.check import Check, Context
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.check import WITH_CILIUM, Check, Context
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.view import agent_of
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Finding, Layer, Severity
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Observation
@@ -20,12 +20,21 @@ _DIGITS = re.compile(r"\d+")
 
 
 class AgentReady(Check):
-    """The agent is ready and calls itself fine, if it did."""
+    """The agent is ready and calls itself fine (in a comparison: if it did)."""
 
     layer = Layer.AGENT
     name = "agent-ready"
     needs = ("agents",)
-    cilium_only = True
+    acceptable = False
+    applies = WITH_CILIUM
+
+    def healthy(self, now: Observation, context: Context) -> Iterator[Finding]:
+        """Find an agent that is not ready, or reports another state than Ok."""
+        agent, node = agent_of(now.snapshot, context.node), context.node
+        if not agent.ready:
+            yield self.finding(Severity.FAIL, node, f"the agent on {node} is not ready")
+        if agent.state and agent.state.lower() != "ok":
+            yield self.finding(Severity.FAIL, node, f"the agent on {node} reports state {agent.state}")
 
     def compare(self, before: Observation, after: Observation, context: Context) -> Iterator[Finding]:
         """Compare readiness and the state that the agent reports; another version is a note."""
@@ -52,7 +61,15 @@ class AgentControllers(Check):
     layer = Layer.AGENT
     name = "agent-controllers"
     needs = ("agents",)
-    cilium_only = True
+    applies = WITH_CILIUM
+
+    def healthy(self, now: Observation, context: Context) -> Iterator[Finding]:
+        """Regeneration is the datapath itself; other controllers fail now and then, and try again."""
+        node = context.node
+        for name, failure in agent_of(now.snapshot, node).failing_controllers.items():
+            severity = Severity.FAIL if "regeneration" in name else Severity.WARN
+            message = f"controller {name} of the agent on {node} fails: {failure or 'no message'}"
+            yield self.finding(severity, node, message, evidence=(failure,) if failure else ())
 
     def compare(self, before: Observation, after: Observation, context: Context) -> Iterator[Finding]:
         """Compare by name without the endpoint's number, which is another after a restart."""
@@ -79,7 +96,7 @@ class AgentRestarts(Check):
     layer = Layer.AGENT
     name = "agent-restarts"
     needs = ("agents",)
-    cilium_only = True
+    applies = WITH_CILIUM
 
     def compare(self, before: Observation, after: Observation, context: Context) -> Iterator[Finding]:
         """Compare the counts of restarts."""
@@ -102,7 +119,7 @@ class AgentDatapath(Check):
     layer = Layer.AGENT
     name = "agent-datapath"
     needs = ("agents",)
-    cilium_only = True
+    applies = WITH_CILIUM
 
     def compare(self, before: Observation, after: Observation, context: Context) -> Iterator[Finding]:
         """Compare routing and kube-proxy replacement; a value that is no longer said is unknown."""

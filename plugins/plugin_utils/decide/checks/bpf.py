@@ -5,9 +5,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.check import Check, Context, may_be_cilium
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.check import (
+    WITH_CILIUM,
+    Check,
+    Condition,
+    Context,
+)
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.lines import (
     group_refusals,
     is_verifier,
@@ -15,13 +20,14 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.lines
 )
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.view import (
     agent_of,
+    endpoint_broken,
     facts_of,
     find_agent,
     network_pods,
 )
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Finding, Layer, Severity
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import BpfAttachment
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Observation
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import AgentStatus, Observation
 
 Place = tuple[str, str]  # hook, program
 
@@ -32,18 +38,41 @@ _UNIT_HOOK = "cgroup/device"
 _CONTAINER_CGROUP = re.compile(r"kubepods|\.scope(?:/|$)")
 
 
+def _programs_matter(seen: Sequence[Observation], context: Context) -> bool:
+    facts = seen[0].facts.get(context.host)
+    return WITH_CILIUM.holds(seen, context) or bool(facts and facts.bpf)
+
+
+WITH_PROGRAMS = Condition(
+    _programs_matter, "the cluster's network is not Cilium, and no BPF program was attached before"
+)
+
+
 class VerifierRefusals(Check):
     """The agent's log has no refusal by the verifier that it did not have. A program that is refused stays refused."""
 
     layer = Layer.BPF
     name = "bpf-verifier"
     needs = ("agents",)
-    cilium_only = True
+    acceptable = False
+    healthy_needs = ()  # that an agent can't be asked is for agent-ready to tell
+    applies = WITH_CILIUM
 
-    def missing(self, before: Observation, after: Observation, context: Context) -> list[str]:
+    def missing(self, context: Context, now: Observation, before: Observation | None = None) -> list[str]:
         """A refusal that was seen counts, even if the agent that logged it did not answer."""
-        agent = find_agent(after.snapshot, context.node)
-        return [] if agent and agent.refusals else super().missing(before, after, context)
+        agent = find_agent(now.snapshot, context.node)
+        return [] if agent and agent.refusals else super().missing(context, now, before)
+
+    def healthy(self, now: Observation, context: Context) -> Iterator[Finding]:
+        """Find refusals that the agent suffers from. In the log of an agent that is fine by now they are history."""
+        node = context.node
+        agent = find_agent(now.snapshot, node) or AgentStatus(node)
+        suffering = bool(agent.error or agent.failing_controllers or not agent.ready)
+        suffering = suffering or any(map(endpoint_broken, agent.endpoints))
+        for refusal, lines in group_refusals(agent.refusals).values():
+            message = f"{refusal.subject} was refused by the kernel of {node}: {refusal.reason}"
+            severity = Severity.FAIL if suffering else Severity.WARN
+            yield self.finding(severity, f"{refusal.subject} on {node}", message, evidence=lines)
 
     def compare(self, before: Observation, after: Observation, context: Context) -> Iterator[Finding]:
         """Compare refusals by program and reason."""
@@ -77,24 +106,20 @@ class VerifierLog(Check):
             yield self.finding(Severity.FAIL, context.host, message, evidence=lines, lasting=True)
 
 
-class _Attachments(Check):
-    """Asked of hosts that run Cilium, and of others where something was attached."""
-
-    layer = Layer.BPF
-
-    def skip(self, before: Observation, after: Observation, context: Context) -> str:
-        """No programs of anybody: nothing to compare."""
-        facts = before.facts.get(context.host)
-        if may_be_cilium(before.snapshot, after.snapshot) or (facts and facts.bpf):
-            return ""
-        return "the cluster's network is not Cilium, and no BPF program was attached before"
-
-
-class HostAttachments(_Attachments):
+class HostAttachments(Check):
     """On the host's own devices and cgroups every program is attached that was, by hook, device and name."""
 
+    layer = Layer.BPF
     name = "bpf-host-programs"
     needs = ("facts.bpf",)
+    acceptable = False
+    applies = WITH_PROGRAMS
+
+    def healthy(self, now: Observation, context: Context) -> Iterator[Finding]:
+        """Find hosts on which nothing at all is attached."""
+        if not facts_of(now, context.host).bpf:
+            message = f"no BPF program is attached on {context.host}, although Cilium runs in the cluster"
+            yield self.finding(Severity.FAIL, context.host, message)
 
     def compare(self, before: Observation, after: Observation, context: Context) -> Iterator[Finding]:
         """Compare by name; one finding for each program that is missing."""
@@ -111,15 +136,18 @@ class HostAttachments(_Attachments):
                 )
 
 
-class PodAttachments(_Attachments):
+class PodAttachments(Check):
     """The devices of pods have the programs that pods' devices had, as many as there are pods.
 
     Pods and their devices have other names after a restart, so this counts. Pods that had no program before (they are
     older than the agent, or not its own) are allowed to have none.
     """
 
+    layer = Layer.BPF
     name = "bpf-pod-programs"
     needs = ("facts.bpf", "pods")
+    acceptable = False
+    applies = WITH_PROGRAMS
 
     def compare(self, before: Observation, after: Observation, context: Context) -> Iterator[Finding]:
         """Compare, for each hook and program, the number of running pods without it."""

@@ -17,7 +17,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot impo
 
 
 class NodeReady(Check):
-    """Every node that was Ready is: the one under test, and those that nobody works on.
+    """Every node is Ready (in a comparison: that was, but for other nodes that Friday works on).
 
     Ready asks kubelet, the container runtime and that there is a CNI configuration, so it belongs here; it stays true
     when the network agent is down.
@@ -26,6 +26,14 @@ class NodeReady(Check):
     layer = Layer.CNI
     name = "nodes-ready"
     needs = ("nodes",)
+    of_hosts = False
+
+    def healthy(self, now: Observation, context: Context) -> Iterator[Finding]:
+        """Find nodes that are not Ready."""
+        for node in now.snapshot.nodes:
+            if not node.ready:
+                left = f"; run {node.cordoned_by} left it cordoned: repair it first" if node.cordoned_by else ""
+                yield self.finding(Severity.FAIL, node.name, f"node {node.name} {readiness(node)}{left}")
 
     def compare(self, before: Observation, after: Observation, context: Context) -> Iterator[Finding]:
         """Compare the Ready conditions; other nodes that Friday works on itself are a note."""
@@ -37,6 +45,27 @@ class NodeReady(Check):
                 severity = Severity.WARN if old.name in others else Severity.FAIL
                 message = f"node {old.name} {readiness(new)}"
                 yield self.finding(severity, old.name, message, before="Ready", after=readiness(new))
+
+
+class Cordons(Check):
+    """No node is cordoned, but by Friday."""
+
+    layer = Layer.CNI
+    name = "cordons"
+    needs = ("nodes",)
+    of_hosts = False
+
+    def healthy(self, now: Observation, context: Context) -> Iterator[Finding]:
+        """Find nodes that somebody else has cordoned; a cordon of Friday's own is a note."""
+        for node in now.snapshot.nodes:
+            if not node.unschedulable:
+                continue
+            if node.cordoned_by:
+                message = f"node {node.name} is still cordoned by run {node.cordoned_by}: this run takes it up again"
+                yield self.finding(Severity.WARN, node.name, message)
+            else:
+                message = f"node {node.name} is cordoned, and not by Friday: uncordon it, or let its owner finish"
+                yield self.finding(Severity.FAIL, node.name, message)
 
 
 class PodSandboxes(Check):

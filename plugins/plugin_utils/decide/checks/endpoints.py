@@ -6,11 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.check import Check, Context
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.check import WITH_CILIUM, Check, Context
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.view import (
     Identity,
     agent_of,
+    endpoint_broken,
     endpoint_ready,
+    has_network,
     leaving,
     network_pods,
     workload_of,
@@ -30,7 +32,19 @@ class AgentEndpoints(Check):
     layer = Layer.ENDPOINTS
     name = "agent-endpoints"
     needs = ("agents", "pods")
-    cilium_only = True
+    healthy_needs = ("agents",)
+    applies = WITH_CILIUM
+
+    def healthy(self, now: Observation, context: Context) -> Iterator[Finding]:
+        """Find endpoints that are not ready, the host's own first."""
+        node = context.node
+        for endpoint in sorted(agent_of(now.snapshot, node).endpoints, key=lambda endpoint: bool(endpoint.pod)):
+            if endpoint_broken(endpoint):
+                subject = endpoint.pod or f"host endpoint of {node}"
+                what = f"the endpoint of pod {endpoint.pod}" if endpoint.pod else f"the {subject}"
+                message = f"{what} is {endpoint.state or 'in no state'}"
+                evidence = (endpoint.message,) if endpoint.message else ()
+                yield self.finding(Severity.FAIL, subject, message, evidence=evidence)
 
     def compare(self, before: Observation, after: Observation, context: Context) -> Iterator[Finding]:
         """Compare; what was not ready before either, for the same workload, is a note."""
@@ -74,12 +88,29 @@ class AgentEndpoints(Check):
 
 
 class CiliumEndpoints(Check):
-    """The cluster has a ready CiliumEndpoint for every running pod of the node."""
+    """The cluster has a ready CiliumEndpoint for every running pod (in a comparison: of the node)."""
 
     layer = Layer.ENDPOINTS
     name = "cilium-endpoints"
     needs = ("endpoints", "pods")
-    cilium_only = True
+    of_hosts = False
+    applies = WITH_CILIUM
+
+    def healthy(self, now: Observation, context: Context) -> Iterator[Finding]:
+        """Find CiliumEndpoints that are not ready; a pod without one is a note."""
+        ending = {(pod.namespace, pod.name) for pod in now.snapshot.pods if pod.terminating}
+        present = set()
+        for endpoint in now.snapshot.endpoints:
+            key = (endpoint.namespace, endpoint.name)
+            present.add(key)
+            if endpoint.state != "ready" and key not in ending:
+                pod = "/".join(key)
+                message = f"the CiliumEndpoint of pod {pod} is {endpoint.state or 'in no state'}"
+                yield self.finding(Severity.FAIL, pod, message)
+        for seen in now.snapshot.pods:
+            if seen.node and has_network(seen) and (seen.namespace, seen.name) not in present:
+                message = f"pod {_name(seen)} on {seen.node} has no CiliumEndpoint (started before the agent?)"
+                yield self.finding(Severity.WARN, _name(seen), message)
 
     def compare(self, before: Observation, after: Observation, context: Context) -> Iterator[Finding]:
         """Compare; what was not ready before either, for the same workload, is a note."""

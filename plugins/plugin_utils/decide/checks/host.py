@@ -1,6 +1,6 @@
 # Copyright: Friday contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Layer host: the machine answers, and its packages are in order."""
+"""Layer host: the machine answers, its packages are in order, and nothing else upgrades it."""
 
 from __future__ import annotations
 
@@ -21,6 +21,11 @@ class HostAnswers(Check):
     layer = Layer.HOST
     name = "host-answers"
     needs = ("facts",)
+    acceptable = False
+
+    def healthy(self, now: Observation, context: Context) -> Iterator[Finding]:
+        """That it could be read is the whole question, and ``needs`` asks it."""
+        return iter(())
 
     def compare(self, before: Observation, after: Observation, context: Context) -> Iterator[Finding]:
         """Compare the lists of broken packages."""
@@ -34,3 +39,23 @@ class HostAnswers(Check):
                 after=", ".join(broken),
                 lasting=True,
             )
+
+
+class Competing(Check):
+    """Nothing else upgrades or reboots the host: that would move the ground under a comparison."""
+
+    layer = Layer.HOST
+    name = "competing"
+    needs = ("facts",)  # it fails nothing, so what else upgrades the host need not be known
+
+    def healthy(self, now: Observation, context: Context) -> Iterator[Finding]:
+        """Name what else upgrades or reboots the host, as a note."""
+        facts, host = facts_of(now, context.host), context.host
+        if facts.competing:
+            message = (
+                f"{', '.join(facts.competing)} may upgrade or reboot {host} meanwhile: stop it while Friday is at work"
+            )
+            yield self.finding(Severity.WARN, host, message)
+        elif reason := facts.unknown.get("competing", ""):
+            message = f"whether anything else upgrades or reboots {host} is not known: {reason}"
+            yield self.finding(Severity.WARN, host, message, evidence=(reason,))

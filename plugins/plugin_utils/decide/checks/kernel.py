@@ -20,6 +20,7 @@ class KernelRelease(Check):
     layer = Layer.KERNEL
     name = "kernel-release"
     needs = ("facts.kernel",)
+    acceptable = False
 
     def compare(self, before: Observation, after: Observation, context: Context) -> Iterator[Finding]:
         """Compare ``uname -r`` with the plan."""
@@ -41,6 +42,7 @@ class KernelBoot(Check):
     layer = Layer.KERNEL
     name = "kernel-boot"
     needs = ("facts.boot_id",)
+    acceptable = False
 
     def compare(self, before: Observation, after: Observation, context: Context) -> Iterator[Finding]:
         """Compare the boot ids."""
@@ -64,6 +66,12 @@ class KernelLog(Check):
     layer = Layer.KERNEL
     name = "kernel-log"
     needs = ("facts.kernel_log",)
+
+    def healthy(self, now: Observation, context: Context) -> Iterator[Finding]:
+        """Doubt a log that has suspicious lines already."""
+        if lines := facts_of(now, context.host).kernel_log:
+            message = f"the kernel's log of {context.host} has suspicious lines already, the last: {lines[-1]}"
+            yield self.doubt(context, message, *lines)
 
     def compare(self, before: Observation, after: Observation, context: Context) -> Iterator[Finding]:
         """Compare the suspicious lines by what they say, one finding for each."""
@@ -101,11 +109,21 @@ class KernelBtf(Check):
 
 
 class KernelRaid(Check):
-    """No array of /proc/mdstat is gone, stopped, or lacks more members than before."""
+    """No array of /proc/mdstat is gone or stopped, or lacks members (in a comparison: more than before)."""
 
     layer = Layer.KERNEL
     name = "kernel-raid"
     needs = ("facts.raid",)
+
+    def healthy(self, now: Observation, context: Context) -> Iterator[Finding]:
+        """Find arrays that lack members or are stopped; a resync is a note."""
+        host = context.host
+        for array in facts_of(now, host).raid:
+            if array.active < array.wanted or not array.state.startswith("active"):
+                message = f"array {array.name} of {host} is degraded: {_members(array)}"
+                yield self.finding(Severity.FAIL, host, message)
+            elif array.syncing:
+                yield self.finding(Severity.WARN, host, f"array {array.name} of {host} is synchronising")
 
     def compare(self, before: Observation, after: Observation, context: Context) -> Iterator[Finding]:
         """Compare array by array; a resync alone is a note."""

@@ -5,10 +5,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.check import ALL_FIELDS, Check, Context
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.check import (
+    ALL_FIELDS,
+    Check,
+    Condition,
+    Context,
+    unread,
+)
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.reach import compare_probes
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Finding, Layer
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Finding, Layer, Severity
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Observation
 
 
@@ -18,17 +25,49 @@ class NodeNetwork(Check):
     layer = Layer.NETWORK
     name = "node-network"
     needs = ("facts.reach", "nodes", "pods")
+    healthy_needs = ("facts",)
 
-    def missing(self, before: Observation, after: Observation, context: Context) -> list[str]:
-        """Besides what is the host's own: what a peer that was asked did not answer."""
-        silent = [
+    def missing(self, context: Context, now: Observation, before: Observation | None = None) -> list[str]:
+        """In a comparison also what a peer that was asked did not answer."""
+        missing = super().missing(context, now, before)
+        if before is None:
+            return missing
+        return missing + [
             f"what {name} sees of {context.node} could not be read {when} the upgrade: {facts.unknown[ALL_FIELDS]}"
-            for when, seen in (("before", before), ("after", after))
+            for when, seen in (("before", before), ("after", now))
             for name, facts in seen.facts.items()
             if name != context.host and ALL_FIELDS in facts.unknown
         ]
-        return super().missing(before, after, context) + silent
+
+    def healthy(self, now: Observation, context: Context) -> Iterator[Finding]:
+        """Doubt a probe that fails already: it proves nothing later."""
+        for probe in now.facts[context.host].reach:
+            if not probe.ok:
+                target = f"{probe.kind} from {context.host} to {probe.name or probe.target}"
+                reason = probe.error or "no answer"
+                yield self.doubt(context, f"{target} fails already ({reason}): it can't be compared later")
 
     def compare(self, before: Observation, after: Observation, context: Context) -> Iterator[Finding]:
         """Compare group by group of probes."""
         yield from compare_probes(self, ("ping", "tcp", "http"), before, after, context)
+
+
+class Peer(Check):
+    """The network of the host is looked at from outside too, by another host."""
+
+    layer = Layer.NETWORK
+    name = "peer"
+    needs = ()
+    applies = Condition(lambda seen, context: context.peer is not None)
+
+    def healthy(self, now: Observation, context: Context) -> Iterator[Finding]:
+        """Say why it can't be: no other host is a note, one that did not answer is missing evidence."""
+        host, peer = context.host, context.peer
+        if not peer:
+            message = (
+                f"no other host is there to look at {host} from outside: its network is seen from its own side only"
+            )
+            yield self.finding(Severity.WARN, host, message)
+        elif reason := unread("facts", now, replace(context, host=peer)):
+            message = f"{peer} could not look at {host} from outside: {reason}"
+            yield self.finding(Severity.UNKNOWN, peer, message)

@@ -29,12 +29,12 @@ def facts_of(observation: Observation, host: str) -> HostFacts:
 
 def find_agent(snapshot: Snapshot, node: str) -> AgentStatus | None:
     """The agent of a node."""
-    return next((agent for agent in snapshot.agents if agent.node == node), None)
+    return snapshot.agent_of_node.get(node)
 
 
 def agent_of(snapshot: Snapshot, node: str) -> AgentStatus:
     """The agent of a node that is known to have been asked (``needs`` has ``agents``)."""
-    return next(agent for agent in snapshot.agents if agent.node == node)
+    return snapshot.agent_of_node[node]
 
 
 def in_work(snapshot: Snapshot, but: str = "") -> set[str]:
@@ -95,6 +95,11 @@ def leaving(endpoint: AgentEndpoint) -> bool:
 def endpoint_ready(endpoint: AgentEndpoint) -> bool:
     """True when the datapath of an endpoint is in place: the state says so and the health does not contradict it."""
     return endpoint.state == "ready" and endpoint.health not in ("Warning", "Failure")
+
+
+def endpoint_broken(endpoint: AgentEndpoint) -> bool:
+    """True for an endpoint that stays and is not ready."""
+    return not leaving(endpoint) and not endpoint_ready(endpoint)
 
 
 def listed(items: Iterable[str], most: int = 5) -> str:

@@ -12,11 +12,24 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot impo
 
 
 class WebhookEndpoints(Check):
-    """Every admission webhook has a ready endpoint if it had: with ``failurePolicy: Fail`` all else hangs on it."""
+    """Every admission webhook has a ready endpoint: with ``failurePolicy: Fail`` all else hangs on it."""
 
     layer = Layer.WEBHOOKS
     name = "webhooks"
     needs = ("webhooks",)
+    of_hosts = False
+
+    def healthy(self, now: Observation, context: Context) -> Iterator[Finding]:
+        """Find webhooks without a ready endpoint; with ``failurePolicy: Ignore`` that is a note."""
+        for webhook in now.snapshot.webhooks:
+            subject = f"webhook {webhook.name}"
+            if webhook.ready_endpoints is None and webhook.service:
+                message = f"the endpoints of {subject} (service {webhook.service}) could not be read"
+                yield self.finding(Severity.UNKNOWN, subject, message)
+            elif webhook.ready_endpoints == 0:
+                severity = Severity.FAIL if webhook.failure_policy == "Fail" else Severity.WARN
+                guarded = f"service {webhook.service} (failurePolicy {webhook.failure_policy})"
+                yield self.finding(severity, subject, f"{subject} has {counted(0)} of {guarded}")
 
     def compare(self, before: Observation, after: Observation, context: Context) -> Iterator[Finding]:
         """Compare the numbers of ready endpoints; fewer but one at least is a note."""
@@ -50,11 +63,20 @@ class WebhookEndpoints(Check):
 
 
 class ApiServices(Check):
-    """Every aggregated API that was available is."""
+    """Every aggregated API is available (in a comparison: that was)."""
 
     layer = Layer.WEBHOOKS
     name = "api-services"
     needs = ("api_services",)
+    of_hosts = False
+
+    def healthy(self, now: Observation, context: Context) -> Iterator[Finding]:
+        """Find those that are not available."""
+        for service in now.snapshot.api_services:
+            if not service.available:
+                message = f"API {service.name} is not available: {service.message or 'no message'}"
+                evidence = (service.message,) if service.message else ()
+                yield self.finding(Severity.FAIL, f"API {service.name}", message, evidence=evidence)
 
     def compare(self, before: Observation, after: Observation, context: Context) -> Iterator[Finding]:
         """Compare API by API."""

@@ -22,7 +22,7 @@ CRASHING = "CrashLoopBackOff"
 
 
 class Workloads(Check):
-    """No Deployment, StatefulSet or DaemonSet lacks more replicas than before.
+    """No Deployment, StatefulSet or DaemonSet lacks replicas (in a comparison: more than before).
 
     Replicas that wait because nodes are cordoned for Friday, or that are on another node that it works on, are a note.
     """
@@ -30,6 +30,19 @@ class Workloads(Check):
     layer = Layer.WORKLOADS
     name = "workloads"
     needs = ("workloads", "pods", "nodes")
+    of_hosts = False
+
+    def healthy(self, now: Observation, context: Context) -> Iterator[Finding]:
+        """Find those that lack replicas; what waits for a node that Friday has cordoned is a note."""
+        without_place = waiting_for_place(now.snapshot)
+        for workload in watched(now.snapshot.workloads, context.policy):
+            lacking, subject = workload.wanted - workload.available, label(workload)
+            if lacking > without_place[_key(workload)]:
+                message = f"{subject} has {available(workload)}; friday_ignore_workloads would leave it out"
+                yield self.finding(Severity.FAIL, subject, message)
+            elif lacking > 0:
+                message = f"{subject} has {available(workload)}: the others wait for a node that Friday cordoned"
+                yield self.finding(Severity.WARN, subject, message)
 
     def compare(self, before: Observation, after: Observation, context: Context) -> Iterator[Finding]:
         """Compare what is missing of each."""
@@ -57,6 +70,17 @@ class CrashLoops(Check):
     layer = Layer.WORKLOADS
     name = "crash-loops"
     needs = ("pods", "nodes")
+    healthy_needs = ("pods",)
+    of_hosts = False
+
+    def healthy(self, now: Observation, context: Context) -> Iterator[Finding]:
+        """Name them, as a note."""
+        for pod in now.snapshot.pods:
+            _, namespace, name = workload_of(pod)
+            if pod.waiting == CRASHING and not ignored(context.policy, namespace, name):
+                subject = f"{pod.namespace}/{pod.name}"
+                message = f"pod {subject} on {pod.node} is in {CRASHING} ({pod.restarts} restarts)"
+                yield self.finding(Severity.WARN, subject, message)
 
     def compare(self, before: Observation, after: Observation, context: Context) -> Iterator[Finding]:
         """Compare by workload; a Job's are a note, and so are those on other nodes that Friday works on."""

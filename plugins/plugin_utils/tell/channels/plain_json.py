@@ -8,6 +8,7 @@ from typing import Any
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import to_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Event
+from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import view
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.channels.channel import Channel
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.data import ReportData
 
@@ -19,7 +20,7 @@ class PlainJson(Channel):
     about = "the receiver"
 
     def verdict(self, data: ReportData, report: str) -> dict[str, Any]:
-        """``kind`` is ``verdict``; states by host, and what to do next."""
+        """``kind`` is ``verdict``; states by host, what was found and accepted, and what to do next."""
         record = data.record
         return {
             "kind": "verdict",
@@ -29,6 +30,7 @@ class PlainJson(Channel):
             "started": record.started,
             "finished": record.finished,
             "hosts": {host: known.state.value for host, known in record.hosts.items()},
+            "accepted": list(view.accepted(data)),
             "advice": list(data.advice),
             "report": report,
         }

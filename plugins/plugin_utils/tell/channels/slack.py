@@ -70,6 +70,9 @@ def message(data: ReportData, report: str = "") -> dict[str, Any]:
         *_cause_blocks(data),
         *_state_blocks(data),
         *_list_block(
+            "Found and accepted (friday_accept)", [f"• {_fitting(each, 300)}" for each in view.accepted(data)]
+        ),
+        *_list_block(
             "What to do next", [f"{n}. {_fitting(one_line(step), 500)}" for n, step in enumerate(data.advice, start=1)]
         ),
         _context(_about(data, report)),

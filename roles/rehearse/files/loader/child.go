@@ -6,6 +6,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -51,15 +52,12 @@ func loadObject(objects []object, at place, types *btf.Cache) {
 		write(os.Stdout, read)
 		for number, name := range functionsOf(o) {
 			unread := line{Kind: kindProgram, place: place{at.Object, number}, Object: o.Name, Program: name}
-			unread.Outcome, unread.Error = "unsupported", "its object can't be read: "+read.Error
+			unread.Outcome, unread.Error = outcomeUnsupported, "its object can't be read: "+read.Error
 			write(os.Stdout, unread)
 		}
 		return
 	}
-	for name := range spec.Programs {
-		read.Programs = append(read.Programs, name)
-	}
-	slices.Sort(read.Programs)
+	read.Programs = slices.Sorted(maps.Keys(spec.Programs))
 	write(os.Stdout, read)
 	for number := at.Program; number < len(read.Programs); number++ {
 		name := read.Programs[number]
@@ -81,13 +79,13 @@ func loadProgram(objects []object, spec *collection, name string, types *btf.Cac
 	}
 	result := line{Type: program.Type.String(), Section: program.SectionName, Assumed: assumed}
 	if why := spec.refused[name]; why != "" {
-		result.Outcome, result.Error = "refused", why
+		result.Outcome, result.Error = outcomeRefused, why
 		return result
 	}
 	if program.Type == ebpf.Extension {
 		holder, target, err := loadTarget(objects, program.AttachTo)
 		if err != nil {
-			result.Outcome, result.Error = "unsupported", err.Error()
+			result.Outcome, result.Error = outcomeUnsupported, err.Error()
 			return result
 		}
 		defer holder.Close()
@@ -102,17 +100,17 @@ func loadProgram(objects []object, spec *collection, name string, types *btf.Cac
 	result.Seconds = time.Since(began).Seconds()
 	if err == nil {
 		made := loaded.Programs[name]
-		result.Outcome, result.Stats = "loaded", stats(made.VerifierLog)
+		result.Outcome, result.Stats = outcomeLoaded, stats(made.VerifierLog)
 		if info, err := made.Info(); err == nil {
 			result.Tag = info.Tag
 		}
 		loaded.Close()
 		if refused := structRefused(spec.CollectionSpec, program); refused != "" {
-			result.Outcome, result.Error = "map", refused
+			result.Outcome, result.Error = outcomeMap, refused
 		}
 		return result
 	}
-	result.Outcome, result.Error = "refused", err.Error()
+	result.Outcome, result.Error = outcomeRefused, err.Error()
 	var number syscall.Errno
 	if errors.As(err, &number) {
 		result.Errno = int(number)
@@ -120,12 +118,19 @@ func loadProgram(objects []object, spec *collection, name string, types *btf.Cac
 	var verdict *ebpf.VerifierError
 	if errors.As(err, &verdict) {
 		result.Stats = stats(strings.Join(verdict.Log, "\n"))
-		result.Log = verdict.Log[max(len(verdict.Log)-logLines, 0):]
+		result.Log, result.Truncated = lastLines(verdict.Log, err)
 		result.Error = fmt.Sprintf("%v", err)
 	} else if refused := firstMapRefused(alone); refused != "" {
-		result.Outcome, result.Error = "map", refused
+		result.Outcome, result.Error = outcomeMap, refused
 	}
 	return result
+}
+
+// lastLines returns the lines of a verifier's log that are passed on, and whether any are missing: those before them, or
+// those for which the kernel had no room.
+func lastLines(log []string, err error) (lines []string, truncated bool) {
+	first := max(len(log)-logLines, 0)
+	return log[first:], first > 0 || errors.Is(err, syscall.ENOSPC)
 }
 
 // only returns the collection of one program and the maps that it refers to.

@@ -5,6 +5,8 @@ package main
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
@@ -29,7 +31,8 @@ func inlineConfiguration(spec *ebpf.CollectionSpec) error {
 	if err != nil {
 		return err
 	}
-	for _, program := range spec.Programs {
+	for _, name := range slices.Sorted(maps.Keys(spec.Programs)) {
+		program := spec.Programs[name]
 		for i, instruction := range program.Instructions {
 			if !isAddress(instruction) {
 				continue

@@ -5,19 +5,22 @@ package main
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/cilium/ebpf"
 )
 
 // loadTarget loads the program, of any object that is rehearsed, with the function that another program replaces
-// (freplace). An ELF file names the function and not its program: the first that has it is taken.
+// (freplace). An ELF file names the function and not its program: the first, by name, that has it is taken.
 func loadTarget(objects []object, function string) (*ebpf.Collection, *ebpf.Program, error) {
 	for _, each := range objects {
 		spec, err := readObject(each)
 		if err != nil {
 			continue // which is told where its turn is
 		}
-		for name, program := range spec.Programs {
+		for _, name := range slices.Sorted(maps.Keys(spec.Programs)) {
+			program := spec.Programs[name]
 			if program.Type != ebpf.Extension && hasFunction(program, function) {
 				loaded, err := ebpf.NewCollection(only(spec, name, program.Copy()))
 				if err != nil {

@@ -7,9 +7,11 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -89,13 +91,20 @@ func supervise(port *os.File, log *kernelLog, at place, read manifest) (place, b
 	}
 	write(port, line{Kind: crash.Kind, place: crash.place, Object: crash.Object, Program: crash.Program, Error: crash.Error})
 	complain(port, log, last)
-	next := place{last.place.Object, last.place.Program + 1}
-	if last.Kind == "" {
-		next = place{at.Object + 1, 0} // it never came to say anything
-	} else if last.Kind == kindObject {
-		next = place{last.place.Object + 1, 0} // it fell over the object as a whole
-	}
+	next := behind(last, at)
 	return next, next.Object < len(read.Objects)
+}
+
+// behind returns where the next child begins, after one that began at a place and ended with this line as its last.
+func behind(last line, began place) place {
+	switch last.Kind {
+	case "":
+		return place{began.Object + 1, 0} // it never came to say anything
+	case kindObject:
+		return place{last.place.Object + 1, 0} // it fell over the object as a whole
+	default:
+		return place{last.place.Object, last.place.Program + 1}
+	}
 }
 
 // complain passes on what the kernel has said of itself meanwhile, with what it was given last.
@@ -148,13 +157,17 @@ func names() (release, version, machine string) {
 
 func setSysctls(wanted map[string]string) map[string]string {
 	unset := map[string]string{}
-	for name, value := range wanted {
-		path := filepath.Join("/proc/sys", strings.ReplaceAll(filepath.Clean("/"+name), ".", "/"))
-		if err := os.WriteFile(path, []byte(value), 0o644); err != nil {
+	for _, name := range slices.Sorted(maps.Keys(wanted)) {
+		if err := os.WriteFile(sysctlPath(name), []byte(wanted[name]), 0o644); err != nil {
 			unset[name] = err.Error()
 		}
 	}
 	return unset
+}
+
+// sysctlPath returns the file of a sysctl(8) name; it never leaves /proc/sys.
+func sysctlPath(name string) string {
+	return filepath.Join("/proc/sys", strings.ReplaceAll(filepath.Clean("/"+name), ".", "/"))
 }
 
 func uptime() float64 {

@@ -5,6 +5,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -59,15 +60,20 @@ func offerConfig(others map[string]string) error {
 	if os.IsNotExist(err) {
 		return nil
 	}
-	text := strings.Builder{}
-	text.Write(own)
-	for name, value := range others {
-		if !strings.Contains(string(own), "\n"+name+"=") {
-			fmt.Fprintf(&text, "%s=%s\n", name, value)
-		}
-	}
 	release, _, _ := names()
 	path := offeredConfig + release
 	_ = os.MkdirAll(filepath.Dir(path), 0o755)
-	return os.WriteFile(path, []byte(text.String()), 0o644)
+	return os.WriteFile(path, []byte(withOthers(string(own), others)), 0o644)
+}
+
+// withOthers returns a kernel's options with those of the others that it does not set, sorted.
+func withOthers(own string, others map[string]string) string {
+	text := strings.Builder{}
+	text.WriteString(own)
+	for _, name := range slices.Sorted(maps.Keys(others)) {
+		if !strings.HasPrefix(own, name+"=") && !strings.Contains(own, "\n"+name+"=") {
+			fmt.Fprintf(&text, "%s=%s\n", name, others[name])
+		}
+	}
+	return text.String()
 }

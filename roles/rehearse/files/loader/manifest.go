@@ -25,9 +25,11 @@ type object struct {
 	Contents map[string][]byte `json:"contents"`
 }
 
-func readManifest() (manifest, error) {
+func readManifest() (manifest, error) { return readManifestFrom(manifestPath) }
+
+func readManifestFrom(path string) (manifest, error) {
 	var read manifest
-	data, err := os.ReadFile(manifestPath)
+	data, err := os.ReadFile(path)
 	if err != nil {
 		return read, err
 	}

@@ -6,7 +6,9 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/cilium/ebpf"
@@ -17,7 +19,8 @@ const entries = 256
 
 // configure puts in what the agent would, and takes out what would reach beyond the guest.
 func configure(spec *ebpf.CollectionSpec, o object) error {
-	for name, each := range spec.Maps {
+	for _, name := range slices.Sorted(maps.Keys(spec.Maps)) {
+		each := spec.Maps[name]
 		// The field's bytes behind those that libbpf knows: Cilium's own loader reads them, and the library insists.
 		if each.Extra != nil {
 			_, _ = io.Copy(io.Discard, each.Extra)
@@ -78,15 +81,24 @@ func mapsOf(spec *ebpf.CollectionSpec, program *ebpf.ProgramSpec) map[string]*eb
 	return found
 }
 
-// firstMapRefused makes a program's maps one by one, to name the one that this kernel has none of; empty when all can
-// be made.
+// firstMapRefused creates a program's maps one by one, to name the first, by name, that this kernel refuses; empty when
+// it creates all of them.
 func firstMapRefused(spec *ebpf.CollectionSpec) string {
-	for name, each := range spec.Maps {
-		made, err := ebpf.NewMap(each.Copy())
-		if err != nil {
+	return firstRefused(spec, func(each *ebpf.MapSpec) error {
+		created, err := ebpf.NewMap(each)
+		if err == nil {
+			created.Close()
+		}
+		return err
+	})
+}
+
+func firstRefused(spec *ebpf.CollectionSpec, create func(*ebpf.MapSpec) error) string {
+	for _, name := range slices.Sorted(maps.Keys(spec.Maps)) {
+		each := spec.Maps[name]
+		if err := create(each.Copy()); err != nil {
 			return fmt.Sprintf("map %s (%s): %v", name, each.Type, err)
 		}
-		made.Close()
 	}
 	return ""
 }

@@ -28,7 +28,7 @@ func readObject(o object) (*collection, error) {
 	}
 	file, err := elf.NewFile(bytes.NewReader(data))
 	if err != nil {
-		return nil, fmt.Errorf("no ELF file: %w", err)
+		return nil, fmt.Errorf("not an ELF file: %w", err)
 	}
 	variables, err := untype(data, file)
 	if err != nil {

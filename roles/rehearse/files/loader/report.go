@@ -8,15 +8,27 @@ import (
 	"os"
 )
 
-// Kinds of lines. They are read by plugins/module_utils/rehearsal/report.py.
+// kind of a line. They are read by plugins/module_utils/rehearsal/report.py.
+type kind string
+
 const (
-	kindBoot    = "boot"    // the guest is up
-	kindObject  = "object"  // an object was read, or could not be
-	kindBegin   = "begin"   // a program is about to be loaded
-	kindProgram = "program" // what came of it
-	kindCrash   = "crash"   // the loader, or the kernel under it, did not survive it
-	kindSplat   = "splat"   // the kernel has complained of itself since the line before
-	kindEnd     = "end"     // everything was tried
+	kindBoot    kind = "boot"    // the guest is up
+	kindObject  kind = "object"  // an object was read, or could not be
+	kindBegin   kind = "begin"   // a program is about to be loaded
+	kindProgram kind = "program" // what came of it
+	kindCrash   kind = "crash"   // the loader, or the kernel under it, did not survive it
+	kindSplat   kind = "splat"   // the kernel has complained of itself since the line before
+	kindEnd     kind = "end"     // everything was tried
+)
+
+// outcome of the load of one program; LoadOutcome of plugins/plugin_utils/model/rehearsal.py has the same, and crash.
+type outcome string
+
+const (
+	outcomeLoaded      outcome = "loaded"
+	outcomeRefused     outcome = "refused"     // by the verifier, or by what comes before it
+	outcomeMap         outcome = "map"         // a map that it needs can't be created
+	outcomeUnsupported outcome = "unsupported" // it can't be loaded by itself; the line's Error says why
 )
 
 // place is where in the manifest a child is: the object's number, and the program's number in it.
@@ -27,7 +39,7 @@ type place struct {
 
 // line is one line of the report. Fields that a kind has no use for are left out.
 type line struct {
-	Kind string `json:"kind"`
+	Kind kind `json:"kind"`
 	place
 
 	// boot
@@ -48,16 +60,16 @@ type line struct {
 	Type    string `json:"type,omitempty"`
 	Section string `json:"section,omitempty"`
 	// Assumed says that the section tells nothing of the type.
-	Assumed bool `json:"assumed,omitempty"`
-	// Outcome is loaded, refused (by the verifier, or by what comes before it), map (a map that it needs can't be
-	// made) or unsupported (it can't be loaded by itself: Error says why).
-	Outcome string `json:"outcome,omitempty"`
-	Errno   int    `json:"errno,omitempty"`
+	Assumed bool    `json:"assumed,omitempty"`
+	Outcome outcome `json:"outcome,omitempty"`
+	Errno   int     `json:"errno,omitempty"`
 	// Tag is the kernel's hash of what it was given, relocated and without the maps' numbers: the same tag is the same code.
 	Tag string `json:"tag,omitempty"`
 	// Counts of the verifier, by their names in its log; see stats.go.
 	Stats map[string]int64 `json:"stats,omitempty"`
-	Log   []string         `json:"log,omitempty"`
+	// Log has the verifier's last lines. Truncated says that there were more.
+	Log       []string `json:"log,omitempty"`
+	Truncated bool     `json:"truncated,omitempty"`
 
 	// Seconds since the boot for boot and end, of the load for program.
 	Seconds float64 `json:"seconds"`

@@ -8,7 +8,7 @@ import json
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Event, EventKind
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.channels.plain_json import PlainJson
-from tests.unit.tell.stories import incident, passed
+from tests.unit.tell.stories import accepted, incident, passed
 
 CHANNEL = PlainJson("https://receiver.example/friday")
 
@@ -24,6 +24,8 @@ def test_a_verdict_has_its_outcome_and_the_state_of_each_host() -> None:
 
 def test_a_pass_is_told_as_one() -> None:
     assert CHANNEL.verdict(passed(), "")["outcome"] == "pass"
+    assert CHANNEL.verdict(passed(), "")["accepted"] == []
+    assert CHANNEL.verdict(accepted(), "")["accepted"][0].startswith("kernel-raid: array md0 of node1 is degraded")
 
 
 def test_an_event_is_the_journals_with_its_line() -> None:

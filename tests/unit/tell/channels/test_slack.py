@@ -14,7 +14,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding impor
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.channels import slack
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.post import post
 from tests.unit.tell.slack_receiver import SECRET_PATH, SlackReceiver, faults
-from tests.unit.tell.stories import STORIES, incident, passed, refused
+from tests.unit.tell.stories import STORIES, accepted, incident, passed, refused
 
 HOSTILE = "<!channel> & <https://evil.example|click> ``` `x` \x1b[31m *b* \u202e \udcff" + "&<>" * 3000
 
@@ -52,6 +52,12 @@ def test_the_incident_says_what_broke_and_what_to_do() -> None:
         "2 not touched",
     ):
         assert said in text
+
+
+def test_what_was_accepted_is_told() -> None:
+    text = json.dumps(slack.message(accepted()), ensure_ascii=False)
+    assert "Found and accepted (friday_accept)" in text and "kernel-raid: array md0 of node1 is degraded" in text
+    assert "Accepted" not in json.dumps(slack.message(passed()))
 
 
 def test_hostile_and_endless_text_stays_within_the_rules(receiver: SlackReceiver) -> None:

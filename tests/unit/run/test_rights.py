@@ -11,9 +11,11 @@ from typing import Any
 
 import yaml
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.rights import NEEDS
 from ansible_collections.friday.upgrade.plugins.plugin_utils.lock import lease
+from ansible_collections.friday.upgrade.plugins.plugin_utils.observe.resources import RESOURCES
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.rights import NEEDS
 from tests.support.rights import MANIFEST, OPERATORS, documents
+from tools import make_rights
 
 REFERENCE = Path(__file__).resolve().parents[3] / "docs/reference/rights.md"
 PLACES = {"": "the cluster", "cilium": "the cluster", "friday": "home", "dns": "kube-system", "agents": "agents"}
@@ -37,6 +39,17 @@ def granted() -> Counter[Right]:
         for resource in rule["resources"]
         for name in rule.get("resourceNames", [""])
     )
+
+
+def test_what_is_made_from_the_code_is_up_to_date() -> None:
+    assert MANIFEST.read_text() == make_rights.manifest(NEEDS), "run `make reference`"
+    assert REFERENCE.read_text() == make_rights.page(REFERENCE.read_text(), NEEDS), "run `make reference`"
+
+
+def test_every_list_that_is_read_is_a_right_that_is_asked_for() -> None:
+    assert {resource.need for resource in RESOURCES} <= set(NEEDS)
+    deployments = next(resource for resource in RESOURCES if resource.path.endswith("/deployments"))
+    assert (deployments.need.verb, deployments.need.group, deployments.need.resource) == ("list", "apps", "deployments")
 
 
 def test_it_grants_what_is_checked_for_and_nothing_else() -> None:
