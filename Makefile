@@ -26,10 +26,10 @@ friday: setup ## the story on a cluster of VMs: a Friday that stops at the canar
 	@python -m lab friday
 
 .PHONY: test
-test: venv ## all tiers of tests, quick ones first: lint, unit, playbooks, cluster, rehearsal, lab, molecule
+test: venv ## all tiers of tests, quick ones first: lint, unit, playbooks, cluster, installed, rehearsal, lab, molecule
 	@python -m tools.tiers
 
-.PHONY: lint unit playbooks cluster rehearsal lab molecule
+.PHONY: lint unit playbooks cluster installed rehearsal lab molecule
 lint: venv ## style, types, import rules, documentation, ansible-lint
 	@python -m tools.tiers $@
 unit: venv ## pure tests (PYTEST_ADDOPTS is respected, in all pytest tiers)
@@ -37,6 +37,8 @@ unit: venv ## pure tests (PYTEST_ADDOPTS is respected, in all pytest tiers)
 playbooks: venv ## tests that run the real ansible-playbook, without machines
 	@python -m tools.tiers $@
 cluster: venv ## tests against the lab's real API server, with nodes that are only objects
+	@python -m tools.tiers $@
+installed: venv ## tests of the collection as its users have it: built, installed, run from elsewhere
 	@python -m tools.tiers $@
 rehearsal: venv ## tests that boot real kernels in small VMs and load BPF programs on them
 	@python -m tools.tiers $@

@@ -38,6 +38,14 @@ def errors(names: Iterable[str]) -> Iterator[str]:
             yield f"the archive holds {name}"
 
 
+def lacking(names: Iterable[str], tracked: Iterable[str]) -> Iterator[str]:
+    """What of the collection's own files (of those under version control) an archive of these member names lacks."""
+    members = set(names)
+    for name in sorted(tracked):
+        if name.partition("/")[0] in ALLOWED and name not in members:
+            yield f"the archive lacks {name}: something in galaxy.yml's build_ignore leaves it out"
+
+
 def main() -> int:
     """Print what is wrong, a line each; 0 when nothing is."""
     with tempfile.TemporaryDirectory() as folder:
@@ -45,7 +53,9 @@ def main() -> int:
         subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
         (archive,) = Path(folder).glob("*.tar.gz")
         with tarfile.open(archive) as tar:
-            found = list(errors(member.name for member in tar.getmembers()))
+            names = tar.getnames()
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    found = [*errors(names), *lacking(names, listed.splitlines())]
     for line in found:
         print(line)
     return int(bool(found))

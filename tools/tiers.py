@@ -217,6 +217,7 @@ TIERS = (
     Tier("unit", estimate=30, limit=600),
     Tier("playbooks", estimate=600, limit=1800, builds="control-plane", options=SPREAD),
     Tier("cluster", estimate=90, limit=1800, builds="control-plane"),
+    Tier("installed", estimate=90, limit=1200, builds="control-plane", options=SPREAD),
     Tier("rehearsal", estimate=240, limit=1200, builds="all"),
     Tier("lab", estimate=2400, limit=3600, builds="all"),
     Tier("molecule", estimate=900, limit=2400, builds="all", steps=molecule_steps),

@@ -9,7 +9,7 @@ import getpass
 import os
 import shutil
 import socket
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -24,7 +24,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind
-from ansible_collections.friday.upgrade.plugins.plugin_utils.play import declared, invocation
+from ansible_collections.friday.upgrade.plugins.plugin_utils.play import callback, declared, invocation
 from ansible_collections.friday.upgrade.plugins.plugin_utils.play.action import FridayAction
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run import cluster_record, journal
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.clock import now
@@ -34,8 +34,14 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.run.session import 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import console
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.channels import parse
 
-_REFERENCE = "see docs/reference/variables.md"
+_REFERENCE = "see `ansible-doc -t role friday.upgrade.guard`"
 _HOSTS = "friday_hosts"
+_UNVERIFIED = Problem(
+    "friday_kubeconfig",
+    "it has insecure-skip-tls-verify: the API server's certificate is not checked, and whoever is on the way there can "
+    "read and change everything, credentials included",
+    "put the cluster's CA into it (certificate-authority-data) and remove insecure-skip-tls-verify",
+)
 
 
 class ActionModule(FridayAction):
@@ -70,11 +76,15 @@ class ActionModule(FridayAction):
             plan_only=plan_only,
             holder=f"{getpass.getuser()}@{socket.gethostname()}:{os.getppid()}",
         )
-        problems += [*_folder_problems(session.folder), *_cluster_problems(session)]
+        unfit, notes = _of_the_cluster(session)
+        problems += [*_folder_problems(session.folder), *unfit]
+        if unheard := callback.missing():
+            (notes if plan_only else problems).append(unheard)
         if not Path(session.folder).is_dir():  # then nothing of the run could be kept, and nothing is begun
             self.show([console.problems_list(problems)])
             return {"failed": True, "msg": "; ".join(problem.line() for problem in problems)}
         session = self._begun(session.changed(problems=tuple(problems)))
+        self._note(session, notes)
         if session.recorded:
             self.show(close_dead(session.notifying(parse(variables["friday_notify"])[0])))
         return {
@@ -115,6 +125,14 @@ class ActionModule(FridayAction):
             shutil.rmtree(session.folder, ignore_errors=True)  # nothing has begun that could be told of
             raise
         return locked
+
+    def _note(self, session: Session, notes: Iterable[Problem]) -> None:
+        """Show and journal what stands in nobody's way."""
+        for each in notes:
+            with contextlib.suppress(journal.JournalError):
+                data = {"message": f"{each.subject}: {each.message}"}
+                journal.Journal(session.folder).append(session.run, EventKind.NOTE, host="", data=data)
+        self.show(map(console.note, notes))
 
     def _lock(self, session: Session) -> Session:
         """Take the Lease, and start the companion that renews it for as long as ansible-playbook (our parent) lives."""
@@ -165,7 +183,7 @@ def _fitted(given: Mapping[str, Any], told: Collection[str]) -> tuple[dict[str, 
 def _of_the_call(variables: Mapping[str, Any], policy: Policy, plan_only: bool) -> Iterator[Problem]:
     """What is right by itself, and has no effect as this run was called."""
     if variables["friday_candidate_kernel"] and not plan_only:
-        yield Problem("friday_candidate_kernel", "is not what the upgrade would bring", "use playbooks/rehearse.yml")
+        yield Problem("friday_candidate_kernel", "is not what the upgrade would bring", "run friday.upgrade.rehearse")
     if variables["friday_candidate_kernel"] and policy.rehearsal == "skip":
         message = "asks for a rehearsal, and friday_rehearsal: skip switches it off"
         yield Problem("friday_candidate_kernel", message, "add -e friday_rehearsal=require")
@@ -189,9 +207,11 @@ def _folder_problems(folder: str) -> list[Problem]:
     return []
 
 
-def _cluster_problems(session: Session) -> list[Problem]:
-    """Problems of the way to the cluster and of the rights in it."""
+def _of_the_cluster(session: Session) -> tuple[list[Problem], list[Problem]]:
+    """Problems of the way to the cluster and of the rights in it; and what is to be known of them besides."""
     try:
-        return list(check_rights(session.api(), session.namespace))
+        api = session.api()
+        problems = list(check_rights(api, session.namespace))
     except KubeError as error:
-        return [error.problem]
+        return [error.problem], []
+    return problems, [_UNVERIFIED] if api.unverified else []

@@ -79,7 +79,8 @@ class ActionModule(FridayAction):
             earlier = session.files.load(Problems, PROBLEMS_FILE) or Problems()
             session.files.save(Problems((*earlier.problems, *problems)), PROBLEMS_FILE)
             session.recorder.tell(EventKind.STOP, reason=f"rehearsal: {_told(merged)}")
-        return {"changed": False, "stopped": bool(problems), **to_data(rehearsal)}
+        told = {name: value for name, value in to_data(rehearsal).items() if name != "skipped"}  # Ansible's own key
+        return {"changed": False, "stopped": bool(problems), **told}
 
 
 def _with_unknown(group: Group, what: str, why: str) -> Group:

@@ -11,6 +11,7 @@ from ansible.plugins.callback import CallbackBase
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.client import preload
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import from_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind
+from ansible_collections.friday.upgrade.plugins.plugin_utils.play import callback
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run import interrupts
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.session import Session
 
@@ -26,7 +27,8 @@ description:
   - Loads the Kubernetes client where Ansible forks its workers, so that not each task has to.
 author: [Friday contributors]
 requirements:
-  - Listed in C(callbacks_enabled) of C(ansible.cfg).
+  - Listed in C(callbacks_enabled) of C(ansible.cfg), or in E(ANSIBLE_CALLBACKS_ENABLED). The guard refuses a Friday
+    that it does not listen to.
 """
 
 
@@ -49,6 +51,10 @@ class CallbackModule(CallbackBase):
     def v2_playbook_on_play_start(self, play: Any) -> None:
         """Keep hold of the variables: when a run has lost all of its hosts, no task is left that could read any."""
         self.variables = play.get_variable_manager()
+
+    def v2_playbook_on_start(self, playbook: Any) -> None:
+        """Let the guard know that somebody listens, before any worker is forked."""
+        callback.listens()
 
     def v2_runner_on_ok(self, result: Any) -> None:
         """Take up the session from the guard's result."""

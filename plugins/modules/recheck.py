@@ -27,7 +27,7 @@ EXAMPLES = r"""
 - name: Check whether the node is still as the drain left it
   friday.upgrade.recheck:
     upgrade: "{{ upgrade_result | default({}) }}"
-  register: recheck_result
+  register: reboot_recheck
 """
 
 RETURN = r"""

@@ -8,9 +8,11 @@ import base64
 import json
 import socket
 import time
+import warnings
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.client import Api
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.connect import connect
@@ -65,6 +67,25 @@ def test_server_under_another_name(cluster: Cluster, tmp_path: Path) -> None:
     pair = cluster.authority.certificate("admin", organization="system:masters")
     path = kubeconfig(tmp_path / "config", f"https://localhost:{cluster.port}", cluster.authority.ca, pair)
     assert "the server's certificate can't be trusted: Hostname mismatch" in refusal(path)
+
+
+def test_a_certificate_that_nobody_checks(cluster: Cluster, limited: Path, tmp_path: Path) -> None:
+    """Known to the caller, who says it once; not warned of with each request."""
+    data = yaml.safe_load(limited.read_text())
+    place = data["clusters"][0]["cluster"]
+    del place["certificate-authority"]
+    path = tmp_path / "config"
+    path.write_text(yaml.safe_dump({**data, "clusters": [{"name": data["clusters"][0]["name"], "cluster": place}]}))
+    assert "can't be trusted" in refusal(path)
+    place["insecure-skip-tls-verify"] = True
+    path.write_text(yaml.safe_dump(data))
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        api = connect(str(path))
+        list(api.items("/api/v1/nodes"))
+    assert api.unverified
+    assert [str(warning.message) for warning in warned] == []
+    assert not connect(str(limited)).unverified
 
 
 def test_nobody_listens(cluster: Cluster, tmp_path: Path) -> None:

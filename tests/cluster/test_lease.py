@@ -437,7 +437,7 @@ def test_the_keeper_starts_from_an_installed_collection(
     shutil.copytree(root / "plugins" / "plugin_utils", installed / "plugins" / "plugin_utils")
     held = lease.take(api, things.namespace, ME, RUN, ttl=3)
     script = (
-        "import sys; from pathlib import Path; from ansible_collections.friday.upgrade.plugins.plugin_utils.act import"
+        "import sys; from pathlib import Path; from ansible_collections.friday.upgrade.plugins.plugin_utils.lock import"
         " keeper, lease; sys.path.remove(sys.argv[1]);"
         f" held = lease.Lease(**{vars(held)!r});"
         f" print(keeper.start(Path({str(run_folder)!r}), held, {controller.pid}, {str(friday)!r}))"

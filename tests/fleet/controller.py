@@ -111,7 +111,10 @@ class Controller:
     """One controller. Several share the cluster, not their disks.
 
     ``state`` is its state folder, as it is seen from here. ``disk_kib``: the folder is on a disk of that size.
+    Friday runs from this checkout; a subclass may have it from elsewhere (:meth:`command`, :meth:`book`).
     """
+
+    cwd = ROOT
 
     def __init__(
         self,
@@ -162,15 +165,15 @@ class Controller:
         self._runs += 1
         earlier = len(self.runs())
         log = self.folder / f"run-{self._runs}.log"
-        environment, within = self._environment(), self.disk.within() if self.disk else []
+        environment = self.environment()
         if callbacks:
             environment["ANSIBLE_CALLBACKS_ENABLED"] = callbacks
         with log.open("w") as output:
             # Not the run itself writes the file: it may be told that there is no room for any.
             pen = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=output)
         process = subprocess.Popen(
-            [*within, *self.core, "-i", str(self.folder / "inventory"), *options, playbook],
-            cwd=ROOT,
+            self.command(*self.core, "-i", str(self.folder / "inventory"), *options, self.book(playbook)),
+            cwd=self.cwd,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=pen.stdin,
@@ -182,6 +185,14 @@ class Controller:
         pen.stdin.close()
         self._started.append(Started(process, pen, log, earlier))
         return self._started[-1]
+
+    def command(self, *words: str) -> list[str]:
+        """The command that runs another one where Friday runs."""
+        return [*(self.disk.within() if self.disk else ()), *words]
+
+    def book(self, playbook: str) -> str:
+        """What ansible-playbook is told for a playbook of this checkout."""
+        return playbook
 
     def run(self, playbook: str = "friday.yml", *options: str, **variables: object) -> tuple[int, str]:
         """Run to the end; exit code and output."""
@@ -240,7 +251,8 @@ class Controller:
         runs = self.runs()
         return list(journal.read(runs[run - 1])) if len(runs) >= run else []
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
+        """What Friday's processes are started with."""
         home = self.folder / "home"
         home.mkdir(exist_ok=True)
         return {

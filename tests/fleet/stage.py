@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tests.fleet.aborts import NAMESPACE
@@ -42,15 +42,22 @@ class Stage:
 
     @contextlib.contextmanager
     def fleet(
-        self, zones: Mapping[str, str] = ZONES, core: Sequence[str] = (), disk_kib: int = 0
+        self,
+        zones: Mapping[str, str] = ZONES,
+        core: Sequence[str] = (),
+        disk_kib: int = 0,
+        make: Callable[..., Controller] = Controller,
     ) -> Iterator[tuple[World, Controller]]:
-        """A fleet of new machines, and a controller for it. At the end, no secret of its runs may be seen anywhere."""
+        """A fleet of new machines, and a controller for it. At the end, no secret of its runs may be seen anywhere.
+
+        ``make``: another controller than one of this checkout.
+        """
         base = self._folder / f"fleet-{next(self._numbers)}"
         way = Way(self._cluster.port)
         way.start()
         self._cluster.grant(NAMESPACE)
         world = World(base / "machines", self._kubeconfig, self._packages, zones)
-        controller = Controller(base / "controller", world, self._friday, way, core, disk_kib)
+        controller = make(base / "controller", world, self._friday, way, core, disk_kib)
         try:
             yield world, controller
             leaks = [text for each in (controller, *self._others) for text in each.leaks()]

@@ -9,9 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.connect import connect
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.rights import NEEDS, check_rights
+from tests.playbooks.cores import Environment
 from tests.playbooks.runs import REPORTS, Hosts, Runner
 from tests.playbooks.world import World
 from tests.support.control_plane import Cluster, free_port
@@ -79,6 +81,25 @@ def test_no_way_to_the_cluster(
     assert done.text.count(message) == 1
     for name in REPORTS:
         assert done.path(name).stat().st_size > 0
+
+
+def test_a_certificate_that_nobody_checks_is_noted_once(
+    run: Runner, world: World, outdated: Hosts, core: Environment, tmp_path: Path
+) -> None:
+    data = yaml.safe_load(run.kubeconfig.read_text())
+    place = data["clusters"][0]["cluster"]
+    del place["certificate-authority"]
+    place["insecure-skip-tls-verify"] = True
+    path = tmp_path / "config"
+    path.write_text(yaml.safe_dump(data))
+    variables = {"friday_kubeconfig": str(path)}
+    with world.untouched():
+        done = run("playbooks/plan.yml", hosts=outdated, variables=variables, program=core.playbook)
+    assert done.code == 0, done.output
+    noted = "note: friday_kubeconfig: it has insecure-skip-tls-verify: the API server's certificate is not checked"
+    assert done.text.count(noted) == 1
+    assert "InsecureRequestWarning" not in done.output
+    assert any("insecure-skip-tls-verify" in event.data.get("message", "") for event in done.events())
 
 
 def test_missing_rights_are_named(run: Runner, world: World, cluster: Cluster) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.playbooks.cores import Environment
 from tests.playbooks.runs import ROOT, Hosts, Runner
 from tests.playbooks.world import World
 
@@ -53,6 +54,46 @@ def test_all_that_is_wrong_with_a_call_is_told(run: Runner, outdated: Hosts) -> 
 def test_what_only_lists_is_not_refused(run: Runner, outdated: Hosts, option: str) -> None:
     done = run("friday.yml", option, "--limit", "node1", hosts=outdated)
     assert done.code == 0, done.output
+
+
+UNHEARD = "a Friday needs this callback, and it is not enabled"
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Path:
+    """An ansible.cfg that enables no callback."""
+    path = tmp_path / "ansible.cfg"
+    path.write_text(f"[defaults]\ncollections_path={ROOT}/collections\n")
+    return path
+
+
+@pytest.mark.parametrize("own", ["", "ansible.builtin.junit"], ids=["none", "another"])
+def test_a_friday_whose_callback_is_not_enabled_is_refused(
+    run: Runner, world: World, outdated: Hosts, core: Environment, settings: Path, own: str
+) -> None:
+    """With the line to add, whatever is enabled already; and what that line says is enough."""
+    environment = {"ANSIBLE_CONFIG": str(settings)}
+    environment |= {"ANSIBLE_CALLBACKS_ENABLED": own} if own else {}
+    with world.untouched():
+        done = run("friday.yml", hosts=outdated, program=core.playbook, environment=environment)
+    assert done.code == 2, done.output
+    assert UNHEARD in done.problems()["friday.upgrade.journal"]
+    value = ",".join(filter(None, (own, "friday.upgrade.journal")))
+    assert own or f"`callbacks_enabled={value}` under [defaults] in {settings};" in done.text
+    assert f"`export ANSIBLE_CALLBACKS_ENABLED={value}`" in done.text
+    with world.untouched():
+        environment["ANSIBLE_CALLBACKS_ENABLED"] = value
+        done = run("friday.yml", "--check", hosts=outdated, program=core.playbook, environment=environment)
+    assert done.code == 0, done.output
+    assert UNHEARD not in done.text
+
+
+def test_a_plan_without_the_callback_notes_it(run: Runner, outdated: Hosts, core: Environment, settings: Path) -> None:
+    environment = {"ANSIBLE_CONFIG": str(settings)}
+    done = run("playbooks/plan.yml", hosts=outdated, program=core.playbook, environment=environment)
+    assert done.code == 0, done.output
+    assert f"note: friday.upgrade.journal: {UNHEARD}" in done.text
+    assert "`callbacks_enabled=friday.upgrade.journal` under [defaults]" in done.text
 
 
 def test_a_role_without_its_guard_is_refused(run: Runner, outdated: Hosts, tmp_path: Path) -> None:

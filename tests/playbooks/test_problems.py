@@ -98,6 +98,11 @@ def test_everything_is_told_at_once(everything_wrong: Run) -> None:
     )
 
 
+def test_a_host_that_does_not_answer_is_asked_once(everything_wrong: Run) -> None:
+    """It may take the connection a minute to give up."""
+    assert everything_wrong.output.count("fatal: [node2]: UNREACHABLE!") == 1
+
+
 @pytest.mark.parametrize(
     ("subject", "message"),
     [

@@ -73,7 +73,7 @@ def test_another_kernel_is_for_the_rehearsal_alone(run: Runner, world: World, pr
         done = run("friday.yml", hosts=probed, variables=variables)
     assert done.code == 2, done.output
     assert done.problems().keys() == {"friday_candidate_kernel"}
-    assert "use playbooks/rehearse.yml" in done.text
+    assert "run friday.upgrade.rehearse" in done.text
 
 
 def test_the_newest_that_passes_is_told(run: Runner, world: World, tmp_path: Path) -> None:

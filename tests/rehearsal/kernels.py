@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from ansible_collections.friday.upgrade.plugins.module_utils.apt import Apt
 from ansible_collections.friday.upgrade.plugins.module_utils.kernel_image import Image, packaged
+from ansible_collections.friday.upgrade.plugins.module_utils.kernel_release import parse
 from ansible_collections.friday.upgrade.plugins.module_utils.package_manager import Limits
+from ansible_collections.friday.upgrade.plugins.module_utils.system import System
 from lab import progress
 from lab.artifact import build
 from lab.artifacts import kernels
@@ -55,13 +57,14 @@ def unpack(kernel: kernels.Kernel) -> Image:
     return packaged(_Downloaded(kernel.debs), kernel.release, [("lab", "")], Limits(0, 0))
 
 
-class _Downloaded:
-    """In the place of a package manager: the packages are here already."""
+class _Downloaded(Apt):
+    """A package manager whose packages are here already."""
 
     def __init__(self, debs: list[Path]) -> None:
+        super().__init__(System())
         self._debs = debs
 
-    def fetch(self, _packages: object, _folder: str, _limits: object) -> list[str]:
+    def fetch(self, packages: object, folder: str, limits: object) -> list[str]:
         return [str(path) for path in self._debs]
 
 
@@ -74,4 +77,4 @@ def every() -> list[Kernel]:
                 found.setdefault(kernel.release, kernel)
         except RuntimeError as error:
             progress.say(f"{suites[0]}: not to be had here: {str(error).splitlines()[-1]}")
-    return sorted(found.values(), key=lambda each: [int(number) for number in re.findall(r"\d+", each.release)[:3]])
+    return sorted(found.values(), key=lambda each: parse(each.release).key)

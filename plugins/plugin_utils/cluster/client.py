@@ -60,6 +60,11 @@ class Api:
         self.user = ""
         self.version = ""
 
+    @property
+    def unverified(self) -> bool:
+        """True when the kubeconfig switches the check of the server's certificate off."""
+        return not self.client.configuration.verify_ssl
+
     def get(self, path: str, **query: object) -> Any:
         """Return the object at ``path``."""
         return self.request("GET", path, query=query)

@@ -7,8 +7,12 @@ from __future__ import annotations
 import base64
 import datetime
 import json
+import re
+import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.client import Api
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import (
@@ -41,6 +45,7 @@ def connect(kubeconfig: str = "", context: str = "", timeout: float = 30.0) -> A
     Raises:
         KubeError: with what is wrong and what to do, for each way in which this can fail.
     """
+    check_client()
     paths = kubeconfig_paths(kubeconfig)
     check_context(paths, context)
     configuration = configuration_of(paths, context)
@@ -52,12 +57,32 @@ def connect(kubeconfig: str = "", context: str = "", timeout: float = 30.0) -> A
     except LocationValueError as error:
         text = f"{paths[0]}: its server or its proxy-url is no URL: {masked(str(error), paths)}"
         raise KubeError(Problem(SUBJECT, text, "check the file")) from None
+    if api.unverified:
+        _do_not_warn_of_each_request(api.server)
     try:
         api.version = str(api.get("/version").get("gitVersion", ""))
         api.user = _who(api)
     except ApiError as error:
         raise KubeError(_connection_problem(error, api, configuration)) from error
     return api
+
+
+def check_client() -> None:
+    """Make sure that the client library can be imported. Raises KubeError."""
+    try:
+        from kubernetes import client, config  # noqa: F401
+    except ImportError as error:
+        message = f"the Python that runs Ansible, {sys.executable}, cannot import this package: {error}"
+        fix = f"install it for this Python: `{sys.executable} -m pip install kubernetes`"
+        raise KubeError(Problem("kubernetes", message, fix)) from error
+
+
+def _do_not_warn_of_each_request(server: str) -> None:
+    """The guard says once that the certificate is not checked; urllib3 would with each of hundreds of requests."""
+    from urllib3.exceptions import InsecureRequestWarning
+
+    host = re.escape(urlsplit(server).hostname or "")
+    warnings.filterwarnings("ignore", rf".* host '\[?{host}\]?'", InsecureRequestWarning)
 
 
 def _who(api: Api) -> str:
@@ -92,11 +117,11 @@ def _expired_credentials(configuration: Configuration) -> str:
     """Say what has expired: the client certificate or the token (a JWT). Empty when neither shows a date gone by."""
     now = datetime.datetime.now(datetime.timezone.utc)
     if configuration.cert_file:
-        from cryptography import x509
-
         try:
+            from cryptography import x509
+
             certificate = x509.load_pem_x509_certificate(Path(configuration.cert_file).read_bytes())
-        except (OSError, ValueError):
+        except (ImportError, OSError, ValueError):
             return ""
         # not_valid_after_utc came with cryptography 42; Ubuntu 24.04 has 41, whose field is UTC without saying so.
         end = getattr(certificate, "not_valid_after_utc", None) or certificate.not_valid_after.replace(

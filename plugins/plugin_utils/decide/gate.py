@@ -112,7 +112,7 @@ def _of_strangers(run: str, snapshot: Snapshot, found: Snapshot | None) -> Itera
         if node.unschedulable and node.cordoned_by not in ("", run, left.get(node.name, "")):
             message = f"was cordoned by another Friday, run {node.cordoned_by}, while this one is running"
             yield Problem(
-                node.name, message, "see playbooks/status.yml; all Fridays of a cluster need one friday_namespace"
+                node.name, message, "run friday.upgrade.status; all Fridays of a cluster need one friday_namespace"
             )
 
 

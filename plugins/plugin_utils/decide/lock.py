@@ -7,7 +7,7 @@ from __future__ import annotations
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.status import Life, Lock
 
-_LOOK = "see playbooks/status.yml"
+_LOOK = "run friday.upgrade.status"
 
 
 def life(lock: Lock | None, now: float) -> Life:

@@ -447,7 +447,7 @@ def advice(rehearsal: Rehearsal) -> tuple[str, ...]:
                 f"Update what has loaded {names} on {hosts} (the network agent, mostly) to a version that loads on "
                 f"kernel {verdict.candidate}.",
                 f"Or stay on kernel {verdict.running}: {_stay(verdict.remedies)}.",
-                "Or see which other kernels would do: `playbooks/rehearse.yml` with "
+                "Or see which other kernels would do: `ansible-playbook friday.upgrade.rehearse` with "
                 "`-e friday_candidate_kernel=newest`.",
             ]
     return tuple(dict.fromkeys(steps))

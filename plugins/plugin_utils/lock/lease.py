@@ -93,7 +93,7 @@ class LeaseHeld(KubeError):
     def __init__(self, holder: Holder, now: float, namespace: str = "") -> None:
         where = f", with its lock in namespace {namespace}" if namespace else ""
         message = f"another Friday is at work on this cluster{where}: {holder.line(now)}"
-        advice = "wait until it has ended (a killed one's lock expires by itself); see playbooks/status.yml"
+        advice = "wait until it has ended (a killed one's lock expires by itself); friday.upgrade.status shows it"
         super().__init__(Problem("lock", message, advice))
         self.holder = holder
 
@@ -102,7 +102,7 @@ class NotBroken(KubeError):
     """The lease could not be broken: it isn't held by the run any more."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(Problem("lock", message, "nothing was broken; see playbooks/status.yml"))
+        super().__init__(Problem("lock", message, "nothing was broken; run friday.upgrade.status"))
 
 
 class LeaseLost(KubeError):

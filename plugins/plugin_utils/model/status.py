@@ -112,7 +112,7 @@ class RunLine:
 
 @dataclass(frozen=True)
 class Status:
-    """Everything that playbooks/status.yml tells. ``time`` in seconds since the epoch, by this controller's clock.
+    """Everything that friday.upgrade.status tells. ``time`` in seconds since the epoch, by this controller's clock.
 
     Attributes:
         lock: None when it is free.

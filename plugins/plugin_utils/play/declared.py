@@ -36,7 +36,7 @@ def unknown(task_vars: Mapping[str, Any]) -> tuple[Problem, ...]:
 
 def name_of(host: str, hostvars: Mapping[str, Any], variable: str) -> tuple[str, list[Problem]]:
     """A name that a variable gives the host (empty when it is not set), or what is wrong with it."""
-    fix = "see docs/reference/variables.md"
+    fix = "see `ansible-doc -t role friday.upgrade.survey`"
     try:
         value = hostvars.get(variable)
     except AnsibleError as error:

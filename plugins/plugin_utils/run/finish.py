@@ -81,8 +81,15 @@ def _versions() -> dict[str, str]:
         "friday": version(),
         "ansible-core": release.__version__,
         "python": platform.python_version(),
-        "kubernetes client": metadata.version("kubernetes"),
+        "kubernetes client": _version_of("kubernetes"),
     }
+
+
+def _version_of(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"
 
 
 def keep(session: Session, kind: EventKind, host: str = "", **data: Any) -> list[str]:

@@ -22,7 +22,8 @@ _FIRST = """
 reporting. Once more stops immediately: hosts then stay as they are, and the next command shows how to see that.
 """
 _SECOND = """
-{name} again: stopped immediately. `playbooks/status.yml`, with the same inventory, says how the hosts were left.
+{name} again: stopped immediately. `ansible-playbook friday.upgrade.status`, with the same inventory, shows how the
+hosts were left.
 """
 
 

@@ -215,6 +215,14 @@ def problems_list(problems: Sequence[Problem], width: int = WIDTH) -> str:
     return "\n".join(lines)
 
 
+def note(problem: Problem, width: int = WIDTH) -> str:
+    """Something to know that stands in nobody's way, with what to do about it. Nothing is cut."""
+    lines = _hanging("note: ", f"{problem.subject}: {problem.message}", width)
+    if problem.fix:
+        lines += _hanging("      fix: ", problem.fix, width)
+    return "\n".join(lines)
+
+
 def verdict_block(data: ReportData, reports: Mapping[str, str] | None = None, width: int = WIDTH) -> str:
     """The end of a run: outcome, probable cause with evidence, consequences, states of the hosts, next steps.
 

@@ -79,7 +79,7 @@ def _lock(lock: Lock | None, life: Life, now: float) -> list[str]:
             lines.append(f"abandoned: renewed {renewed}, and its process on this machine has ended")
             return [*lines, f"the next run watches it for {lock.ttl // 3} s, then takes it over"]
         lines.append(f"looks abandoned: renewed {renewed}, and expired at {_when(lock.renewed + lock.ttl)}")
-        lines.append(f"a new run watches it for {ttl}, then takes it over; playbooks/unlock.yml breaks it at once")
+        lines.append(f"a new run watches it for {ttl}, then takes it over; friday.upgrade.unlock breaks it at once")
     else:
         lines.append(f"renewed at {_when(lock.renewed)}, which is in the future: the clocks of the machines differ")
         lines.append("one check cannot tell whether it is alive: run this again, and see whether that time changes")

@@ -109,6 +109,10 @@ def test_what_is_accepted_by_name_is_found_and_marked_and_keeps_nobody_from_star
     marked = [note for note in verdict.notes if note.accepted]
     assert verdict.outcome is Outcome.PASS and {note.check for note in marked} == {"cordons", "workloads"}
     assert all(note.message.endswith(" (accepted by friday_accept)") for note in marked)
+    crashing = baseline_of(lab.with_pod(HEALTHY, "web-7f9c4-aaaa", waiting="CrashLoopBackOff"), accept=("crash-loops",))
+    assert [note.accepted for note in crashing.notes if note.check == "crash-loops"] == [False], (
+        "it stops nothing anyway"
+    )
     unread = lab.with_snapshot(HEALTHY, api_services=(), unknown={"api_services": "503"})
     verdict = baseline_of(unread, accept=("api-services",))
     assert verdict.outcome is Outcome.PASS and "api-services" not in verdict.checks

@@ -104,6 +104,14 @@ def test_where_the_kubeconfig_is_looked_for(tmp_path: Path, monkeypatch: pytest.
     assert "there is no context 'x'" in refusal(both, "x")
 
 
+def test_without_the_client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which package, for which Python: there may be several on a machine."""
+    monkeypatch.setitem(sys.modules, "kubernetes", None)
+    line = refusal(write(tmp_path / "config"))
+    assert line.startswith(f"kubernetes: the Python that runs Ansible, {sys.executable}, cannot import this package: ")
+    assert line.endswith(f"-> install it for this Python: `{sys.executable} -m pip install kubernetes`")
+
+
 def imported_after(code: str) -> bool:
     """Whether the client is there in a process that has run this code."""
     code += "\nimport sys; print({'kubernetes.client.api_client', 'kubernetes.config'} <= set(sys.modules))"

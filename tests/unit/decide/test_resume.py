@@ -198,7 +198,9 @@ def test_it_can_be_meant() -> None:
 
 
 def test_what_is_not_about_hosts_does_not_count() -> None:
-    assert changed(replace(POLICY, keep_runs=5, only=("node1",), canary="node1"), MEMBERS, [LEFT]) == ()
+    assert (
+        changed(replace(POLICY, keep_runs=5, only=("node1",), canary="node1", accept=("dns",)), MEMBERS, [LEFT]) == ()
+    )
 
 
 def test_nor_in_the_record_of_an_older_version() -> None:

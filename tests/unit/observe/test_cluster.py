@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from dataclasses import replace
 from typing import Any
@@ -76,6 +77,15 @@ def test_an_api_that_is_not_in_every_cluster() -> None:
 
 def test_every_field_is_filled_by_a_row_or_is_the_agents() -> None:
     assert {row.field for row in RESOURCES} | {"agents"} == set(LISTS)
+
+
+def test_the_collector_is_paused_while_objects_are_made_and_not_for_longer() -> None:
+    def nodes(_page: int) -> Any:
+        yield node("paused" if not gc.isenabled() else "running")
+
+    assert gc.isenabled()
+    assert [found.name for found in read(cluster(**{"/api/v1/nodes": nodes})).nodes] == ["paused"]
+    assert gc.isenabled()
 
 
 def test_nothing_answers() -> None:

@@ -45,7 +45,7 @@ def test_the_second_ends_it(tmp_path: Path) -> None:
     done = run(tmp_path, after="os.kill(os.getpid(), signal.SIGINT); print('not here')", stderr=subprocess.PIPE)
     assert "not here" not in done.stdout
     assert "KeyboardInterrupt" in done.stderr
-    assert "status.yml" in done.stderr
+    assert "friday.upgrade.status" in done.stderr
 
 
 def test_a_reader_that_has_gone_does_no_harm(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def test_lines_are_not_wider_than_asked_for(width: int) -> None:
         ({"lock": None, "life": Life.FREE}, ["lock free"]),
         (
             {"lock": replace(LOCK, renewed=NOW - 3600), "life": Life.ABANDONED},
-            ["looks abandoned: renewed 1h00m ago, and expired at 2026-11-27 15:02:00 UTC", "playbooks/unlock.yml"],
+            ["looks abandoned: renewed 1h00m ago, and expired at 2026-11-27 15:02:00 UTC", "friday.upgrade.unlock"],
         ),
         (
             {"lock": replace(LOCK, gone=True), "life": Life.ABANDONED},

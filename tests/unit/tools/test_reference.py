@@ -98,6 +98,9 @@ def test_a_description_that_is_a_mapping_is_an_error() -> None:
 def test_the_archive_holds_what_users_need_and_no_more() -> None:
     good = [*check_collection.NEEDED, "plugins/modules/a.py", "MANIFEST.json"]
     assert not list(check_collection.errors(good))
+    assert list(check_collection.lacking(good, ["plugins/modules/a.py", "tools/b.py", "roles/a/files/c.go"])) == [
+        "the archive lacks roles/a/files/c.go: something in galaxy.yml's build_ignore leaves it out"
+    ]
     found = "\n".join(check_collection.errors([*good[1:], "lab/qemu.py", "plugins/a.pyc"]))
     assert "lacks LICENSE" in found
     assert "holds lab" in found
