@@ -41,6 +41,6 @@ class ActionModule(FridayAction):
                     result["unknown"][sha256] = str(error)
         for each in result["objects"]:  # it changed, or went, while it was read
             if not store.object(each["sha256"]).exists():
-                result["unknown"][each["path"]] = "its content could not be had"
+                result["unknown"][each["path"]] = "its content could not be read"
         result["objects"] = [each for each in result["objects"] if store.object(each["sha256"]).exists()]
         return result

@@ -26,6 +26,6 @@ class ActionModule(FridayAction):
         """Return the event's number as ``seq``; a step or a state that there is not is an error of the role."""
         host, data = str(task_vars["inventory_hostname"]), arguments["data"]
         if arguments["kind"] == "step" and steps.find(str(data.get("step"))) is None:
-            return {"failed": True, "msg": f"{data.get('step')} is not a step of a host; there are {_NAMES}"}
+            return {"failed": True, "msg": f"{data.get('step')} is not a step of a host; the steps are {_NAMES}"}
         event = self.session(task_vars).recorder.tell(EventKind(arguments["kind"]), host, **data)
         return {"changed": False, "seq": event.seq}

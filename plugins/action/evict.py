@@ -36,14 +36,14 @@ class ActionModule(FridayAction):
         evicted: list[str] = []
         while True:
             if reason := session.pause.halted():
-                return {"failed": True, "halted": True, "msg": f"the drain was broken off: {reason}"}
+                return {"failed": True, "halted": True, "msg": f"the drain was interrupted: {reason}"}
             # Again after each pass: a pod may have been started while the cordon was on its way.
             snapshot, reason = _look(session)
             if snapshot is None:
                 if time.monotonic() >= deadline:
                     message = f"{host} was not drained within {session.policy.drain_timeout} s: {reason}"
                     return {"failed": True, "msg": message, "evicted": evicted}
-                note(f"{reason}; looking again")
+                note(f"{reason}; checking again")
                 session.pause.rest(_PAUSE)
                 continue
             todo = drain(session.policy, snapshot, session.files.planned(host).node)

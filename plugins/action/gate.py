@@ -73,5 +73,5 @@ def _stopped(session: Session) -> Problem | None:
     """What stops the run as a whole, whatever the cluster says."""
     reason = session.pause.halted()
     if lock := session.pause.lock_lost():
-        return Problem("lock", f"is lost: {lock}", "see who holds the Lease, then run Friday again")
-    return Problem("run", f"was halted: {reason}", "the same command goes on") if reason else None
+        return Problem("lock", f"is lost: {lock}", "check who holds the Lease, then run Friday again")
+    return Problem("run", f"was halted: {reason}", "rerun the same command to resume") if reason else None

@@ -120,7 +120,7 @@ def _other_runs(session: Session) -> tuple[tuple[RunRecord, ...], str]:
         records = cluster_record.read_stored(session.api(), session.namespace).records
         holder = None if session.recorded else lease.current(session.api(), session.namespace)
     except KubeError as error:
-        Display().warning(f"whether the last run died could not be read: {error}")
+        Display().warning(f"whether the last run died is unknown: {error}")
         return (), ""
     return tuple(each for each in records if each.run != session.run), at_work(holder.lock() if holder else None, now())
 

@@ -33,14 +33,14 @@ class ActionModule(FridayAction):
         deadline = time.monotonic() + session.policy.verify_timeout
         while True:
             if reason := session.pause.halted():
-                return {"failed": True, "halted": True, "msg": f"the reboot was not begun: {reason}"}
+                return {"failed": True, "halted": True, "msg": f"the reboot was not started: {reason}"}
             snapshot, reason = _look(session)
             if snapshot:
                 break
             if time.monotonic() >= deadline:
                 return {"failed": True, "msg": f"{host} was not rebooted: {reason}"}
-            session.recorder.tell(EventKind.NOTE, host, message=f"{reason}; looking again")
-            session.pause.rest(session.policy.look_interval)
+            session.recorder.tell(EventKind.NOTE, host, message=f"{reason}; checking again")
+            session.pause.rest(session.policy.check_interval)
         refused = recheck.refusals(session.policy, snapshot, planned, session.run)
         if refused:
             return {"failed": True, "msg": f"{host} was not rebooted: {'; '.join(refused)}"}

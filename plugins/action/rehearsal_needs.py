@@ -66,7 +66,7 @@ class ActionModule(FridayAction):
 
 def _why_none(hosts: Sequence[PlannedHost], kernel: str) -> str:
     if kernel == decide.NEWEST:
-        return "the package sources have no kernel that is newer than those that run"
+        return "the package sources have no kernel newer than the running ones"
     return "no host gets another kernel" if hosts else "nothing is planned"
 
 

@@ -98,7 +98,7 @@ def _node_names(task_vars: Mapping[str, Any]) -> tuple[dict[str, str], list[str]
     names, notes = {}, []
     for host in map(str, task_vars["groups"]["all"]):
         names[host], problems = declared.name_of(host, task_vars["hostvars"][host], "friday_node_name")
-        notes += [f"{problem.subject}: {problem.message}; its node is taken to be {host}" for problem in problems]
+        notes += [f"{problem.subject}: {problem.message}; using {host} as its node" for problem in problems]
     return names, notes
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import KubeError
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide import final
-from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.hold import lost_hosts
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.give_up import lost_hosts
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.outcome import NOTHING_TO_DO, PASS, outcome
 from ansible_collections.friday.upgrade.plugins.plugin_utils.lock import keeper
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import to_data
@@ -25,7 +25,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.run.files import (
     PROBLEMS_FILE,
     Problems,
 )
-from ansible_collections.friday.upgrade.plugins.plugin_utils.run.give_up_host import leave
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.give_up_host import give_up
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.session import Session
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import console
 
@@ -64,7 +64,7 @@ class ActionModule(FridayAction):
         """A host that became unreachable has skipped its rescue: its state is recorded here."""
         notes = []
         for host, known in lost_hosts(session.recorder.record()).items():
-            state, remark = leave(session, host, known)
+            state, remark = give_up(session, host, known)
             message = f"was lost (unreachable) in step {known.step or 'start'}{remark}"
             notes += finish.keep(session, EventKind.FAILURE, host, state=state, step=known.step, message=message)
         return notes

@@ -42,14 +42,14 @@ class ActionModule(FridayAction):
         phase, peer = _PHASES[arguments["phase"]], arguments["peer_name"]
         waited = session.pause.await_lock()
         if reason := session.pause.halted():
-            return {"failed": True, "halted": True, "again": False, "msg": f"{phase.name} was broken off: {reason}"}
+            return {"failed": True, "halted": True, "again": False, "msg": f"{phase.name} was interrupted: {reason}"}
         files = (HOSTS, host, _progress(phase))
         progress = session.files.load(rounds.Progress, *files)
         if progress is None:
             progress = rounds.Progress(started=_began(session, host, phase))
         if waited:  # what was seen is old, and nothing was looked at meanwhile
             session.files.save(replace(progress, started=progress.started + waited), *files)
-            return {"changed": False, "again": True, "msg": "the lock was waited for; looking again"}
+            return {"changed": False, "again": True, "msg": "waited for the lock; checking again"}
         kept = looks.load(session.files, host, looks.SEEN)
         if kept is None:
             raise LookupError(f"{host} was not looked at: the task friday.upgrade.observe comes before this one")
@@ -63,7 +63,7 @@ class ActionModule(FridayAction):
         progress, next_round = rounds.next_round(progress, verdict, phase, steady(), session.policy)
         session.files.save(progress, *files)
         if next_round.action == "again":
-            session.recorder.tell(EventKind.NOTE, host, message=f"{next_round.reason}; looking again")
+            session.recorder.tell(EventKind.NOTE, host, message=f"{next_round.reason}; checking again")
             session.pause.rest(next_round.wait)
         elif next_round.action == "pass":
             _passed(session, known, phase, seen)

@@ -44,7 +44,7 @@ def running(answer: str) -> dict[str, str]:
     """Return ``kernel`` and ``boot_id``. Raises AnsibleFilterError when the host said something else."""
     found = _ANSWER.search(str(answer))
     if found is None:
-        raise AnsibleFilterError(f"the host did not say which kernel runs since which boot, but {str(answer)[:200]!r}")
+        raise AnsibleFilterError(f"the host did not report its kernel and boot id, but {str(answer)[:200]!r}")
     return {"kernel": found[1], "boot_id": found[2]}
 
 

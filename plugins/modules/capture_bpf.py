@@ -48,7 +48,7 @@ live:
   type: list
   elements: dict
 unknown:
-  description: What could not be had, with the reason.
+  description: What could not be read, with the reason.
   returned: success
   type: dict
 """

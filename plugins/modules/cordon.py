@@ -10,12 +10,12 @@ module: cordon
 short_description: Cordon or uncordon the node of a host
 version_added: 0.1.0
 description:
-  - Cordons with the annotation C(friday.upgrade/cordoned-by), and takes back only a cordon that bears it.
+  - Cordons with the annotation C(friday.upgrade/cordoned-by), and takes back only a cordon that has it.
 author: [Friday contributors]
 options:
   state:
     type: str
-    description: What the node shall be.
+    description: What the node must be.
     choices: [cordoned, uncordoned]
     required: true
 extends_documentation_fragment: [friday.upgrade.part_of_run]

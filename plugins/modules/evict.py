@@ -11,7 +11,7 @@ short_description: Drain the node of a host
 version_added: 0.1.0
 description:
   - Evicts the node's pods through the Eviction API and waits until they are gone. Tries again when a
-    PodDisruptionBudget refuses, until C(friday_drain_timeout) is over, and names it then. Never deletes, never forces.
+    PodDisruptionBudget refuses, until C(friday_drain_timeout) is over, and then names it. Never deletes, never forces.
 author: [Friday contributors]
 options: {}
 extends_documentation_fragment: [friday.upgrade.part_of_run]

@@ -10,8 +10,8 @@ module: gate
 short_description: Ask whether a wave may start
 version_added: 0.1.0
 description:
-  - Looks at the record, the lock, the health of the cluster and the hosts that Ansible has lost. Any of them closes the
-    wave.
+  - Checks the record, the lock, the health of the cluster and the hosts that Ansible has lost. Any of them can keep the
+    wave closed.
 author: [Friday contributors]
 options:
   wave:

@@ -10,10 +10,10 @@ module: guard
 short_description: Open a run of Friday
 version_added: 0.1.0
 description:
-  - Refuses limits, tag filters and the like, checks every C(friday_*) variable, the way to the cluster and the rights
-    in it.
+  - Refuses limits, tag filters and the like, checks every C(friday_*) variable, the connection to the cluster and the
+    rights in it.
   - Takes the Lease, starts the companion process that renews it, opens the journal and the run record.
-  - Everything that is wrong, but a lock held by somebody else, is left for M(friday.upgrade.plan) to tell with the
+  - Everything that is wrong, but a lock held by somebody else, is left for M(friday.upgrade.plan) to report with the
     rest.
   - Runs on the controller, as a part of a run that M(friday.upgrade.guard) has opened.
 author: [Friday contributors]
@@ -31,7 +31,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 session:
-  description: Identity of the run, its folder, policy and way to the cluster, and the problems found so far.
+  description: Identity of the run, its folder, policy and connection to the cluster, and the problems found so far.
   returned: success
   type: dict
 run:

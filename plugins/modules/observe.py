@@ -7,11 +7,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: observe
-short_description: Look at a host from the cluster
+short_description: Observe a host from the cluster
 version_added: 0.1.0
 description:
-  - Takes a snapshot of the cluster with the network agent of the host's node, and says whom to ask for what in this
-    round.
+  - Takes a snapshot of the cluster with the network agent of the host's node, and returns which probes this round
+    needs, and from where.
 author: [Friday contributors]
 options:
   phase:
@@ -23,7 +23,7 @@ extends_documentation_fragment: [friday.upgrade.part_of_run]
 """
 
 EXAMPLES = r"""
-- name: Look
+- name: Observe the host
   friday.upgrade.observe:
     phase: verify
   register: verify_seen
@@ -31,11 +31,11 @@ EXAMPLES = r"""
 
 RETURN = r"""
 wanted:
-  description: The host is to be looked at. There is no last look when the run has stopped.
+  description: The host must be checked. There is no last look when the run has stopped.
   returned: success
   type: bool
 peer:
-  description: Surviving host that looks at this one from outside; empty when there is none.
+  description: Surviving host that checks this one from outside; empty when there is none.
   returned: success
   type: str
 from_host:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: recheck
-short_description: Look once more before a reboot
+short_description: Check once more before a reboot
 version_added: 0.1.0
 description:
   - Says whether the host must reboot. If so, makes sure that its node is still the planned one (the same UID), is still
     cordoned by this run, and has no pod on it that a drain would evict. Packages take minutes, in which others work on
     the cluster too.
-  - Fails with all that is different; nothing on the host is changed by that.
+  - Fails with everything that is different, and changes nothing on the host.
 author: [Friday contributors]
 options:
   upgrade:
@@ -24,7 +24,7 @@ extends_documentation_fragment: [friday.upgrade.part_of_run]
 """
 
 EXAMPLES = r"""
-- name: Look whether the node is still as the drain left it
+- name: Check whether the node is still as the drain left it
   friday.upgrade.recheck:
     upgrade: "{{ upgrade_result | default({}) }}"
   register: reboot_recheck

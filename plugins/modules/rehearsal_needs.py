@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: rehearsal_needs
-short_description: Find out what has to be rehearsed
+short_description: Find out what must be rehearsed
 version_added: 0.1.0
 description:
   - Groups the planned hosts by running kernel, candidate, BPF objects, their configuration and sysctls; equal hosts
@@ -27,7 +27,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: What has to be rehearsed
+- name: What must be rehearsed
   friday.upgrade.rehearsal_needs:
   register: needs
 """

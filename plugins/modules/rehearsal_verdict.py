@@ -10,9 +10,9 @@ module: rehearsal_verdict
 short_description: Weigh rehearsals, and keep the waves closed when a candidate kernel is refused
 version_added: 0.1.0
 description:
-  - Compares what the candidates said to the programs with what the running kernels said. A program that is live and
-    that only the candidate refuses stops the run, and so does a rehearsal that proves nothing, unless the policy
-    accepts that.
+  - Compares how the programs loaded on the candidate kernels with how they loaded on the running ones. A live program
+    that only the candidate refuses stops the run, and so does an inconclusive rehearsal, unless the policy accepts
+    that.
   - Runs on the controller, as a part of a run that M(friday.upgrade.guard) has opened.
 author: [Friday contributors]
 options:

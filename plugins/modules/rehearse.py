@@ -7,11 +7,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: rehearse
-short_description: Have the nodes' BPF programs loaded on the kernels of a run
+short_description: Load the nodes' BPF programs on the kernels of a run
 version_added: 0.1.0
 description:
   - Brings kernels, objects and the loader to the host that the task runs on, if that is another than the controller,
-    and runs M(friday.upgrade.rehearsal) there. What was asked before is taken from the controller's cache.
+    and runs M(friday.upgrade.rehearsal) there. What was rehearsed before is taken from the controller's cache.
   - Builds the loader on the controller, once, unless it is given.
 author: [Friday contributors]
 options:
@@ -21,7 +21,7 @@ options:
     default: ""
   go:
     type: path
-    description: The C(go) program that builds it. Empty is the one on E(PATH).
+    description: The C(go) program that builds it. Empty means the one on E(PATH).
     default: ""
 extends_documentation_fragment: [friday.upgrade.cache]
 attributes:
@@ -49,11 +49,11 @@ tried:
   returned: success
   type: int
 cached:
-  description: Number of answers that were there already.
+  description: Number of answers that were in the cache already.
   returned: success
   type: int
 seconds:
-  description: What it took.
+  description: How long it took.
   returned: success
   type: float
 accelerator:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: status
-short_description: Tell where things stand
+short_description: Show where things stand
 version_added: 0.1.0
 description:
   - Reads who holds the lock, the record of the last run (or of another), this controller's journal of it, and what the
@@ -18,7 +18,7 @@ author: [Friday contributors]
 options:
   run:
     type: str
-    description: Id of the run to tell of. Empty means the last one of which there is a record.
+    description: Id of the run to show. Empty means the last one of which there is a record.
     default: ""
 extends_documentation_fragment: [friday.upgrade.cluster, friday.upgrade.state_dir]
 attributes:
@@ -28,11 +28,11 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Ask where things stand
+- name: Show where things stand
   friday.upgrade.status:
   register: friday_standing
 
-- name: Begin only when nobody is at work
+- name: Start only when no run holds the lock
   ansible.builtin.assert:
     that: friday_standing.lock is none
 """
@@ -43,7 +43,7 @@ lock:
   returned: success
   type: dict
 life:
-  description: What one look tells of the lock, one of C(free), C(alive), C(abandoned), C(unclear).
+  description: What one check shows of the lock, one of C(free), C(alive), C(abandoned), C(unclear).
   returned: success
   type: str
 run:
@@ -72,7 +72,7 @@ hosts:
   type: list
   elements: dict
 cordons:
-  description: Friday's cordons on nodes that are none of the run's hosts, by node, with the run that has made each.
+  description: Friday's cordons on nodes that are not hosts of the run, by node, with the run that made each.
   returned: success
   type: dict
 earlier:

@@ -10,8 +10,9 @@ module: verdict
 short_description: End a run of Friday
 version_added: 0.1.0
 description:
-  - Compares the cluster with the baseline, writes the report as HTML, Markdown and JSON, posts the message, releases
-    the lock. Fails unless every planned host is done or nothing was to be done.
+  - Compares the cluster, and each host that was upgraded, with how they were before. Writes the report as HTML,
+    Markdown and JSON, posts the message, releases the lock. Fails unless every planned host is done
+    or nothing was to be done.
   - Runs on the controller, as a part of a run that M(friday.upgrade.guard) has opened.
 author: [Friday contributors]
 options: {}

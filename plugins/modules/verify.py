@@ -10,7 +10,7 @@ module: verify
 short_description: Compare a host with how it was
 version_added: 0.1.0
 description:
-  - One round of looking. Compares, and says pass, fail, or waits and asks for another look.
+  - One round of checks. Compares, and passes, fails, or waits and asks for another round.
 author: [Friday contributors]
 options:
   phase:
@@ -45,11 +45,11 @@ EXAMPLES = r"""
 
 RETURN = r"""
 again:
-  description: Another look is needed.
+  description: Another round is needed.
   returned: always
   type: bool
 outcome:
-  description: V(pass), V(fail) or V(inconclusive). The verdict with its findings lies in the run's folder.
+  description: V(pass), V(fail) or V(inconclusive). The verdict with its findings is in the run's folder.
   returned: always
   type: str
 """

@@ -192,18 +192,18 @@ def test_that_a_lock_was_broken_outlives_what_the_run_writes(api: Api, things: T
     """The run may live after all, and knows nothing of it."""
     home, words = things.namespace, "2026-11-22 16:20:00 UTC by bob@host-b: gone"
     cluster_record.write(api, home, a_record(["node1"], seq=7))
-    cluster_record.write_released(api, home, RUN, words)
+    cluster_record.write_unlocked(api, home, RUN, words)
     cluster_record.write(api, home, a_record(["node1"], seq=8, stop="the lock is lost"))
     found = cluster_record.read(api, home, RUN)
     assert found is not None
-    assert (found.seq, found.stop, found.released) == (8, "the lock is lost", words)
-    cluster_record.write_released(api, home, RUN, "")
-    assert cluster_record.read(api, home, RUN) == replace(found, released="")
+    assert (found.seq, found.stop, found.unlocked) == (8, "the lock is lost", words)
+    cluster_record.write_unlocked(api, home, RUN, "")
+    assert cluster_record.read(api, home, RUN) == replace(found, unlocked="")
 
 
 def test_that_a_lock_was_broken_is_recorded_where_nothing_else_is(api: Api, things: Things) -> None:
-    cluster_record.write_released(api, things.namespace, RUN, "words")
-    assert cluster_record.read(api, things.namespace, RUN) == RunRecord(RUN, released="words")
+    cluster_record.write_unlocked(api, things.namespace, RUN, "words")
+    assert cluster_record.read(api, things.namespace, RUN) == RunRecord(RUN, unlocked="words")
 
 
 def test_one_that_cannot_be_read_hides_no_other(api: Api, things: Things) -> None:
@@ -305,7 +305,7 @@ def test_the_record_of_five_thousand_hosts_fits(api: Api, admin_api: Api, things
     long = "🔥" * 300_000
     members = {host: f"{host} in zone-{number % 3}" for number, host in enumerate(states)}
     written = RunRecord(
-        run=RUN, started=1.0, seq=60000, members=members, hosts=states, message=long, stop=long, released=long
+        run=RUN, started=1.0, seq=60000, members=members, hosts=states, message=long, stop=long, unlocked=long
     )
     cluster_record.write(api, home, written)
     found = cluster_record.read(api, home, RUN)
@@ -323,7 +323,7 @@ def test_the_record_of_five_thousand_hosts_fits(api: Api, admin_api: Api, things
     assert (found.hosts[last].state, found.seq) == (HostState.DONE, 60001)
 
     admin_api.request("DELETE", f"/api/v1/namespaces/{home}/configmaps/friday-run-{RUN}-3")
-    with pytest.raises(ValueError, match="9 of its parts are there"):
+    with pytest.raises(ValueError, match="only 9 of its 10 parts exist"):
         cluster_record.read(api, home, RUN)
 
 

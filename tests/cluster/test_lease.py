@@ -263,7 +263,7 @@ def test_another_runs_lease_is_not_broken(api: Api, things: Things) -> None:
     with pytest.raises(lease.NotBroken, match="it is free"):
         lease.break_lease(api, home, RUN)
     held = lease.take(api, home, OTHER, LATER)
-    with pytest.raises(lease.NotBroken, match=f"it is not run {RUN} that holds it, but run {LATER} of bob@host-b"):
+    with pytest.raises(lease.NotBroken, match=f"it is not held by run {RUN}, but by run {LATER} of bob@host-b"):
         lease.break_lease(api, home, RUN)
     assert lease.release(api, lease.renew(api, held))
     with pytest.raises(lease.NotBroken, match="it is free"):

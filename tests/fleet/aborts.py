@@ -194,9 +194,9 @@ WHATS: Mapping[str, What] = {
         variables={
             **_SHORT,
             **_DRAIN,
-            "friday_lock_timeout": 0,
+            "friday_package_lock_timeout": 0,
             "friday_upgrade_timeout": 8,
-            "friday_look_timeout": 10,
+            "friday_check_timeout": 10,
         },
     ),
     "rescue failed": What(_rescue_fails, _CONNECTED, silent=True, keeps=True, disk_kib=1024),
@@ -331,12 +331,12 @@ def _of_the_next_command(scene: Scene, folder: Path) -> Iterator[str]:
     world, before = scene.world, scene.world.touched()
     code, output = scene.controller.run("friday.yml", friday_namespace=NAMESPACE, friday_soak=2)
     refused = (
-        f"the policy is not that of run {folder.name}, which has left hosts in the middle: friday_soak was 1, is 2"
+        f"the policy differs from that of run {folder.name}, which left hosts unfinished: friday_soak was 1, is now 2"
     )
     if code != 2 or refused not in " ".join(output.split()):
         yield f"the next command, under another policy, ended with {code}: {output[-600:]}"
     report = folder / "report.html"
-    if f"run {folder.name} never said that it ended: closed, {report}" not in output or not report.exists():
+    if f"run {folder.name} did not finish cleanly: closed, {report}" not in output or not report.exists():
         yield "the next command has written no report, or does not say where it is"
     stored = cluster_record.read(world.api, NAMESPACE, folder.name)
     if stored and not stored.closed_by:

@@ -31,7 +31,7 @@ POLICY: Mapping[str, object] = {
     "friday_wave_sizes": ["2"],
     "friday_drain_timeout": 60,
     "friday_verify_timeout": 30,
-    "friday_look_interval": 1,
+    "friday_check_interval": 1,
     "friday_lease_ttl": 15,
 }
 

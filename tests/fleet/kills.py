@@ -164,8 +164,8 @@ _TRUE_IF: Mapping[str, Callable[[Machine], bool]] = {
     "not touched": lambda machine: not machine.touched,
     "nothing on it was changed": lambda machine: not machine.touched,
     "has its new packages": lambda machine: machine.upgrades == PACKAGES,
-    "has not happened": lambda machine: machine.boots == 0,
-    "since another boot": lambda machine: machine.boots == 1,
+    "did not happen": lambda machine: machine.boots == 0,
+    "has booted since": lambda machine: machine.boots == 1,
     "was rebooted": lambda machine: machine.boots == 1,
     "was compared": lambda machine: (machine.boots, machine.upgrades) == (1, PACKAGES),
 }

@@ -70,8 +70,8 @@ def test_a_friday_and_what_comes_after_it(stage: Stage, install: Install) -> Non
         controller.await_event(started, 4, kind="step", host="n1")
         started.kill()
         dead = controller.runs()[-1].name
-        reason = {"friday_release_run": dead, "friday_release_reason": "killed by the test"}
-        code, output = controller.run("playbooks/release.yml", **reason)
+        reason = {"friday_unlock_run": dead, "friday_unlock_reason": "killed by the test"}
+        code, output = controller.run("playbooks/unlock.yml", **reason)
         assert code == 0, output
         code, output = controller.run("playbooks/status.yml")
         assert code == 0, output
@@ -80,13 +80,13 @@ def test_a_friday_and_what_comes_after_it(stage: Stage, install: Install) -> Non
         assert "killed by the test" in words
 
 
-@pytest.mark.parametrize("name", ["friday", "status", "release"])
+@pytest.mark.parametrize("name", ["friday", "status", "unlock"])
 def test_without_the_kubernetes_package(install: Install, inventory: Path, tmp_path: Path, name: str) -> None:
     """One problem among the others, with the fix; no traceback, of whatever comes after it."""
     lacking = install.without("kubernetes", tmp_path / "environment")
     given = {
         "status": {},
-        "release": {"friday_release_run": "20261122-161500-3f2a", "friday_release_reason": "gone"},
+        "unlock": {"friday_unlock_run": "20261122-161500-3f2a", "friday_unlock_reason": "gone"},
     }.get(name, {"friday_sock": 1})
     options = ["-i", str(inventory), "-e", json.dumps(given)]
     done = lacking.call("ansible-playbook", *options, f"friday.upgrade.{name}")

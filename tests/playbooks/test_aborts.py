@@ -80,7 +80,7 @@ def test_a_second_signal_ends_it_at_once(stage: Stage, core: Environment) -> Non
         os.killpg(started.process.pid, signal.SIGINT)
         assert started.wait() != 0
         machine.heal()
-        assert "again: stopped at once" in started.output
+        assert "again: stopped immediately" in started.output
         assert "Traceback (most recent call last)" not in started.output
         code, output = controller.run("playbooks/status.yml")
         assert code == 0, output
@@ -115,7 +115,7 @@ def test_journal_and_record_that_have_lost_something(stage: Stage) -> None:
         started.kill()
         world.api.request("PATCH", path, body={"data": older})
         code, output = controller.run("playbooks/status.yml")
-        assert "what follows is the journal's" in " ".join(output.split()), output
+        assert "the following is from the journal" in " ".join(output.split()), output
 
         started = controller.start(friday_soak=0)
         controller.await_event(started, 2, kind="state", host="n1", state="rebooted")
@@ -126,7 +126,7 @@ def test_journal_and_record_that_have_lost_something(stage: Stage) -> None:
         code, output = controller.run("playbooks/status.yml")
         words = " ".join(output.split())
         assert "the last line is torn" in words, output
-        assert "the journal has lost its end, and what follows is the record's" in words, output
+        assert "the journal has lost its end, and the following is from the record" in words, output
 
         code, output = controller.run(friday_soak=0)
         assert code == 0, output
@@ -178,15 +178,14 @@ def test_a_run_that_died_between_two_waves_is_gone_on_for_as_it_was(stage: Stage
             code, output = controller.run(playbook, friday_soak=0)
             assert code == 2, output
             words = " ".join(output.split())
-            assert (
-                f"the policy is not that of run {dead}, which died before it was done: friday_soak was 1, is 0" in words
-            )
+            which = f"run {dead}, which died before it was done"
+            assert f"the policy differs from that of {which}: friday_soak was 1, is now 0" in words
 
 
 def test_an_api_server_that_is_away_for_longer_than_the_lock_lives(stage: Stage) -> None:
     """As while the only control-plane node reboots. Nobody has taken the lock meanwhile: it goes on, and says so."""
     two = dict(itertools.islice(ZONES.items(), 2))
-    said = "the lock could not be renewed in time: nothing begins until it is, for 1m00s at most"
+    said = "the lock could not be renewed in time: waiting for it up to 1m00s, nothing new starts"
     with stage.fleet(two) as (world, controller):
         world.machines["n1"].fault("wait", "reboot", controller.state)
         started = controller.start(friday_soak=0, friday_verify_timeout=60)
@@ -198,7 +197,7 @@ def test_an_api_server_that_is_away_for_longer_than_the_lock_lives(stage: Stage)
         assert controller.events()[-1].data == {"message": said}, "nothing begins"
         controller.way.shut.clear()
         assert started.wait() == 0, started.output
-        assert "the lock is renewed: going on" in started.output
+        assert "the lock is renewed: continuing" in started.output
         assert list(kills.wrong_in_sum(world, 0, started.output)) == []
 
 
@@ -212,15 +211,17 @@ def test_it_is_not_gone_on_for_with_other_hosts_or_another_plan(stage: Stage, tm
         controller.inventory([name for name in world.machines if name != "n7"])
         code, output = controller.run()
         assert code == 2, output
-        assert f"the inventory is not that of {which}: it lacks n7" in " ".join(output.split())
+        assert f"the inventory differs from that of {which}: n7 missing" in " ".join(output.split())
         controller.inventory(world.machines)
         newer = repository(tmp_path / "newer", tool="3.0")
         world.machines["n4"].turn_to(newer)
         for playbook in ("playbooks/plan.yml", "friday.yml", "friday.yml"):
             code, output = controller.run(playbook, friday_keep_runs=1)
             assert code == 2, output
-            other = "n4 is to get other packages than planned then (now 3, see plan.json)"
-            assert f"the plan is not that of {which}: {other} fix: set friday_replan: true" in " ".join(output.split())
+            other = "n4 would get other packages than planned then (3 now, see plan.json)"
+            assert f"the plan differs from that of {which}: {other} fix: set friday_replan: true" in " ".join(
+                output.split()
+            )
         assert world.touched() == set()
         code, output = controller.run("playbooks/plan.yml", friday_replan=True)
         assert code == 0, output
@@ -247,7 +248,7 @@ def test_a_second_friday_of_another_namespace_is_refused(stage: Stage) -> None:
         code, output = other.run(friday_namespace="friday-other")
         assert code == 2, output
         missing = "its record can't be read: there is none in namespace friday-other"
-        assert f"run {run} has left hosts in the middle, and {missing}" in " ".join(output.split())
+        assert f"run {run} left hosts unfinished, and {missing}" in " ".join(output.split())
         assert world.touched() == {"n1"}
 
 

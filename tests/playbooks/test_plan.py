@@ -106,8 +106,8 @@ def test_a_check_leaves_the_package_lists_alone(outdated: Hosts, planned: Run, r
     assert [name for name in before if name.endswith("_Packages")]
     done = run("playbooks/plan.yml", "--check", hosts=outdated, variables={"friday_accept": "dns,cordons"})
     assert done.code == 0, done.output
-    assert "Accepted by friday_accept: dns, cordons\n  - nothing was found" in done.output
-    assert "Accepted by friday_accept: dns, cordons" in done.path("report.html").read_text()
+    assert "Accepted (friday_accept): dns, cordons\n  - nothing was found" in done.output
+    assert "Accepted (friday_accept): dns, cordons" in done.path("report.html").read_text()
     assert {path.name: path.stat().st_mtime_ns for path in lists.iterdir()} == before
 
 

@@ -114,11 +114,11 @@ def test_a_run_that_died_is_told_by_another_controller(
     assert f"lock held by run {RUN} of ann@tower, process 4711, since" in done.text
     assert re.search(r"looks abandoned: renewed \d+s ago", done.text), "its clock, which is slow, says minutes"
     assert f"run {RUN} of ann@tower:4711" in done.text
-    assert "never said that it ended" in done.text
+    assert "did not finish cleanly" in done.text
     assert "from the record in the cluster (event 12)" in done.text
     assert "(node1)" in done.output
     table = _cells(done.output)
-    assert "reboot was under way when the run died: it runs kernel test since another boot now" in table["node2"]
+    assert "reboot was under way when the run died: it has booted since, runs kernel test" in table["node2"]
     assert table["node2"].startswith("upgraded")
     assert table["first"].endswith("done")
     assert "1. node2: run the same command again" in done.text
@@ -162,7 +162,7 @@ def test_a_run_that_lives_is_left_alone(
     done = ask(run, world, tmp_path, friday_namespace="friday-lives")
     cordon.uncordon(world.api, "node2")
     assert done.code == 0, done.output
-    assert "alive: renewed" in done.text and "at work now" in done.text
+    assert "alive: renewed" in done.text and "running now" in done.text
     assert "| upgrade is under way" in _cells(done.output)["node2"]
     assert "What to do next" not in done.output
 
@@ -174,7 +174,7 @@ def test_a_journal_that_is_ahead_of_the_record(
     journaled(tmp_path, UPGRADED)
     done = ask(run, world, tmp_path, friday_namespace=namespace)
     assert "the journal here goes to event 11, the record in the cluster to event 9" in done.text
-    assert "what follows is the journal's" in done.text
+    assert "the following is from the journal" in done.text
     assert _cells(done.output)["node2"].startswith("upgraded")
 
 
@@ -185,7 +185,7 @@ def test_a_record_that_is_ahead_of_the_journal(
     journaled(tmp_path, UPGRADING)
     done = ask(run, world, tmp_path, friday_namespace=namespace)
     assert "the journal here goes to event 9, the record in the cluster to event 11" in done.text
-    assert "the journal has lost its end, and what follows is the record's" in done.text
+    assert "the journal has lost its end, and the following is from the record" in done.text
     assert _cells(done.output)["node2"].startswith("upgraded")
 
 
@@ -196,7 +196,7 @@ def test_a_torn_journal(run: Runner, world: World, recorded: Callable[[str, int]
     path.write_bytes(whole + b'{"seq":11,"ti')
     done = ask(run, world, tmp_path, friday_namespace=namespace)
     assert "the last line is torn (13 bytes, after event 10)" in done.text
-    assert "what lies between does not belong into the record" in done.text
+    assert "what lies between is not kept in the record" in done.text
     found = _cells(done.output)["node2"]
     assert found.startswith("drained") and "packages may be half installed" in found
     assert path.read_bytes() == whole + b'{"seq":11,"ti', "a reader mends nothing"
@@ -209,7 +209,7 @@ def test_a_damaged_journal_is_not_trusted(
     path = journaled(tmp_path, UPGRADED)
     path.write_bytes(path.read_bytes().replace(b'"seq":3,', b'"seq":x,'))
     done = ask(run, world, tmp_path, friday_namespace=namespace)
-    assert "line 3 is no event of a journal" in done.text
+    assert "line 3 is not an event of a journal" in done.text
     assert "from the record in the cluster (event 9)" in done.text
 
 

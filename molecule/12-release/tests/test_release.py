@@ -18,6 +18,6 @@ def test_the_run_knows_that_it_has_lost_it(run: Run) -> None:
 
 def test_it_is_recorded_who_did_it_and_why(cluster: Cluster, run: Run) -> None:
     stored = cluster.get("configmap", f"friday-run-{run.name}", "--namespace=friday")
-    assert stored["data"]["released"].endswith(": the scenario says so")
+    assert stored["data"]["unlocked"].endswith(": the scenario says so")
     kinds = [line for line in (run.folder / "journal.jsonl").read_text().splitlines() if '"lock-broken"' in line]
     assert len(kinds) == 1

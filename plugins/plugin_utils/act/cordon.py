@@ -41,7 +41,7 @@ def cordon(api: Api, node: str, run: str) -> Change:
         if unschedulable and not owner:
             return Change(False, True, f"{node} is cordoned by somebody else: left as it is", foreign=True), None
         if unschedulable and owner == run:
-            return Change(False, True, f"{node} is cordoned already"), None
+            return Change(False, True, f"{node} is already cordoned"), None
         taken = f" (taken over from run {owner})" if unschedulable else ""
         return Change(True, True, f"{node} cordoned{taken}"), _patch(True, run)
 

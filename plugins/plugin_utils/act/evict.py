@@ -43,7 +43,7 @@ class _Pending:
 
     pod: Pod
     due: float | None
-    reason: str = "not asked for yet"
+    reason: str = "not requested yet"
 
 
 def evict(
@@ -145,7 +145,7 @@ def _refusal(error: ApiError) -> str:
             words = f"{named[1]} {named[2]}" if named else str(cause.get("message", ""))
             return f"PodDisruptionBudget {words}"
     if error.status == 404:
-        return "no such pod any more"
+        return "the pod is gone"
     if error.status == 429:
         return f"the API server is busy: {error.message}"
     return error.message if not error.status else f"{error.message} ({error.status})"

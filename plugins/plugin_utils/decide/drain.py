@@ -180,20 +180,22 @@ def _forbidden(policy: Policy, pod: Pod, guards: Collection[DisruptionBudget]) -
     """Why this pod is not evicted at all; waiting heals none of these."""
     found = []
     if not pod.owner_kind and not policy.evict_unmanaged:
-        message = "is not set, and the pod has no controller that would start it again"
+        message = "is not set, and the pod has no controller that would recreate it"
         found.append(
             Obstacle(full_name(pod), "friday_evict_unmanaged", message, "set it to true, or move the pod", True)
         )
     if pod.local_storage and not policy.delete_emptydir_data:
-        message = "is not set, and eviction deletes the pod's emptyDir volumes"
+        message = "is not set, and eviction would delete the pod's emptyDir volumes"
         found.append(
-            Obstacle(full_name(pod), "friday_delete_emptydir_data", message, "set it to true if that is no loss", True)
+            Obstacle(
+                full_name(pod), "friday_delete_emptydir_data", message, "set it to true if their data may be lost", True
+            )
         )
     if len(guards) > 1 and not _ignores_budgets(pod):
         # The Eviction API answers 500 to this, whatever the budgets allow.
         cause = ", ".join(full_name(budget) for budget in guards)
-        message = "select the pod together, and the Eviction API takes no more than one budget"
-        found.append(Obstacle(full_name(pod), cause, message, "let one budget select it", True))
+        message = "all select the pod, and the Eviction API accepts only one budget per pod"
+        found.append(Obstacle(full_name(pod), cause, message, "let only one budget select it", True))
     return found
 
 
@@ -211,10 +213,12 @@ def _held_up(pod: Pod, budget: DisruptionBudget) -> list[Obstacle]:
         return []
     name, cause = full_name(pod), full_name(budget)
     if 0 < budget.expected_pods <= budget.desired_healthy:
-        message = f"never allows a disruption: it wants {budget.desired_healthy} of {budget.expected_pods} pods healthy"
+        message = (
+            f"never allows a disruption: it requires {budget.desired_healthy} of {budget.expected_pods} pods healthy"
+        )
         return [Obstacle(name, cause, message, "add a replica, or change the budget", True)]
     message = (
-        f"allows no disruption now: {budget.current_healthy} of {budget.expected_pods} pods are healthy, "
-        f"{budget.desired_healthy} have to be"
+        f"allows no disruption now: only {budget.current_healthy} of {budget.expected_pods} pods healthy, "
+        f"{budget.desired_healthy} required"
     )
-    return [Obstacle(name, cause, message, "wait for its pods, or repair them")]
+    return [Obstacle(name, cause, message, "wait for its pods, or fix them")]

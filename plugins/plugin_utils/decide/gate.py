@@ -14,6 +14,8 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Ru
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Node, Snapshot
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import HostState
 
+_RESUME = "fix it (see the report), then rerun the same command to resume"
+
 
 def gate(
     plan: Plan,
@@ -51,40 +53,44 @@ def gate(
 
 def _of_record(plan: Plan, record: RunRecord, wave: int) -> Iterator[Problem]:
     if record.stop:
-        yield Problem("run", f"was stopped: {record.stop}", "see its report; the same command goes on after the fix")
+        yield Problem("run", f"was stopped: {record.stop}", _RESUME)
     if record.plan_digest and record.plan_digest != plan.digest:
-        yield Problem("plan", "is not the one that the run's record names", "run Friday again")
+        yield Problem("plan", "does not match the one in the run's record", "run Friday again")
     for host in sorted(record.hosts, key=natural_key):
         known = record.hosts[host]
         if known.state.stopped:
             message = f"is {known.state.value}" + (f": {known.message}" if known.message else "")
-            yield Problem(host, message, "see the report; the same command goes on after the fix")
+            yield Problem(host, message, _RESUME)
     for planned in plan.waves:
         for member in planned.hosts:
             known_member = record.hosts.get(member.host)
             state = known_member.state if known_member else HostState.PLANNED
             if planned.number < wave and state is not HostState.DONE:
-                yield Problem(member.host, f"of wave {planned.number} is {state.value}, not done", "run Friday again")
+                yield Problem(
+                    member.host, f"in wave {planned.number} is {state.value} instead of done", "run Friday again"
+                )
             if planned.number > wave and state is not HostState.PLANNED:
-                message = f"of the later wave {planned.number} is {state.value} already"
+                message = f"in the later wave {planned.number} is already {state.value}"
                 yield Problem(member.host, message, "run Friday again")
 
 
 def _lost(hosts: Sequence[str]) -> Iterator[Problem]:
     if hosts:
         listed = ", ".join(sorted(hosts, key=natural_key))
-        yield Problem(listed, "was lost on the way (failed or unreachable)", "make it reachable, then run Friday again")
+        yield Problem(
+            listed, "was lost during the run (failed or unreachable)", "make it reachable, then run Friday again"
+        )
 
 
 def _of_nodes(wave: Wave, snapshot: Snapshot) -> Iterator[Problem]:
     if "nodes" in snapshot.unknown:
-        yield Problem("nodes", f"could not be read: {snapshot.unknown['nodes']}", "see the API server")
+        yield Problem("nodes", f"could not be read: {snapshot.unknown['nodes']}", "check the API server")
         return
     nodes = {node.name: node for node in snapshot.nodes}
     members = {host.node for host in wave.hosts}
     zones = {nodes[name].zone for name in members if name in nodes} | {wave.zone}
     for name in sorted(members - nodes.keys(), key=natural_key):
-        yield Problem(name, "is no node of the cluster any more", "bring it back, or take it out of the inventory")
+        yield Problem(name, "is no longer a node of the cluster", "bring it back, or take it out of the inventory")
     for name in sorted(nodes, key=natural_key):
         yield from _of_node(nodes[name], name in members, zones)
     yield from _quorum(members, snapshot)
@@ -94,9 +100,9 @@ def _of_node(node: Node, member: bool, zones: set[str]) -> Iterator[Problem]:
     if node.ready is not True and (member or node.zone not in zones):
         # A second zone must not begin to lose nodes while the first one still does.
         place = "" if member else f" in another zone ({node.zone or 'no zone'})"
-        yield Problem(node.name, f"is not Ready{place}", "repair it first")
+        yield Problem(node.name, f"is not Ready{place}", "fix it first")
     if node.unschedulable and not node.cordoned_by:
-        yield Problem(node.name, "was cordoned by somebody else", f"kubectl uncordon {node.name}, if that is right")
+        yield Problem(node.name, "was cordoned by somebody else", f"kubectl uncordon {node.name}, if that is safe")
 
 
 def _of_strangers(run: str, snapshot: Snapshot, found: Snapshot | None) -> Iterator[Problem]:
@@ -104,7 +110,7 @@ def _of_strangers(run: str, snapshot: Snapshot, found: Snapshot | None) -> Itera
     left = {node.name: node.cordoned_by for node in (found.nodes if found else ())}
     for node in sorted(snapshot.nodes, key=lambda node: natural_key(node.name)):
         if node.unschedulable and node.cordoned_by not in ("", run, left.get(node.name, "")):
-            message = f"was cordoned by another Friday, run {node.cordoned_by}, while this one is at work"
+            message = f"was cordoned by another Friday, run {node.cordoned_by}, while this one is running"
             yield Problem(
                 node.name, message, "run friday.upgrade.status; all Fridays of a cluster need one friday_namespace"
             )
@@ -118,18 +124,18 @@ def _quorum(members: set[str], snapshot: Snapshot) -> Iterator[Problem]:
     majority = len(voters) // 2 + 1
     if leaving and len(voters) > 2 and len(staying) < majority:
         names = ", ".join(sorted((node.name for node in leaving), key=natural_key))
-        message = f"etcd would be left with {len(staying)} of {len(voters)} members, {majority} have to stay"
-        yield Problem(names, message, "repair the other members first")
+        message = f"etcd would keep only {len(staying)} of {len(voters)} members, {majority} required"
+        yield Problem(names, message, "fix the other members first")
 
 
 def _of_health(health: Verdict, accept: Sequence[str]) -> Iterator[Problem]:
     if health.outcome is Outcome.PASS:
         return
-    what = "the cluster is not healthy" if health.outcome is Outcome.FAIL else "the cluster's health is not known"
+    what = "the cluster is not healthy" if health.outcome is Outcome.FAIL else "the cluster's health is unknown"
     if health.cause is None:
-        yield Problem("cluster", what, "repair it first")
+        yield Problem("cluster", what, "fix it first")
         return
     more = f" (and {len(health.consequences)} more)" if health.consequences else ""
     message = f"{what}: {health.cause.layer.label}: {health.cause.message}{more}"
     line = offer(health, accept)
-    yield Problem(health.cause.subject, message, "repair it first" + (f", or accept it: {line}" if line else ""))
+    yield Problem(health.cause.subject, message, "fix it first" + (f", or accept it: {line}" if line else ""))

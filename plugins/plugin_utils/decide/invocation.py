@@ -24,15 +24,15 @@ def partial_run(
     problems = []
     if limit:
         problems.append(
-            Problem("--limit", f"a limit ({limit}) would drop plays that Friday's safety relies on", _NO_LIMIT)
+            Problem("--limit", f"a limit ({limit}) would drop plays that Friday's safety depends on", _NO_LIMIT)
         )
     if set(tags) - {"all"}:
-        problems.append(Problem("--tags", f"a tag filter ({', '.join(tags)}) would leave out steps", whole))
+        problems.append(Problem("--tags", f"a tag filter ({', '.join(tags)}) would skip steps", whole))
     skipped = sorted(set(skip_tags) - HARMLESS)
     if skipped:
-        problems.append(Problem("--skip-tags", f"a tag filter ({', '.join(skipped)}) would leave out steps", whole))
+        problems.append(Problem("--skip-tags", f"a tag filter ({', '.join(skipped)}) would skip steps", whole))
     if start_at_task:
-        problems.append(Problem("--start-at-task", f"starting at {start_at_task!r} would leave out the guard", whole))
+        problems.append(Problem("--start-at-task", f"starting at {start_at_task!r} would skip the guard", whole))
     if step:
-        problems.append(Problem("--step", "steps that are answered with no would be left out", whole))
+        problems.append(Problem("--step", "steps that are answered with no would be skipped", whole))
     return tuple(problems)

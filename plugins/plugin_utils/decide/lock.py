@@ -30,15 +30,15 @@ def refusals(run: str, reason: str, lock: Lock | None) -> tuple[Problem, ...]:
     """
     problems = []
     if not run:
-        problems.append(Problem("friday_release_run", "is not set", f"name the run that holds the lock: {_LOOK}"))
+        problems.append(Problem("friday_unlock_run", "is not set", f"name the run that holds the lock: {_LOOK}"))
     if not reason.strip():
-        problems.append(Problem("friday_release_reason", "is not set", "say why, in a few words: it is recorded"))
+        problems.append(Problem("friday_unlock_reason", "is not set", "say why, in a few words: it is recorded"))
     if lock is None:
         problems.append(Problem("lock", "is free: there is nothing to break", "run Friday"))
     elif not lock.run:
-        fix = "ask them; to take it away all the same, delete the Lease friday with kubectl"
-        problems.append(Problem("lock", f"is held by {lock.identity}, which is no run of Friday's", fix))
+        fix = "ask its holder; to take it away anyway, delete the Lease friday with kubectl"
+        problems.append(Problem("lock", f"is held by {lock.identity}, which is not a run of Friday", fix))
     elif run and run != lock.run:
-        message = f"is {run}, but it is run {lock.run} of {lock.who} that holds the lock"
-        problems.append(Problem("friday_release_run", message, f"look again: {_LOOK}"))
+        message = f"is {run}, but the lock is held by run {lock.run} of {lock.who}"
+        problems.append(Problem("friday_unlock_run", message, f"look again: {_LOOK}"))
     return tuple(problems)

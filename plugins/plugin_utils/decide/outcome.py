@@ -58,14 +58,14 @@ def outcome(
     if plan_only:
         return PASS, f"{_count(len(states), 'host')} in {_count(len(plan.waves), 'wave')}; nothing was changed"
     if done < len(states):
-        return INCONCLUSIVE, f"the run ended before its time; {_rest(states, done)}"
+        return INCONCLUSIVE, f"the run ended early; {_rest(states, done)}"
     if final is not None and final.outcome is not Outcome.PASS:
         cause = f": {final.cause.layer.label}: {final.cause.message}" if final.cause else ""
         word = "failed" if final.outcome is Outcome.FAIL else "was inconclusive"
         return final.outcome.value, f"all {_count(len(states), 'host')} done, but the last look {word}{cause}"
     known = found_and_accepted([*(verdicts or {}).values(), *([final] if final else [])])
     accepted = f"; accepted: {', '.join(known)}" if known else ""
-    return PASS, f"{_count(len(states), 'host')} done, {_count(len(plan.skipped), 'host')} left alone{accepted}"
+    return PASS, f"{_count(len(states), 'host')} done, {len(plan.skipped)} skipped{accepted}"
 
 
 def states_of(plan: Plan, record: RunRecord) -> dict[str, HostState]:
@@ -97,7 +97,7 @@ def advice(
             steps += _accepting((verdicts or {}).get(host), accept)
         elif state.under_way and (record.finished or record.stop):
             node = planned[host].node if host in planned else host
-            steps.append(f"{host} was left cordoned ({state.value}): see that it answers, `kubectl get node {node}`.")
+            steps.append(f"{host} was left cordoned ({state.value}): check that it answers, `kubectl get node {node}`.")
     left = [host for host, state in states.items() if state is not HostState.DONE]
     if left and (steps or record.stop):
         steps.append(_go_on(states, left))
@@ -109,9 +109,9 @@ def _after_failure(host: str, planned: PlannedHost | None, known: HostRecord, ve
     if cause is None:
         step = f" in step {known.step}" if known.step else ""
         if known.halted:
-            yield f"Nothing is wrong with {host} as far as is known, and nothing to repair{step}: {known.message}."
+            yield f"Nothing is known to be wrong with {host}, nothing to fix{step}: {known.message}."
             return
-        yield f"See to what stopped {host}{step}: {known.message or 'see its log'}"
+        yield f"Fix what stopped {host}{step}: {known.message or 'see its log'}"
     else:
         yield from _by_layer(cause, host, planned, known)
     node = planned.node if planned else host
@@ -125,15 +125,15 @@ def _by_layer(cause: Finding, host: str, planned: PlannedHost | None, known: Hos
     kernel = known.kernel or (planned.target_kernel if planned else "")
     changed = planned is not None and planned.target_kernel != planned.kernel
     if cause.layer is Layer.HOST:
-        yield f"Repair {cause.subject}: {cause.message}"
+        yield f"Fix {cause.subject}: {cause.message}"
     elif cause.layer is Layer.KERNEL:
-        yield f"Look at the kernel's log of {host}, `journalctl -k -b`: {cause.message}"
+        yield f"Check the kernel log of {host}, `journalctl -k -b`: {cause.message}"
     elif cause.layer is Layer.BPF:
         yield f"Update the network agent to a version whose BPF programs load on kernel {kernel}, on all nodes."
     elif cause.layer in (Layer.AGENT, Layer.ENDPOINTS, Layer.CNI):
-        yield f"Look at the log of the network agent's pod on {host}: {cause.message}"
+        yield f"Check the log of the network agent's pod on {host}: {cause.message}"
     else:
-        yield f"Repair the layer {cause.layer.label}, nothing below it failed: {cause.message}"
+        yield f"Fix the layer {cause.layer.label}, nothing below it failed: {cause.message}"
     if planned is not None and changed and cause.layer <= Layer.NETWORK:
         yield _back(host, planned)
 
@@ -149,7 +149,7 @@ def _back(host: str, planned: PlannedHost) -> str:
     )
     keep = f"`{planned.remedies.hold} {' '.join(hold)}`" if planned.remedies.hold else f"hold {', '.join(hold)}"
     if purge:
-        steps.append(f"{remove} there (its metapackage goes too: install that again later)")
+        steps.append(f"{remove} there (its metapackage goes too: reinstall that later)")
     if hold:
         steps.append(f"{keep} on every host (and friday_packages: all)")
     return ", ".join(steps) + "."
@@ -157,7 +157,7 @@ def _back(host: str, planned: PlannedHost) -> str:
 
 def _after_hold(host: str, known: HostRecord) -> str:
     step = known.step or "the first step"
-    held = f"Clear what held it in {step}: {known.message}"
+    held = f"Clear what blocked it in {step}: {known.message}"
     return f"Nothing was changed on {host}, and this run's cordon is not on it. {held}"
 
 
@@ -168,10 +168,11 @@ def _accepting(verdict: Verdict | None, accept: Sequence[str]) -> Iterator[str]:
 
 def _go_on(states: Mapping[str, HostState], left: Sequence[str]) -> str:
     waiting = [host for host, state in states.items() if state.cordoned]
-    first = f"begins with {', '.join(waiting)}, then " if waiting else ""
+    first = f"resumes with {', '.join(waiting)}, then " if waiting else ""
     rest = len(left) - len(waiting)
-    goes_on = f"goes on with {_count(rest, 'host')} that {'is' if rest == 1 else 'are'} not done" if rest else "ends"
-    return f"Then run the same command again: it {first}{goes_on}."
+    remaining = "host" if rest == 1 else f"{rest} hosts"
+    then = f"continues with the remaining {remaining}" if rest else "ends"
+    return f"Then rerun the same command: it {first}{then}."
 
 
 def _worst(stopped: Sequence[str], verdicts: Mapping[str, Verdict]) -> str:
@@ -195,7 +196,7 @@ def _why_skipped(plan: Plan) -> str:
     if all(host.reason.startswith("up to date") for host in plan.skipped):
         return f"{_count(len(plan.skipped), 'host')} up to date"
     reasons = sorted({host.reason for host in plan.skipped})
-    return f"{_count(len(plan.skipped), 'host')} left alone ({'; '.join(reasons[:3])}{'; ...' if reasons[3:] else ''})"
+    return f"{_count(len(plan.skipped), 'host')} skipped ({'; '.join(reasons[:3])}{'; ...' if reasons[3:] else ''})"
 
 
 def _count(number: int, thing: str) -> str:

@@ -25,7 +25,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.resume impor
 )
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.survey import read_answer
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.targets import resolve_targets
-from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.waves import make_plan, waits_since
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.waves import left_by, make_plan
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem, Verdict
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import HostFacts
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import Plan, Target
@@ -151,8 +151,8 @@ def plan(inputs: Inputs) -> Planned:
     members = members_of(inputs.inventory, targets)
     problems += [*changed(policy, members, left), *_unread_records(inputs)]
     if inputs.halted:
-        problems.append(Problem("run", f"was halted: {inputs.halted}", "run the same command again"))
-    resumes = {node.name: run for node in snapshot.nodes if (run := waits_since(node))}
+        problems.append(Problem("run", f"was halted: {inputs.halted}", "rerun the same command"))
+    resumes = {node.name: run for node in snapshot.nodes if (run := left_by(node))}
     owed: frozenset[str] = frozenset()
     made = Plan(waves=())
     if not problems:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide import known_bad
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks import CHECKS
-from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.rounds import LOOKS
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.rounds import MAX_ROUNDS
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
 
@@ -67,12 +67,14 @@ def parse_policy(variables: Mapping[str, Any]) -> tuple[Policy, tuple[Problem, .
         soak=soak,
         soak_interval=interval,
         drain_timeout=reader.read("friday_drain_timeout", _seconds(1, 1800), DEFAULTS.drain_timeout),
-        lock_timeout=reader.read("friday_lock_timeout", _seconds(0, 300), DEFAULTS.lock_timeout),
+        package_lock_timeout=reader.read(
+            "friday_package_lock_timeout", _seconds(0, 300), DEFAULTS.package_lock_timeout
+        ),
         upgrade_timeout=reader.read("friday_upgrade_timeout", _seconds(1, 3600), DEFAULTS.upgrade_timeout),
         reboot_timeout=reader.read("friday_reboot_timeout", _seconds(1, 1800), DEFAULTS.reboot_timeout),
         verify_timeout=reader.read("friday_verify_timeout", _seconds(1, 900), DEFAULTS.verify_timeout),
-        look_timeout=reader.read("friday_look_timeout", _seconds(1, 300), DEFAULTS.look_timeout),
-        look_interval=reader.read("friday_look_interval", _seconds(1, 10), DEFAULTS.look_interval),
+        check_timeout=reader.read("friday_check_timeout", _seconds(1, 300), DEFAULTS.check_timeout),
+        check_interval=reader.read("friday_check_interval", _seconds(1, 10), DEFAULTS.check_interval),
         ignore_workloads=reader.read("friday_ignore_workloads", _workloads, DEFAULTS.ignore_workloads),
         accept=reader.read("friday_accept", _checks, DEFAULTS.accept),
         delete_emptydir_data=reader.read("friday_delete_emptydir_data", _boolean, DEFAULTS.delete_emptydir_data),
@@ -133,7 +135,7 @@ def misplaced(
         where = [host for host, own in hosts.items() if name in own and str(own[name]) != str(run.get(name))]
         if where:
             shown = ", ".join(where[:3]) + (" and others" if where[3:] else "")
-            fix = "it is one for the whole run: put it into group_vars/all.yml, or use --extra-vars"
+            fix = "it is for the whole run: set it in group_vars/all.yml or with --extra-vars"
             problems.append(Problem(name, f"is set for {shown}, where it has no effect", fix))
     return tuple(problems)
 
@@ -150,16 +152,16 @@ def _relations(policy: Policy) -> list[Problem]:
             Problem(
                 "friday_soak_interval",
                 f"{policy.soak_interval} s is longer than the soak itself (friday_soak: {policy.soak})",
-                f"write friday_soak_interval: {policy.soak} or less",
+                f"set friday_soak_interval: {policy.soak} or less",
             )
         )
-    if policy.soak_interval and policy.soak / policy.soak_interval > LOOKS:
-        least = -(-policy.soak // LOOKS)
+    if policy.soak_interval and policy.soak / policy.soak_interval > MAX_ROUNDS:
+        least = -(-policy.soak // MAX_ROUNDS)
         problems.append(
             Problem(
                 "friday_soak_interval",
-                f"{policy.soak_interval} s makes more than {LOOKS} looks of a soak of {policy.soak} s",
-                f"write friday_soak_interval: {least} or more",
+                f"{policy.soak_interval} s makes more than {MAX_ROUNDS} rounds of checks in a soak of {policy.soak} s",
+                f"set friday_soak_interval: {least} or more",
             )
         )
     return problems
@@ -180,7 +182,7 @@ class _Reader:
             return parse(value)
         except _Wrong as wrong:
             message = f"{wrong.message}; it is {_shown(value)}"
-            self.problems.append(Problem(name, message, f"write for example {name}: {wrong.example}"))
+            self.problems.append(Problem(name, message, f"for example {name}: {wrong.example}"))
             return default
 
 
@@ -204,7 +206,7 @@ def _number(unit: str, low: int, high: int, example: int) -> Callable[[Any], int
     def parse(value: Any) -> int:
         number = _whole(value)
         if number is None or not low <= number <= high:
-            raise _Wrong(f"has to be a whole number of {unit} from {low} to {high}", str(example))
+            raise _Wrong(f"must be a whole number of {unit} from {low} to {high}", str(example))
         return number
 
     return parse
@@ -224,7 +226,7 @@ def _boolean(value: Any) -> bool:
         return value
     known = _BOOLEANS.get(str(value).strip().lower()) if isinstance(value, (str, int)) else None
     if known is None:
-        raise _Wrong("has to be true or false", "true")
+        raise _Wrong("must be true or false", "true")
     return known
 
 
@@ -232,7 +234,7 @@ def _choice(*choices: str) -> Callable[[Any], str]:
     def parse(value: Any) -> str:
         text = str(value).strip()
         if not isinstance(value, str) or text not in choices:
-            raise _Wrong(f"has to be {' or '.join(choices)}", choices[0])
+            raise _Wrong(f"must be {' or '.join(choices)}", choices[0])
         return text
 
     return parse
@@ -240,14 +242,14 @@ def _choice(*choices: str) -> Callable[[Any], str]:
 
 def _name(value: Any) -> str:
     if not isinstance(value, str):
-        raise _Wrong("has to be the name of one host of the inventory", "node1")
+        raise _Wrong("must be the name of one host of the inventory", "node1")
     return str(value).strip()
 
 
 def _domain(value: Any) -> str:
     text = str(value).strip().rstrip(".")
     if not isinstance(value, str) or len(text) > 200 or not _DOMAIN.fullmatch(text):
-        raise _Wrong("has to be a domain name in small letters", DEFAULTS.cluster_domain)
+        raise _Wrong("must be a domain name in lower case", DEFAULTS.cluster_domain)
     return text
 
 
@@ -262,14 +264,14 @@ def _texts(value: Any) -> list[str] | None:
 def _names(value: Any) -> tuple[str, ...]:
     names = _texts(value)
     if names is None:
-        raise _Wrong("has to be a list of names of hosts of the inventory", "[node1, node2]")
+        raise _Wrong("must be a list of names of hosts of the inventory", "[node1, node2]")
     return tuple(dict.fromkeys(names))
 
 
 def _references(value: Any) -> tuple[str, ...]:
     given, known = _texts(value), {row.reference for row in known_bad.ROWS}
     if given is None or not known.issuperset(given):
-        raise _Wrong("has to be a list of references of known-bad combinations", f'["{min(known)}"]')
+        raise _Wrong("must be a list of references of known-bad combinations", f'["{min(known)}"]')
     return tuple(dict.fromkeys(given))
 
 
@@ -286,7 +288,7 @@ def _checks(value: Any) -> tuple[str, ...]:
 def _workloads(value: Any) -> tuple[str, ...]:
     globs = _texts(value)
     if globs is None or any(not re.fullmatch(r"[^/\s]+/[^/\s]+", glob) for glob in globs):
-        raise _Wrong("has to be a list of namespace/name, both of which may have wildcards", '["games/minecraft*"]')
+        raise _Wrong("must be a list of namespace/name, with wildcards in both if needed", '["games/minecraft*"]')
     return tuple(dict.fromkeys(globs))
 
 
@@ -295,9 +297,9 @@ def _sizes(value: Any) -> tuple[str, ...]:
     sizes = _texts(value)
     parsed = [_SIZE.fullmatch(size) for size in sizes or ()]
     if not parsed or any(match is None or (match[2] and int(match[1]) > 100) for match in parsed):
-        raise _Wrong('has to be a list of numbers of hosts from 1, or of percentages from "1%" to "100%"', example)
+        raise _Wrong('must be a list of numbers of hosts (1 or more) or percentages ("1%" to "100%")', example)
     # Only sizes of a kind can be compared before the fleet is known.
     pairs = [(match[2], int(match[1])) for match in parsed if match]
     if any(a[0] == b[0] and a[1] > b[1] for a, b in itertools.pairwise(pairs)):
-        raise _Wrong("has to grow: no wave is smaller than the one before", example)
+        raise _Wrong("must grow: no wave may be smaller than the one before", example)
     return tuple(sizes or ())

@@ -46,14 +46,14 @@ def _refusals(policy: Policy, snapshot: Snapshot, planned: PlannedHost, run: str
     name = planned.node
     node = next((each for each in snapshot.nodes if each.name == name), None)
     if node is None:
-        yield f"{name} is not a node of the cluster any more"
+        yield f"{name} is no longer a node of the cluster"
         return
     if planned.uid and node.uid != planned.uid:
-        yield f"{name} is another Node object than the planned one: it was deleted and registered again"
+        yield f"{name} is not the planned Node object: it was deleted and registered again"
     if not node.unschedulable:
         yield f"{name} was uncordoned by somebody else"
     elif node.cordoned_by != run:
-        yield f"the cordon of {name} is {f'that of run {node.cordoned_by}' if node.cordoned_by else 'not ours'}"
+        yield f"{name} was cordoned by {f'run {node.cordoned_by}' if node.cordoned_by else 'somebody else'}"
     if pods := [full_name(pod) for pod in drain(policy, snapshot, name).evict]:
         more = f" and {len(pods) - _LISTED} more" if len(pods) > _LISTED else ""
-        yield f"{name} is not empty any more: {', '.join(pods[:_LISTED])}{more}"
+        yield f"{name} is no longer empty: {', '.join(pods[:_LISTED])}{more}"

@@ -1,6 +1,6 @@
 # Copyright: Friday contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""May a run go on where another one has left hosts in the middle? Not under other rules, unless that is meant.
+"""May a run resume where another one left hosts unfinished? Not under other rules, unless that is meant.
 
 A new plan is always made from what is there now, with a canary of its own for what no host has proven yet. What cannot
 be seen from the cluster is that somebody starts the second run with another inventory or policy than the first, mostly
@@ -65,7 +65,7 @@ def packages_of(changes: Iterable[PackageChange]) -> str:
 
 
 def changed(policy: Policy, members: Mapping[str, str], left: Iterable[RunRecord]) -> tuple[Problem, ...]:
-    """What is other than in the runs that are gone on for; empty when nothing is, or when it is meant.
+    """What differs from the runs that are resumed; empty when nothing does, or when it is meant.
 
     Args:
         members: all of the inventory, see :func:`members_of`.
@@ -94,7 +94,7 @@ def marks(snapshot: Snapshot) -> list[str]:
 
 
 def died(records: Iterable[RunRecord], at_work: str = "") -> RunRecord | None:
-    """The run that the next one goes on for: the last one that had hosts, if it died before it was done with them.
+    """The run that the next one resumes: the last one that had hosts, if it died before it was done with them.
 
     A run that has said itself that it ended is over: what comes after it is another Friday, under rules of its own.
 
@@ -124,24 +124,24 @@ def owes_reboot(policy: Policy, known: HostRecord | None, facts: HostFacts) -> b
 
 
 def unrecorded(policy: Policy, run: str, reason: str) -> list[Problem]:
-    """A run whose record can't be had can't be compared; a problem, unless it is meant to go on."""
+    """A run whose record can't be read can't be compared; a problem, unless that is meant."""
     if policy.replan:
         return []
-    message = f"run {run} has left hosts in the middle, and its record can't be read: {reason}"
-    return [Problem(VARIABLE, message, f"set {VARIABLE}: true to go on under the present policy and inventory")]
+    message = f"run {run} left hosts unfinished, and its record can't be read: {reason}"
+    return [Problem(VARIABLE, message, f"set {VARIABLE}: true to continue under the current policy and inventory")]
 
 
 def _changed(policy: Policy, members: Mapping[str, str], record: RunRecord) -> Iterator[Problem]:
-    fix = f"write what it was, or set {VARIABLE}: true to go on under the new one"
+    fix = f"restore the old one, or set {VARIABLE}: true to continue under the new one"
     if differences := list(_differences(record.policy, policy_of(policy))):
-        yield Problem(VARIABLE, f"the policy is not that of {_which(record)}: {'; '.join(differences)}", fix)
+        yield Problem(VARIABLE, f"the policy differs from that of {_which(record)}: {'; '.join(differences)}", fix)
     if differences := list(_moved(record, members)):
-        yield Problem(VARIABLE, f"the inventory is not that of {_which(record)}: {'; '.join(differences)}", fix)
+        yield Problem(VARIABLE, f"the inventory differs from that of {_which(record)}: {'; '.join(differences)}", fix)
 
 
 def _which(record: RunRecord) -> str:
     begun = any(known.state not in (HostState.PLANNED, HostState.DONE) for known in record.hosts.values())
-    return f"run {record.run}, which {'has left hosts in the middle' if begun else 'died before it was done'}"
+    return f"run {record.run}, which {'left hosts unfinished' if begun else 'died before it was done'}"
 
 
 def _moved(record: RunRecord, members: Mapping[str, str]) -> Iterator[str]:
@@ -149,15 +149,15 @@ def _moved(record: RunRecord, members: Mapping[str, str]) -> Iterator[str]:
     if not record.members:  # of an older version, or too many to be kept by name
         if record.inventory != inventory_of(members):
             gone = record.hosts.keys() - members.keys()
-            yield f"it lacks {_listed(gone)}" if gone else "hosts were added or removed"
+            yield f"{_listed(gone)} missing" if gone else "hosts were added or removed"
         return
     if gone := record.members.keys() - members.keys():
-        yield f"it lacks {_listed(gone)}"
+        yield f"{_listed(gone)} missing"
     if new := members.keys() - record.members.keys():
-        yield f"it has {_listed(new)} besides"
+        yield f"{_listed(new)} added"
     both = sorted(record.members.keys() & members.keys(), key=natural_key)
     places = [(host, record.members[host], members[host]) for host in both]
-    moved = [f"{host} was {old}, is {now}" for host, old, now in places if old and now and old != now]
+    moved = [f"{host} was {old}, is now {now}" for host, old, now in places if old and now and old != now]
     yield from _few(moved)
 
 
@@ -168,8 +168,8 @@ def _replanned(plan: Plan, record: RunRecord) -> Iterator[Problem]:
         if known and (what := _other(planned, known)):
             differences.append(f"{planned.host} {what}")
     if differences:
-        message = f"the plan is not that of {_which(record)}: {'; '.join(_few(differences))}"
-        yield Problem(VARIABLE, message, f"set {VARIABLE}: true to go on with the new plan")
+        message = f"the plan differs from that of {_which(record)}: {'; '.join(_few(differences))}"
+        yield Problem(VARIABLE, message, f"set {VARIABLE}: true to continue with the new plan")
 
 
 def _other(planned: PlannedHost, known: HostRecord) -> str:
@@ -177,10 +177,10 @@ def _other(planned: PlannedHost, known: HostRecord) -> str:
     if known.state is HostState.DONE or (known.state is HostState.FAILED and not known.halted):
         return ""
     if known.target_kernel and known.target_kernel != planned.target_kernel:
-        return f"was to get kernel {known.target_kernel}, is to get {planned.target_kernel}"
+        return f"would get kernel {planned.target_kernel} instead of {known.target_kernel}"
     begun = known.state.touched or known.step == UPGRADE.name
     if known.packages and not begun and known.packages != packages_of(planned.packages):
-        return f"is to get other packages than planned then (now {len(planned.packages)}, see plan.json)"
+        return f"would get other packages than planned then ({len(planned.packages)} now, see plan.json)"
     return ""
 
 
@@ -197,7 +197,7 @@ def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[st
     for name in sorted((then.keys() | now.keys()) - {_variable(name) for name in _OWN}):
         old, new = then.get(name, defaults.get(name)), now.get(name, defaults.get(name))
         if old != new:
-            yield f"{name} was {_shown(old)}, is {_shown(new)}"
+            yield f"{name} was {_shown(old)}, is now {_shown(new)}"
 
 
 def _variable(name: str) -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.hold import lost_hosts
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.give_up import lost_hosts
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import RunRecord
 
 

@@ -15,7 +15,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding impor
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import BEFORE, LAST, SOAK, VERIFY, Step
 
-LOOKS = 200  # at most in a phase, about: Ansible nests the looks of a phase, and its depth has an end
+MAX_ROUNDS = 200  # at most in a phase, about: Ansible nests the looks of a phase, and its depth has an end
 CONFIRM_FAILURE = 2  # looks in a row that have to show a failure before it ends a phase ahead of its time
 # Looks in a row that have to pass. Nothing has changed before the first step, so there one is enough.
 CONFIRM_PASS = {BEFORE: 1, VERIFY: 2, LAST: 1}
@@ -74,30 +74,30 @@ def next_round(progress: Progress, verdict: Verdict, phase: Step, now: float, po
     if phase is SOAK:
         return _soak(progress, verdict, progress.started + policy.soak - now, policy)
     if phase not in CONFIRM_PASS:
-        raise ValueError(f"{phase.name} is not a phase: nothing is looked at in it")
+        raise ValueError(f"{phase.name} is not a phase: it has no checks")
     left = progress.started + policy.verify_timeout - now
     return _verify(progress, verdict, left, policy, CONFIRM_PASS[phase])
 
 
 def _verify(progress: Progress, verdict: Verdict, left: float, policy: Policy, confirm: int) -> tuple[Progress, Round]:
-    timeout, interval = policy.verify_timeout, policy.look_interval
+    timeout, interval = policy.verify_timeout, policy.check_interval
     if verdict.outcome is Outcome.PASS:
         progress = _passed(progress)
         if progress.passes >= confirm:
             return progress, Round("pass", f"passed {_times(progress.passes)} in a row", Outcome.PASS)
         if left <= 0:
-            reason = f"passed {_times(progress.passes)} by the deadline of {timeout} s, not {_times(confirm)} in a row"
+            reason = f"passed only {_times(progress.passes)} within {timeout} s, {_times(confirm)} in a row required"
             return progress, Round("fail", reason, Outcome.INCONCLUSIVE)
         return progress, _again(f"passed, {progress.passes} of {confirm}", Outcome.PASS, interval, left)
-    # Only what waiting does not heal counts here: a host that has just booted fails for good reasons.
+    # Only what waiting does not fix counts here: a host that has just booted fails for good reasons.
     lasting = verdict.outcome is Outcome.FAIL and _lasting(verdict)
     progress = dataclasses.replace(progress, passes=0, failures=progress.failures + 1 if lasting else 0)
     if progress.failures >= CONFIRM_FAILURE:
-        reason = f"{_words(verdict)} (seen {_times(progress.failures)}, waiting does not heal it)"
+        reason = f"{_words(verdict)} (seen {_times(progress.failures)}; not transient)"
         return progress, Round("fail", reason, Outcome.FAIL)
     if left <= 0:
         return progress, Round("fail", f"{_words(verdict)} (still so after {timeout} s)", verdict.outcome)
-    return progress, _again(_words(verdict), verdict.outcome, max(interval, timeout / LOOKS), left)
+    return progress, _again(_words(verdict), verdict.outcome, max(interval, timeout / MAX_ROUNDS), left)
 
 
 def _soak(progress: Progress, verdict: Verdict, left: float, policy: Policy) -> tuple[Progress, Round]:
@@ -105,14 +105,14 @@ def _soak(progress: Progress, verdict: Verdict, left: float, policy: Policy) -> 
         progress = _passed(progress)
         if left <= 0:
             return progress, Round("pass", f"soaked for {policy.soak} s", Outcome.PASS)
-        return progress, _again(f"passed, {left:.0f} s left to soak", Outcome.PASS, policy.soak_interval, left)
+        return progress, _again(f"passed, {left:.0f} s of soak left", Outcome.PASS, policy.soak_interval, left)
     # Inconclusive looks count like failing ones: missing evidence holds.
     progress = dataclasses.replace(progress, passes=0, failures=progress.failures + 1)
     if progress.failures >= CONFIRM_FAILURE:
         reason = f"{_words(verdict)} (seen {_times(progress.failures)} in a row)"
         return progress, Round("fail", reason, verdict.outcome)
-    soon = min(policy.look_interval, policy.soak_interval)
-    return progress, Round("again", f"{_words(verdict)} (to be confirmed)", verdict.outcome, soon)
+    soon = min(policy.check_interval, policy.soak_interval)
+    return progress, Round("again", f"{_words(verdict)} (not confirmed yet)", verdict.outcome, soon)
 
 
 def _passed(progress: Progress) -> Progress:
@@ -136,4 +136,4 @@ def _words(verdict: Verdict) -> str:
 
 
 def _times(count: int) -> str:
-    return "once" if count == 1 else f"{count} times"
+    return {1: "once", 2: "twice"}.get(count, f"{count} times")

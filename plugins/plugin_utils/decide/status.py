@@ -33,14 +33,14 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import 
     in_hand,
 )
 
-_AGAIN = "run the same command again"
+_AGAIN = "rerun the same command"
 STANDS = {
-    HostState.CORDONED: "is cordoned, and its pods may be evicted in part",
+    HostState.CORDONED: "is cordoned, and some of its pods may have been evicted",
     HostState.DRAINED: "is cordoned and drained",
-    HostState.UPGRADED: "has its new packages, and was not compared with how it was before",
-    HostState.REBOOTED: "was rebooted, and was not compared with how it was before",
+    HostState.UPGRADED: "has its new packages, but was not compared with how it was before",
+    HostState.REBOOTED: "was rebooted, but was not compared with how it was before",
     HostState.VERIFIED: "was compared and is well; its soak had not ended",
-    HostState.SOAKED: "was compared and soaked, and waits for its uncordoning",
+    HostState.SOAKED: "was compared and soaked, and waits to be uncordoned",
 }
 """What is true of a host in each state that is under way, when nobody works on it."""
 
@@ -84,7 +84,7 @@ def last_run(
 def _before_its_plan(record: RunRecord) -> str:
     if not record.finished:
         return "died before it had a plan"
-    return f"{'was not started' if record.outcome == FAIL else 'did not come to a plan'}: {record.message}"
+    return f"{'was not started' if record.outcome == FAIL else 'did not get as far as a plan'}: {record.message}"
 
 
 def assess(
@@ -104,8 +104,8 @@ def assess(
         node_names: host -> node, where they are called differently.
     """
     run, source, notes = _newer(recorded, journal)
-    if run and recorded and recorded.released:  # whoever breaks a lock from another machine writes there alone
-        run = dataclasses.replace(run, released=recorded.released)
+    if run and recorded and recorded.unlocked:  # whoever breaks a lock from another machine writes there alone
+        run = dataclasses.replace(run, unlocked=recorded.unlocked)
     state = life(where.lock, where.time)
     active = bool(run and where.lock and where.lock.run == run.run and state is Life.ALIVE)
     found = {node.name: node for node in nodes or ()}
@@ -164,7 +164,7 @@ def judge(
         seen=node,
         boot=boot,
         means="; ".join([means, *remarks]),
-        todo=todo or (f"look at {host}: {remarks[0]}" if remarks and not active else ""),
+        todo=todo or (f"check {host}: {remarks[0]}" if remarks and not active else ""),
         as_expected=not todo and not remarks,
     )
 
@@ -195,7 +195,9 @@ def _newer(recorded: RunRecord | None, journal: Journal | None) -> tuple[RunReco
     best = knows_more(recorded, journaled)
     source = "" if best is None else "record" if best is recorded else "journal"
     if recorded is None and journal is not None and journaled is not None:
-        notes.append(f"the cluster has no readable record of this run; what follows is the journal's, {journal.path}")
+        notes.append(
+            f"the cluster has no readable record of this run; the following is from the journal, {journal.path}"
+        )
     elif recorded is not None and journaled is not None:
         notes += _compared(recorded, journaled)
     return best, source, tuple(notes)
@@ -209,12 +211,12 @@ def _compared(recorded: RunRecord, journaled: RunRecord) -> Iterator[str]:
     )
     same = _essence(recorded) == _essence(journaled)
     if journaled.seq < recorded.seq:
-        yield f"{here}, {there}: the journal has lost its end, and what follows is the record's"
+        yield f"{here}, {there}: the journal has lost its end, and the following is from the record"
     elif journaled.seq > recorded.seq:
-        rest = "what lies between does not belong into the record" if same else "what follows is the journal's"
+        rest = "what lies between is not kept in the record" if same else "the following is from the journal"
         yield f"{here}, {there}: {rest}"
     elif not same:
-        yield f"{here}, and so does the record in the cluster, but they differ: what follows is the journal's"
+        yield f"{here}, and so does the record in the cluster, but they differ: the following is from the journal"
 
 
 def _essence(record: RunRecord) -> object:
@@ -269,17 +271,17 @@ def _stands(
     if state is HostState.FAILED:
         if known.halted:
             return f"was halted in step {known.step or 'start'}: {message}", _AGAIN
-        return f"failed in step {known.step or 'start'}: {message}", f"repair {host}, then {_AGAIN}"
+        return f"failed in step {known.step or 'start'}: {message}", f"fix {host}, then {_AGAIN}"
     if state is HostState.HELD:
         held = f"held in step {known.step or 'start'}, nothing on it was changed: {message}"
-        return held, f"clear what held {host}, then {_AGAIN}"
+        return held, f"clear what blocked {host}, then {_AGAIN}"
     if step is UPGRADE:
-        mend = f"ask `dpkg --audit` on {host} (`dpkg --configure -a` finishes what was begun), then {_AGAIN}"
-        return f"upgrade was under way {moment}: packages may be half installed", mend
+        fix = f"check `dpkg --audit` on {host} (`dpkg --configure -a` finishes what was begun), then {_AGAIN}"
+        return f"upgrade was under way {moment}: packages may be half installed", fix
     if step is REBOOT:
         return _rebooting(host, boot, node, moment)
     if step is UNCORDON and not state.touched:
-        return f"did not get through, nothing on it was changed, and it was being uncordoned {moment}", _AGAIN
+        return f"did not get through; nothing on it was changed, and it was being uncordoned {moment}", _AGAIN
     if state is HostState.PLANNED:
         return _planned(known, step, moment)
     if step is UNCORDON:
@@ -291,24 +293,24 @@ def _stands(
 def _planned(known: HostRecord, step: Step | None, moment: str) -> tuple[str, str]:
     if not step:
         return f"not touched{_by_this_run(known)}", _AGAIN if known.resumes else ""
-    what = "cordoned" if step is CORDON else "looked at"
+    what = "cordoned" if step is CORDON else "checked"
     return f"was being {what} {moment}; nothing on it was changed{_by_this_run(known)}", _AGAIN
 
 
 def _by_this_run(known: HostRecord) -> str:
-    """What an earlier run had done on it is not undone by going on."""
-    return f" by this run; run {known.resumes} had left it in the middle" if known.resumes else ""
+    """What an earlier run had done on it is not undone by resuming."""
+    return f" by this run; run {known.resumes} had left it unfinished" if known.resumes else ""
 
 
 def _rebooting(host: str, boot: Boot, node: Node | None, moment: str) -> tuple[str, str]:
     begun = f"reboot was under way {moment}"
     if node is None or node.ready is not True:
-        return f"{begun}, and its node does not answer", f"see {host}'s console; once it is back, {_AGAIN}"
+        return f"{begun}, and its node does not answer", f"check {host}'s console; once it is back, {_AGAIN}"
     if boot is Boot.OTHER:
-        return f"{begun}: it runs kernel {node.kernel or '?'} since another boot now, and was not compared", _AGAIN
+        return f"{begun}: it has booted since, runs kernel {node.kernel or '?'}, and was not compared", _AGAIN
     if boot is Boot.SAME:
-        return f"{begun} and has not happened: kernel {node.kernel or '?'} runs since the same boot", _AGAIN
-    return f"{begun}; which boot it ran before is not recorded, so it cannot be told whether it has happened", _AGAIN
+        return f"{begun} and did not happen: kernel {node.kernel or '?'} still runs, in the same boot", _AGAIN
+    return f"{begun}; its boot before that is not recorded, so whether it happened is unknown", _AGAIN
 
 
 def _remarks(
@@ -320,9 +322,9 @@ def _remarks(
         yield f"the cluster has no node {name}"
         return
     if node.ready is not True and not away:
-        yield "its node is not Ready" if node.ready is False else "whether its node is Ready is not known"
+        yield "its node is not Ready" if node.ready is False else "whether its node is Ready is unknown"
     if boot is Boot.OTHER and not away:
-        yield f"it has booted once more since that was recorded, and runs kernel {node.kernel or '?'}"
+        yield f"it has booted again since that was recorded, and runs kernel {node.kernel or '?'}"
     if not active:
         yield from _cordon_remarks(known, step, node, run)
 
@@ -331,9 +333,9 @@ def _cordon_remarks(known: HostRecord, step: Step | None, node: Node, run: str) 
     by = node.cordoned_by
     if known.state.cordoned:
         if not node.unschedulable:
-            yield "its node is not cordoned any more"
+            yield "its node is no longer cordoned"
         elif not by:
-            yield "its node's cordon does not bear Friday's mark: it is somebody else's"
+            yield "its node's cordon does not have Friday's mark: it is somebody else's"
         elif by != run:
             yield f"run {by} has cordoned its node"
     elif node.unschedulable and not (by and by == known.resumes):
@@ -343,4 +345,4 @@ def _cordon_remarks(known: HostRecord, step: Step | None, node: Node, run: str) 
             own if by == run else f"its node is cordoned by run {by}" if by else "its node is cordoned by somebody else"
         )
     elif by and not node.unschedulable:
-        yield f"its node bears the mark of run {by}, and is not cordoned"
+        yield f"its node has the mark of run {by}, but is not cordoned"

@@ -25,18 +25,18 @@ def read_answer(host: str, result: Mapping[str, Any] | None) -> tuple[HostFacts 
         return None, Problem(host, "was not surveyed", "is it in friday_hosts?")
     message = " ".join(str(result.get(key, "")) for key in ("msg", "module_stderr", "module_stdout")).strip()
     if result.get("unreachable"):
-        return None, Problem(host, f"is unreachable: {_short(message)}", "make it reachable, or repair it first")
+        return None, Problem(host, f"is unreachable: {_short(message)}", "make it reachable, or fix it first")
     if "facts" in result and not result.get("failed"):
         return from_data(HostFacts, {**result["facts"], "host": host}), None
     lowered = message.lower()
     if any(sign in lowered for sign in _NO_ROOT):
         return None, Problem(
-            host, f"no root rights: {_short(message)}", "let the Ansible user use sudo without a password"
+            host, f"no root privileges: {_short(message)}", "let the Ansible user use sudo without a password"
         )
     if any(sign in lowered for sign in _NO_PYTHON):
         return None, Problem(host, f"no usable Python: {_short(message)}", "install python3 (3.9 or newer) on it")
     if "timed out" in lowered or "timedout" in result:
-        return None, Problem(host, f"did not answer the survey in time: {_short(message)}", "look why it hangs")
+        return None, Problem(host, f"did not answer the survey in time: {_short(message)}", "find out why it hangs")
     return None, Problem(host, f"could not be surveyed: {_short(message)}")
 
 

@@ -39,9 +39,9 @@ def resolve_targets(
     targets = sorted(targets, key=lambda target: natural_key(target.host))
     if "nodes" in snapshot.unknown:
         reason = snapshot.unknown["nodes"]
-        return tuple(targets), (Problem("nodes", f"could not be read: {reason}", "let Friday list nodes"),)
+        return tuple(targets), (Problem("nodes", f"could not be read: {reason}", "allow Friday to list nodes"),)
     if not targets:
-        return (), (Problem("inventory", "has no hosts", "put the hosts of the cluster's nodes in it"),)
+        return (), (Problem("inventory", "has no hosts", "add the hosts of the cluster's nodes to it"),)
 
     only = frozenset(policy.only if policy else ())
     nodes = {node.name: node for node in snapshot.nodes}
@@ -56,7 +56,7 @@ def resolve_targets(
             problems += _misfits(target, node, left_over)
     if not only:
         problems += [
-            Problem(name, "is a node of the cluster, but no host of the inventory", "add it, or set friday_only")
+            Problem(name, "is a node of the cluster, but not a host of the inventory", "add it, or set friday_only")
             for name in left_over
         ]
     return tuple(resolved), tuple(problems)
@@ -64,7 +64,7 @@ def resolve_targets(
 
 def _duplicates(targets: Collection[Target]) -> list[Problem]:
     problems = [
-        Problem(host, f"is {count} times in the inventory", "keep one")
+        Problem(host, f"is in the inventory {count} times", "keep one")
         for host, count in Counter(target.host for target in targets).items()
         if count > 1
     ]
@@ -87,10 +87,10 @@ def _misfits(target: Target, node: Node | None, left_over: Collection[str]) -> l
             else "set friday_node_name to its node's name, or remove it, or leave it out with -e friday_hosts=GROUP"
         )
         named = "" if target.host == target.node else f" (node {target.node})"
-        return [Problem(target.host, f"is no node of the cluster{named}", fix)]
+        return [Problem(target.host, f"is not a node of the cluster{named}", fix)]
     if not target.zone and not node.zone:
         return [Problem(target.host, "has no zone", f"set friday_zone, or label the node {ZONE_LABEL}")]
     if target.zone and node.zone and target.zone != node.zone:
-        message = f"is in {target.zone} in the inventory, but in {node.zone} by its node's label"
+        message = f"is in {target.zone} in the inventory, but its node's label says {node.zone}"
         return [Problem(target.host, message, f"set friday_zone: {node.zone}, or correct the label {ZONE_LABEL}")]
     return []

@@ -62,14 +62,14 @@ class Work:
 
 @dataclass(frozen=True)
 class _Candidate:
-    """A host that goes into some wave. ``waits_since`` is the earlier run that left it cordoned, or empty."""
+    """A host that goes into some wave. ``left_by`` is the earlier run that left it cordoned, or empty."""
 
     host: str
     node: Node
     zone: str
     facts: HostFacts
     work: Work
-    waits_since: str
+    left_by: str
     drain: Drain = dataclasses.field(default_factory=Drain)
 
     @property
@@ -82,7 +82,7 @@ def is_control_plane(node: Node) -> bool:
     return node.etcd or any(role in CONTROL_PLANE_ROLES for role in node.roles)
 
 
-def waits_since(node: Node) -> str:
+def left_by(node: Node) -> str:
     """The earlier run that left the node cordoned; empty when none did, or when somebody has uncordoned it since."""
     return node.cordoned_by if node.unschedulable else ""
 
@@ -143,10 +143,10 @@ def _candidate(
     if policy.only and target.host not in policy.only:
         return "not in friday_only"
     if node is None:
-        return "is no node of the cluster"
+        return "is not a node of the cluster"
     if facts is None:
         return "could not be read"
-    work, run = work_of(policy, facts), waits_since(node)
+    work, run = work_of(policy, facts), left_by(node)
     if owed and run:
         work = dataclasses.replace(work, reboot=True)
     if not work and not run:
@@ -157,7 +157,7 @@ def _candidate(
 def _up_to_date(policy: Policy, facts: HostFacts) -> str:
     if policy.packages == "kernel" and facts.pending:
         others = _count(len(facts.pending), "other package")
-        return f"up to date (kernel {facts.kernel}; {others} left alone by friday_packages)"
+        return f"up to date (kernel {facts.kernel}; {others} skipped, friday_packages: kernel)"
     return f"up to date (kernel {facts.kernel}{_held_kernel(facts)})"
 
 
@@ -201,12 +201,12 @@ def _choose_canary(
     policy: Policy, hosts: Sequence[_Candidate], zones: Mapping[str, Sequence[_Candidate]], skipped: Mapping[str, str]
 ) -> tuple[_Candidate, str]:
     """The canary, and why it is that one."""
-    waiting = [host for host in hosts if host.waits_since]
+    waiting = [host for host in hosts if host.left_by]
     if waiting:
-        # Its capacity is missing already, and it shows whether what stopped the earlier run is mended: soonest of all
+        # Its capacity is missing already, and it shows whether what stopped the earlier run is fixed: soonest of all
         # where nothing is left to do but to verify.
         first = min(waiting, key=lambda host: (bool(host.work), _host_key(policy, host)))
-        return first, _waits(first)
+        return first, _why_first(first)
     for host in hosts:
         if host.host == policy.canary:
             return host, "friday_canary"
@@ -236,7 +236,7 @@ def _canary_reasons(
         yield "the only host with something to do"
         return
     yield "no worker has anything to do" if host.control_plane else "a worker"
-    yield "its drain is held up, as all others" if host.drain.obstacles else "nothing holds up its drain"
+    yield "its drain is blocked, like all others" if host.drain.obstacles else "nothing blocks its drain"
     peers = [other for other in hosts if other.control_plane == host.control_plane]
     fewest = "" if len({len(peer.drain.evict) for peer in peers}) == 1 else "only "
     yield f"{fewest}{_count(len(host.drain.evict), 'pod')} to evict"
@@ -248,7 +248,7 @@ def _zone_key(policy: Policy, zone: str, members: Sequence[_Candidate], canary: 
     # The canary's zone is begun already. Then what an earlier run left behind; then small zones: less can go wrong.
     return (
         zone != canary.zone,
-        not any(host.waits_since for host in members),
+        not any(host.left_by for host in members),
         not any(host.host == policy.canary for host in members),
         len(members),
         natural_key(zone),
@@ -257,7 +257,7 @@ def _zone_key(policy: Policy, zone: str, members: Sequence[_Candidate], canary: 
 
 def _host_key(policy: Policy, host: _Candidate) -> Any:
     # Within a zone: what an earlier run left behind, workers, and the control plane last, when most is known.
-    return (not host.waits_since, host.host != policy.canary, host.control_plane, natural_key(host.host))
+    return (not host.left_by, host.host != policy.canary, host.control_plane, natural_key(host.host))
 
 
 # -- packing
@@ -299,10 +299,12 @@ class _Packing:
                 members.append(host)
                 load.update(host.drain.disruptions)
         if len(members) == limit:
-            return members, f"{_count(limit, 'host')} at a time by friday_wave_sizes"
+            return members, f"{_count(limit, 'host')} at a time (friday_wave_sizes)"
+        count, zone = _count(len(members), "host"), members[0].zone
         if refusal:
-            return members, f"{_count(len(members), 'host')}, not {limit}: {refusal}"
-        return members, f"{_count(limit, 'host')} at a time by friday_wave_sizes; the last of the zone"
+            return members, f"{count} instead of {limit}: {refusal}"
+        last = f"the last in {zone}" if zone else "the last without a zone"
+        return members, f"{count}, {last} (friday_wave_sizes allows {limit})"
 
     def _goes_alone(self, host: _Candidate) -> str:
         """Why nothing can go together with ``host``; empty when something may."""
@@ -313,7 +315,7 @@ class _Packing:
     def _refuses(self, members: Sequence[_Candidate], load: Mapping[str, int], host: _Candidate) -> str:
         """Why ``host`` cannot go together with ``members``, which exceed nothing; empty when it can."""
         if host.control_plane and any(member.control_plane for member in members):
-            return "one node of the control plane at a time"
+            return "one control-plane node at a time"
         return self._exceeded({name: load.get(name, 0) + count for name, count in host.drain.disruptions.items()})
 
     def _exceeded(self, disruptions: Mapping[str, int]) -> str:
@@ -349,13 +351,13 @@ def _planned(policy: Policy, host: _Candidate, reason: str) -> PlannedHost:
     )
 
 
-def _waits(host: _Candidate) -> str:
+def _why_first(host: _Candidate) -> str:
     what = "finish, verify and uncordon" if host.work else "verify and uncordon"
-    return f"waits since run {host.waits_since}: {what}"
+    return f"left cordoned by run {host.left_by}: {what}"
 
 
 def _reason(host: _Candidate) -> str:
-    return f"{_waits(host)}; {_to_do(host)}" if host.waits_since else _to_do(host)
+    return f"{_why_first(host)}; {_to_do(host)}" if host.left_by else _to_do(host)
 
 
 def _to_do(host: _Candidate) -> str:
@@ -366,7 +368,7 @@ def _to_do(host: _Candidate) -> str:
         parts.append(_count(len(work.packages), "package"))
     if work.reboot and work.target_kernel == host.facts.kernel:
         parts.append("reboot")
-    text = ", ".join(parts) or f"on kernel {host.facts.kernel} already, nothing pending"
+    text = ", ".join(parts) or f"already on kernel {host.facts.kernel}, nothing pending"
     return text + _held_kernel(host.facts)
 
 

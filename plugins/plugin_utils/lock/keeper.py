@@ -92,7 +92,7 @@ class KeeperError(KubeError):
     """The keeper could not be started. The message has the end of its log."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(Problem("lock", message, "the lease expires by itself; repair this and run Friday again"))
+        super().__init__(Problem("lock", message, "the lease expires by itself; fix this, then run Friday again"))
 
 
 def start(
@@ -239,7 +239,7 @@ def keep(
                     api = again() if again else api
         stopped.wait(min(_LOOK_SECONDS, lease.ttl / 12))
     if not release(api, lease, clock=clock):
-        return _lose(folder, "the lease was not ours any more", say)
+        return _lose(folder, "the lease was no longer ours", say)
     say("lease released")
     _tell_state(folder, renewed, until, say, released=True)
     return True

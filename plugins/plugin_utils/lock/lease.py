@@ -109,7 +109,7 @@ class LeaseLost(KubeError):
     """The lease isn't ours any more."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(Problem("lock", message, "see who holds the Lease, then run Friday again"))
+        super().__init__(Problem("lock", message, "check who holds the Lease, then run Friday again"))
 
 
 def take(
@@ -238,7 +238,7 @@ def break_lease(api: Api, namespace: str, run: str, *, clock: Callable[[], float
         if found is None or owner is None or not owner.identity:
             raise NotBroken("it is free")
         if owner.run != run:
-            raise NotBroken(f"it is not run {run} that holds it, but {owner.line(clock())}")
+            raise NotBroken(f"it is not held by run {run}, but by {owner.line(clock())}")
         body = _body(namespace, "", "", 1, 0.0, clock())
         body["metadata"].update(_version(found))
         try:

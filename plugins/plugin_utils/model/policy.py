@@ -28,12 +28,12 @@ class Policy:
     soak: int = 900
     soak_interval: int = 60
     drain_timeout: int = 1800
-    lock_timeout: int = 300
+    package_lock_timeout: int = 300
     upgrade_timeout: int = 3600
     reboot_timeout: int = 1800
     verify_timeout: int = 900
-    look_timeout: int = 300
-    look_interval: int = 10
+    check_timeout: int = 300
+    check_interval: int = 10
     ignore_workloads: tuple[str, ...] = ()  # globs of namespace/name
     accept: tuple[str, ...] = ()  # names of checks
     delete_emptydir_data: bool = False

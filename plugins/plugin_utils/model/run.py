@@ -87,7 +87,7 @@ class RunRecord:
     message: str = ""
     seq: int = 0
     hosts: dict[str, HostRecord] = field(default_factory=dict)
-    released: str = ""  # when, by whom and why its lock was broken; empty when it was not
+    unlocked: str = ""  # when, by whom and why its lock was broken; empty when it was not
     closed_by: str = ""  # the run that has closed it; empty when it has said itself that it ended
 
 
@@ -148,8 +148,8 @@ def _apply(record: RunRecord, event: Event) -> RunRecord:
     if kind is EventKind.LOCK_BROKEN:
         when = datetime.fromtimestamp(event.time, timezone.utc)
         reason = str(data.get("reason", ""))
-        released = f"{when:%Y-%m-%d %H:%M:%S} UTC by {data.get('by', '?')}: {reason}"
-        return dataclasses.replace(record, released=released if reason else "")
+        unlocked = f"{when:%Y-%m-%d %H:%M:%S} UTC by {data.get('by', '?')}: {reason}"
+        return dataclasses.replace(record, unlocked=unlocked if reason else "")
     if event.host and kind in (EventKind.STEP, EventKind.STATE, EventKind.FAILURE):
         old = record.hosts.get(event.host, HostRecord(HostState.PLANNED, event.time))
         return dataclasses.replace(record, hosts={**record.hosts, event.host: _apply_to_host(old, event)})

@@ -26,7 +26,7 @@ def of_the_run() -> dict[str, dict[str, Any]]:
 
 
 def unknown(task_vars: Mapping[str, Any]) -> tuple[Problem, ...]:
-    """Variables of this run, or of any host, that look like Friday's and are none."""
+    """Variables of this run, or of any host, that look like Friday's and are not."""
     hostvars = task_vars["hostvars"]
     names = set(task_vars)
     for host in task_vars["groups"]["all"]:
@@ -45,7 +45,7 @@ def name_of(host: str, hostvars: Mapping[str, Any], variable: str) -> tuple[str,
         return "", []
     text = str(value)
     if not isinstance(value, (str, int)) or isinstance(value, bool):
-        return "", [Problem(host, f"{variable} is no name: {text}", fix)]
+        return "", [Problem(host, f"{variable} is not a name: {text}", fix)]
     if "{{" in text:  # what ansible-core before 2.19 makes of a template that cannot be evaluated
         return "", [Problem(host, f"{variable} cannot be evaluated: {text}", fix)]
     return text, []

@@ -1,6 +1,6 @@
 # Copyright: Friday contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Close runs that never said that they ended: their controller was killed, or lost. Who holds the lock knows that."""
+"""Close runs that did not finish cleanly: their controller was killed, or lost. Who holds the lock knows that."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def close_dead(session: Session) -> Iterator[str]:
     try:
         records = cluster_record.read_stored(session.api(), session.namespace).records
     except KubeError as error:
-        yield f"runs before this one could not be looked at: {error}"
+        yield f"earlier runs could not be read: {error}"
         return
     for record in records:
         if record.run == session.run or not record.started:
@@ -38,14 +38,14 @@ def close_dead(session: Session) -> Iterator[str]:
         try:
             yield from _close(session, record)
         except (KubeError, JournalError, OSError, ValueError) as error:
-            yield f"run {record.run} never said that it ended, and could not be closed: {error}"
+            yield f"run {record.run} did not finish cleanly, and could not be closed: {error}"
 
 
 def _close(session: Session, record: RunRecord) -> Iterator[str]:
     """Bring the record of one run to its end, by the one of record and journal that knows more."""
     folder = Path(session.folder).parent / record.run
     here = (folder / FILE_NAME).exists() and (folder / SESSION_FILE).exists()
-    message = f"it ended without a word (killed, or lost); run {session.run} has closed it"
+    message = f"it did not finish cleanly (killed, or lost); run {session.run} closed it"
     if here:
         try:
             known = fold(journal.read(folder), RunRecord(record.run))
@@ -56,11 +56,11 @@ def _close(session: Session, record: RunRecord) -> Iterator[str]:
             return
         except (JournalError, ValueError) as error:  # damaged: the record is all that is known
             if not record.finished:
-                yield f"run {record.run} is closed without its journal in {folder}: {error}"
+                yield f"run {record.run} is closed without its journal in {folder}, which is damaged: {error}"
     if not record.finished:
         closed = _close_record(session, record, message)
         faults = tell_verdict(session.channels, ReportData(closed), "")
-        yield "; ".join([f"run {record.run} never said that it ended: closed", *faults])
+        yield "; ".join([f"run {record.run} did not finish cleanly: closed", *faults])
 
 
 def _bring_up(session: Session, record: RunRecord, known: RunRecord) -> Iterator[str]:
@@ -71,7 +71,7 @@ def _bring_up(session: Session, record: RunRecord, known: RunRecord) -> Iterator
         cluster_record.write(session.api(), session.namespace, _ended(record, known), hosts=())
     else:
         return
-    yield f"run {record.run} ended with {known.outcome}: its record in the cluster was behind, and is brought up"
+    yield f"run {record.run} ended with {known.outcome}: its record in the cluster was behind, and is updated"
 
 
 def _close_here(session: Session, folder: Path, record: RunRecord, message: str) -> Iterator[str]:
@@ -92,7 +92,7 @@ def _close_here(session: Session, folder: Path, record: RunRecord, message: str)
             session.api(), session.namespace, dead.recorder.record()
         )  # all of it: the record may be behind
     _, written, faults = finish.end(dead)
-    yield f"run {dead.run} never said that it ended: closed, {'; '.join([*written.values(), *faults])}"
+    yield f"run {dead.run} did not finish cleanly: closed, {'; '.join([*written.values(), *faults])}"
 
 
 def _close_record(session: Session, record: RunRecord, message: str) -> RunRecord:

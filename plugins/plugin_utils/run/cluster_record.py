@@ -41,8 +41,8 @@ LONGEST_INVENTORY = 100_000
 
 _META = "meta"
 _HOST = "host."
-_RELEASED = (
-    "released"  # a key of its own: whoever breaks a lock writes it, and the run's own writer does not know of it
+_UNLOCKED = (
+    "unlocked"  # a key of its own: whoever breaks a lock writes it, and the run's own writer does not know of it
 )
 _ORDER = "order"  # a part's hosts as they were planned: a ConfigMap forgets the order of its keys
 _PARTS = "parts"
@@ -93,15 +93,15 @@ def write(api: Api, namespace: str, record: RunRecord, hosts: Collection[str] | 
             _attempt(api, namespace, record.run, number, partial(_patch, api, path, {"data": data}))
 
 
-def write_released(api: Api, namespace: str, run: str, released: str) -> None:
-    """Note that the run's lock was broken (``RunRecord.released``), or with an empty text that it was not after all.
+def write_unlocked(api: Api, namespace: str, run: str, unlocked: str) -> None:
+    """Note that the run's lock was broken (``RunRecord.unlocked``), or with an empty text that it was not after all.
 
     Nothing else of the record is touched, so that a run which lives after all does not lose a state.
 
     Raises:
         ApiError: it could not be written.
     """
-    body = {"data": {_RELEASED: released or None}}
+    body = {"data": {_UNLOCKED: unlocked or None}}
     _attempt(api, namespace, run, 0, partial(_patch, api, _path(namespace, run, 0), body))
 
 
@@ -262,11 +262,11 @@ def _parse(parts: Sequence[dict[str, Any]]) -> RunRecord:
     try:
         data = parts[0].get("data") or {}
         meta = json.loads(data[_META])
-        meta[_RELEASED] = data.get(_RELEASED) or meta.get(_RELEASED, "")
+        meta[_UNLOCKED] = data.get(_UNLOCKED) or meta.get(_UNLOCKED, "")
         if _INVENTORY in data:
             meta["members"] = json.loads(zlib.decompress(base64.b64decode(data[_INVENTORY])))
-        if len(parts) < meta.pop(_PARTS, 1):
-            raise ValueError(f"{len(parts)} of its parts are there")
+        if len(parts) < (expected := meta.pop(_PARTS, 1)):
+            raise ValueError(f"only {len(parts)} of its {expected} parts exist")
         hosts: dict[str, Any] = {}
         for part in parts:
             hosts.update(_hosts(part.get("data") or {}))
@@ -290,7 +290,7 @@ def _meta_value(record: RunRecord) -> str:
         members={},
         message=_short(record.message),
         stop=_short(record.stop),
-        released=_short(record.released),
+        unlocked=_short(record.unlocked),
     )
     return _json({**to_data(short), _PARTS: len(_parts(record))})
 

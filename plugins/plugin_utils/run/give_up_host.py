@@ -8,7 +8,7 @@ import time
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.act import cordon
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import KubeError
-from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.hold import after_failure
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.give_up import after_failure
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import BEFORE, UNCORDON, HostState
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.journal import JournalError
@@ -18,7 +18,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.run.session import 
 _ATTEMPTS, _PAUSE = 3, 5.0
 
 
-def leave(session: Session, host: str, known: HostRecord) -> tuple[HostState, str]:
+def give_up(session: Session, host: str, known: HostRecord) -> tuple[HostState, str]:
     """Undo this run's own cordon of ``host`` if nothing on it was changed.
 
     Returns:

@@ -18,12 +18,12 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.run import halt
 
 _NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 _FIRST = """
-{name}: the steps in hand are brought to their end (or undone, where nothing was changed yet), no other begins; then
-comes the report. Once more stops at once: hosts stay as they are then, and the next command says how.
+{name}: finishing the running steps (or undoing them, where nothing was changed yet), starting no new ones, then
+reporting. Once more stops immediately: hosts then stay as they are, and the next command shows how to see that.
 """
 _SECOND = """
-{name} again: stopped at once. `ansible-playbook friday.upgrade.status`, with the same inventory, says how the hosts
-were left.
+{name} again: stopped immediately. `ansible-playbook friday.upgrade.status`, with the same inventory, shows how the
+hosts were left.
 """
 
 

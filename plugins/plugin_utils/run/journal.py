@@ -197,7 +197,7 @@ class Journal:
             if written < len(line):  # POSIX: short when the disk fills up within the line
                 os.write(descriptor, line[written:])  # raises the reason (ENOSPC, EDQUOT, EFBIG)
                 if os.fstat(descriptor).st_size != size + len(line):
-                    raise OSError(errno.EIO, "the line was written in part only")
+                    raise OSError(errno.EIO, "only part of the line was written")
             os.fsync(descriptor)
         except OSError:
             os.ftruncate(descriptor, size)
@@ -227,7 +227,7 @@ def _parse(line: bytes, path: Path, number: int) -> Event:
     except ValueError as error:  # JSONDecodeError, UnicodeDecodeError and the codec's own are ValueErrors
         where = f"line {number}" if number else "last line"
         raise JournalError(
-            f"{path}, {where} is no event of a journal ({error}): keep the file, and start a new run"
+            f"{path}, {where} is not an event of a journal ({error}): keep the file, and start a new run"
         ) from error
 
 
@@ -250,13 +250,13 @@ def _fsync_folder(folder: Path) -> None:
 
 def _explain(error: OSError, path: Path) -> str:
     advice = {
-        errno.ENOSPC: "the disk is full: free room there, or set friday_state_dir to another disk",
-        errno.EDQUOT: "the disk quota is used up: free room there, or set friday_state_dir to another disk",
+        errno.ENOSPC: "the disk is full: free space there, or set friday_state_dir to another disk",
+        errno.EDQUOT: "the disk quota is used up: free space there, or set friday_state_dir to another disk",
         errno.EFBIG: "the file size limit of this process (ulimit -f) is reached: raise it",
         errno.EROFS: "the file system is read-only: set friday_state_dir to a folder that can be written",
-        errno.EACCES: "no right to write there: change the folder's owner, or set friday_state_dir to another one",
-    }.get(error.errno or 0, "see the reason, or set friday_state_dir to another folder")
+        errno.EACCES: "no permission to write there: change the folder's owner, or set friday_state_dir to another one",
+    }.get(error.errno or 0, "fix that, or set friday_state_dir to another folder")
     return (
         f"the journal {path} cannot be written ({os.strerror(error.errno) if error.errno else error}): {advice}. "
-        "Nothing goes on without a journal; the event was not recorded"
+        "Friday does not continue without a journal; the event was not recorded"
     )

@@ -51,7 +51,7 @@ class Pause:
     def refuse_if_halted(self, what: str) -> None:
         """Raise ``Halted``, with ``what`` was not begun, when nothing more may begin."""
         if reason := self.halted():
-            raise Halted(f"{what} was not begun: {reason}")
+            raise Halted(f"{what} was not started: {reason}")
 
     def refuse_step(self, step: str) -> None:
         """Raise ``Halted`` when this step on a host may not begin.
@@ -61,9 +61,9 @@ class Pause:
         reason = self.halted()
         if reason and step == UNCORDON.name and not self.lock_lost():
             unsure = self._lock_unsure()
-            reason = f"the lock is not known to be ours: {unsure}" if unsure else ""
+            reason = f"the lock may not be ours any more: {unsure}" if unsure else ""
         if reason:
-            raise Halted(f"step {step} was not begun: {reason}")
+            raise Halted(f"step {step} was not started: {reason}")
 
     def await_lock(self) -> float:
         """Wait until a lock that has lapsed is ours again, or lost; a request to stop ends that too.
@@ -75,12 +75,12 @@ class Pause:
         began, mine = steady(), self._is_first_to_tell_of_the_lapse()
         if mine:
             patience = duration(self.patience)
-            self.note(f"the lock could not be renewed in time: nothing begins until it is, for {patience} at most")
+            self.note(f"the lock could not be renewed in time: waiting for it up to {patience}, nothing new starts")
         while self._lock_lapses():
             time.sleep(_REST)
         if mine:
             self.files.path(LAPSE_FILE).unlink(missing_ok=True)
-            self.note(self.lock_lost() or self._lock_unsure() or "the lock is renewed: going on")
+            self.note(self.lock_lost() or self._lock_unsure() or "the lock is renewed: continuing")
         return steady() - began
 
     def rest(self, seconds: float) -> None:

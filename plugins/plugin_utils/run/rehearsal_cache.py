@@ -81,7 +81,7 @@ class Store:
             ValueError: it is not what it should be: something was lost on the way.
         """
         if hashlib.sha256(data).hexdigest() != sha256:
-            raise ValueError(f"{path.name}: what arrived has another checksum")
+            raise ValueError(f"{path.name}: what arrived has a wrong checksum")
         _write(path, data)
 
     def image(self, source: KernelSource) -> Image | None:

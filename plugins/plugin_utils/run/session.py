@@ -60,7 +60,7 @@ class Session:
         """
         guard = task_vars["hostvars"]["localhost"].get(GUARD_RESULT)
         if not guard or "session" not in guard:
-            raise LookupError("no run is open: Friday's roles work after friday.upgrade.guard, in one run with it")
+            raise LookupError("no run is open: Friday's roles must come after friday.upgrade.guard in the same run")
         return from_data(cls, guard["session"])
 
     @staticmethod

@@ -33,9 +33,9 @@ def settled(session: Session, patience: float, hosts: Collection[str] = ()) -> t
         except KubeError:
             if time.monotonic() >= deadline or session.pause.halted():
                 raise
-            session.pause.rest(session.policy.look_interval)
+            session.pause.rest(session.policy.check_interval)
             continue
         health = baseline(session.policy, Observation(snapshot, seen.facts if seen else {}), targets)
         if health.outcome is Outcome.PASS or time.monotonic() >= deadline or session.pause.halted():
             return snapshot, health
-        session.pause.rest(session.policy.look_interval)
+        session.pause.rest(session.policy.check_interval)

@@ -155,10 +155,10 @@ def plan_table(plan: Plan, width: int = WIDTH, rest: str = "plan.json") -> str:
         ]
         blocked = [f"{host.host}: {blocker}" for host in hosts for blocker in host.blockers]
         if blocked:
-            lines += ["", "Would hold up a drain today:", *_items(blocked, width)]
-        lines += ["", f"Every package and every eviction by name: {rest}"]
+            lines += ["", "Would block a drain today:", *_items(blocked, width)]
+        lines += ["", f"Every package and eviction by name: {rest}"]
     if plan.skipped:
-        lines += ["", "Left out:", *_items([f"{host.host}: {host.reason}" for host in plan.skipped], width)]
+        lines += ["", "Skipped:", *_items([f"{host.host}: {host.reason}" for host in plan.skipped], width)]
     return "\n".join(lines)
 
 
@@ -167,7 +167,7 @@ def acceptance(accept: Sequence[str], verdict: Verdict | None, width: int = WIDT
     if not accept:
         return []
     found = [f"{f.check}: {f.message}" for f in (verdict.notes if verdict else ()) if f.accepted]
-    title = f"Accepted by friday_accept: {', '.join(accept)}"
+    title = f"Accepted (friday_accept): {', '.join(accept)}"
     return ["\n".join([*wrap(title, width), *_items(found or ["nothing was found that they would stop for"], width)])]
 
 
@@ -183,13 +183,11 @@ def _plan_row(wave: Wave, host: PlannedHost, first: bool) -> tuple[str, ...]:
 def rehearsal_table(rehearsal: Rehearsal, width: int = WIDTH) -> str:
     """What the candidates said to the nodes' programs: a line for each group of hosts, and the programs that matter."""
     if rehearsal.skipped:
-        return f"Rehearsal: none, {one_line(rehearsal.skipped)}"
-    how = f"{plural(rehearsal.tried, 'answer')} in {duration(rehearsal.seconds)}" if rehearsal.tried else ""
-    known = f"{rehearsal.cached} known from before" if rehearsal.cached else ""
-    accelerated = f"by {rehearsal.accelerator}" if rehearsal.accelerator else ""
-    lines = [
-        "Rehearsal: " + (", ".join(word for word in (how, accelerated, known) if word) or "nothing had to be tried")
-    ]
+        return f"Rehearsal: skipped, {one_line(rehearsal.skipped)}"
+    how = f"{plural(rehearsal.tried, 'trial')} in {duration(rehearsal.seconds)}" if rehearsal.tried else ""
+    known = f"{rehearsal.cached} from the cache" if rehearsal.cached else ""
+    accelerated = f"with {rehearsal.accelerator}" if rehearsal.accelerator else ""
+    lines = ["Rehearsal: " + (", ".join(word for word in (how, accelerated, known) if word) or "nothing to try")]
     for each in rehearsal.newest:
         lines += wrap(f"{view.newest(each)}: {', '.join(map(one_line, each.hosts))}", width)
     for group in rehearsal.groups:
@@ -239,7 +237,7 @@ def verdict_block(data: ReportData, reports: Mapping[str, str] | None = None, wi
     lines += _cause_lines(data, width)
     lines += _states_lines(data, width)
     if found := view.accepted(data):
-        lines += ["", "Accepted by friday_accept, and found", *_items(found, width)]
+        lines += ["", "Found and accepted (friday_accept)", *_items(found, width)]
     if data.advice:
         lines += ["", "What to do next"]
         for number, step in enumerate(data.advice, start=1):
@@ -260,14 +258,14 @@ def _cause_lines(data: ReportData, width: int) -> list[str]:
     if focus.host:
         facts.append(("host", _host_text(focus)))
     if focus.step:
-        facts.append(("at", focus.step))
+        facts.append(("step", focus.step))
     cause = focus.verdict.cause if focus.verdict else None
     if cause is None:
         facts.append(("reason", focus.message or "not recorded"))
         return ["", "Why it stopped", *_facts(facts, width)]
     facts += [("layer", cause.layer.label), ("subject", cause.subject), ("found", cause.message)]
     facts += [(name, value) for name, value in (("before", cause.before), ("after", cause.after)) if value]
-    title = "Probable cause" if cause.severity is Severity.FAIL else "What could not be told"
+    title = "Probable cause" if cause.severity is Severity.FAIL else "Why it is inconclusive"
     lines = ["", title, *_facts(facts, width), *_evidence(cause, width)]
     if focus.verdict and focus.verdict.consequences:
         lines += ["", "Consequences, layer by layer", *_consequences(focus.verdict.consequences, width)]
@@ -287,7 +285,7 @@ def _evidence(finding: Finding, width: int) -> list[str]:
     out = [part for line in lines[-_EVIDENCE_LINES:] for part in _hanging("    | ", line, width, again="    | ")]
     left_out = len(lines) - _EVIDENCE_LINES
     if left_out > 0:
-        out.insert(0, f"    … {plural(left_out, 'line')} before that in the report")
+        out.insert(0, f"    … {plural(left_out, 'earlier line')} in the report")
     return ["  evidence", *out] if out else []
 
 

@@ -52,7 +52,7 @@ def post(
     except urllib.error.HTTPError as error:
         return f"{where} answered {error.code}{_reason(error, url)}"
     except Exception as error:  # anything at all: see above
-        return f"{where} was not reached: {_describe(error, url)}"
+        return f"{where} could not be reached: {_describe(error, url)}"
     return None
 
 

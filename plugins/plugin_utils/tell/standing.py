@@ -37,7 +37,7 @@ def status_text(status: Status, width: int = WIDTH) -> str:
     return "\n".join(lines)
 
 
-def release_text(lock: Lock, now: float, reason: str, done: bool, width: int = WIDTH) -> str:
+def unlock_text(lock: Lock, now: float, reason: str, done: bool, width: int = WIDTH) -> str:
     """That a lock is broken, or (``done`` false) would be."""
     what = "is broken" if done else "would be broken (nothing was changed)"
     lines = _field("lock", [f"of run {lock.run} of {lock.who} {what}: {reason}"], width)
@@ -55,12 +55,12 @@ def still_alive(lock: Lock, life: Life, now: float) -> str:
     seems = (
         f"THE HOLDER SEEMS TO BE ALIVE, it renewed the lock {_age(now - lock.renewed)}"
         if life is Life.ALIVE
-        else "THE HOLDER MAY BE ALIVE, the clocks differ and do not tell"
+        else "THE HOLDER MAY BE ALIVE, the clocks differ too much to tell"
     )
     return (
         f"{seems}: run {lock.run} of {lock.who}. Its keeper notices within {lock.ttl // 3} s that the lease is lost; "
-        "then no further step of it begins, but the one that it is at comes to its end. Start no other run before that "
-        "process has ended."
+        "it then starts no further step, but finishes the one it is running. Start no other run before that process "
+        "has ended."
     )
 
 
@@ -76,13 +76,13 @@ def _lock(lock: Lock | None, life: Life, now: float) -> list[str]:
         )
     elif life is Life.ABANDONED:
         if lock.gone:
-            lines.append(f"abandoned: renewed {renewed}, and its process, of this machine, has ended")
+            lines.append(f"abandoned: renewed {renewed}, and its process on this machine has ended")
             return [*lines, f"the next run watches it for {lock.ttl // 3} s, then takes it over"]
         lines.append(f"looks abandoned: renewed {renewed}, and expired at {_when(lock.renewed + lock.ttl)}")
-        lines.append(f"a new run watches it for {ttl}, then takes it over; friday.upgrade.release breaks it at once")
+        lines.append(f"a new run watches it for {ttl}, then takes it over; friday.upgrade.unlock breaks it at once")
     else:
         lines.append(f"renewed at {_when(lock.renewed)}, which is in the future: the clocks of the machines differ")
-        lines.append("whether it is alive cannot be told by one look: ask again, and see whether that time changes")
+        lines.append("one check cannot tell whether it is alive: run this again, and see whether that time changes")
     return lines
 
 
@@ -98,9 +98,9 @@ def _run(status: Status) -> list[str]:
         lines.append(f"{run.outcome.upper()}: {run.message}" if run.message else run.outcome.upper())
     if run.stop:
         lines.append(f"stopped: {run.stop}")
-    if run.released:
-        lines.append(f"its lock was broken {run.released}")
-    wave = f"wave {run.wave}" if run.wave else "no wave was begun"
+    if run.unlocked:
+        lines.append(f"its lock was broken {run.unlocked}")
+    wave = f"wave {run.wave}" if run.wave else "no wave was started"
     lines.append(f"{wave}; {plural(len(status.hosts), 'host')}; from the {_source(status)} (event {run.seq})")
     return lines
 
@@ -108,7 +108,7 @@ def _run(status: Status) -> list[str]:
 def _end(status: Status, run: RunRecord) -> str:
     if run.finished:
         return f"ended {_when(run.finished)} ({_age(status.time - run.finished)})"
-    return "at work now" if status.active else "never said that it ended"
+    return "running now" if status.active else "did not finish cleanly"
 
 
 def _source(status: Status) -> str:
@@ -153,7 +153,7 @@ def _earlier_lines(status: Status, width: int) -> list[str]:
         return []
     rows = []
     for line in status.earlier[:_EARLIER]:
-        outcome = line.unreadable or line.outcome or "never said that it ended"
+        outcome = line.unreadable or line.outcome or "did not finish cleanly"
         rows.append((line.run, _when(line.started) or "?", f"{line.done} of {line.hosts} done", outcome))
     lines = ["", "Other runs, the newest first:", *table(("run", "started", "hosts", "outcome"), rows, width)]
     more = len(status.earlier) - _EARLIER

@@ -49,7 +49,7 @@ STATE_TEXT: dict[HostState, str] = {
 }
 # A controller that was killed in one of these steps has left more behind than the state says.
 BEGUN_TEXT = {
-    UPGRADE: "cordoned, upgrade begun and not known to have ended",
+    UPGRADE: "cordoned, upgrade begun, not known to have finished",
     REBOOT: "cordoned, upgraded, reboot begun",
 }
 
@@ -212,7 +212,7 @@ def sentence(data: ReportData) -> str:
 
 
 def focus(data: ReportData) -> Focus | None:
-    """The first host that failed or was held; else the final comparison or the baseline if no pass; else None."""
+    """The first host that failed or was held; else the last look or the baseline if no pass; else None."""
     for event in data.events:
         if event.kind is EventKind.FAILURE and event.host:
             return _focus_on_host(data, event.host, str(event.data.get("step", "")), str(event.data.get("message", "")))
@@ -220,7 +220,7 @@ def focus(data: ReportData) -> Focus | None:
     if stopped:
         _, name, record = min(stopped, key=lambda item: item[:2])
         return _focus_on_host(data, name, record.step, record.message)
-    for step, verdict in (("final comparison", data.verdict), ("baseline", data.baseline)):
+    for step, verdict in (("last look", data.verdict), ("baseline", data.baseline)):
         if verdict and verdict.outcome is not Outcome.PASS:
             return Focus("", step, verdict.cause.message if verdict.cause else "", verdict, None)
     return None
@@ -388,8 +388,8 @@ def kernels(plan: Plan | None) -> tuple[tuple[str, str, int], ...]:
 
 def newest(found: Newest) -> str:
     """What came of the question for the newest kernel that passes."""
-    of = f"of {plural(found.tried, 'kernel')}"
-    return f"newest that passes, {of}: {one_line(found.release)}" if found.release else f"none passes, {of}"
+    tried = f"{plural(found.tried, 'kernel')} tried"
+    return f"newest that passes: {one_line(found.release)} ({tried})" if found.release else f"none passes ({tried})"
 
 
 def programs(group: GroupVerdict) -> tuple[tuple[str, tuple[tuple[str, ...], ...], bool], ...]:
@@ -399,9 +399,9 @@ def programs(group: GroupVerdict) -> tuple[tuple[str, tuple[tuple[str, ...], ...
     good = program_rows([each for each in live if each.word is Word.PASS])
     others = program_rows([each for each in group.programs if not each.live])
     return (
-        ("Live programs to look at", bad, True),
+        ("Live programs to check", bad, True),
         ("Live programs that load as before", good, False),
-        ("Programs that are not live, which do not count", others, False),
+        ("Programs that are not live (they do not count)", others, False),
     )
 
 
@@ -449,15 +449,19 @@ def _describe_plan(data: Mapping[str, object]) -> str:
     hosts, waves_ = data.get("hosts"), data.get("waves")
     count = len(hosts) if isinstance(hosts, (list, tuple)) else 0
     number = len(waves_) if isinstance(waves_, (list, tuple)) else waves_
-    return f"plan {str(data.get('plan_digest', ''))[:12]}: {plural(count, 'host')}" + (
-        f", waves: {number}" if number is not None else ""
-    )
+    waves = f" in {plural(number, 'wave')}" if isinstance(number, int) else ""
+    return f"plan {str(data.get('plan_digest', ''))[:12]}: {plural(count, 'host')}{waves}"
 
 
 def _describe_break(data: Mapping[str, object]) -> str:
     if not data.get("reason"):
         return "the lock was not broken after all"
-    return f"the lock is broken by {data.get('by', '?')}: {data['reason']}"
+    return f"the lock was broken by {data.get('by', '?')}: {data['reason']}"
+
+
+def _describe_end(data: Mapping[str, object]) -> str:
+    outcome = str(data.get("outcome", "")).upper()
+    return f"{outcome}: {data['message']}" if data.get("message") else outcome
 
 
 def _describe_state(data: Mapping[str, object]) -> str:
@@ -477,5 +481,5 @@ _DESCRIBE: dict[EventKind, Callable[[str, Mapping[str, object]], str]] = {
     EventKind.STOP: lambda run, data: f"STOP, later waves do not start: {data.get('reason', '')}",
     EventKind.LOCK_BROKEN: lambda run, data: _describe_break(data),
     EventKind.NOTE: lambda run, data: str(data.get("message", "")),
-    EventKind.RUN_FINISHED: lambda run, data: f"{str(data.get('outcome', '')).upper()}: {data.get('message', '')}",
+    EventKind.RUN_FINISHED: lambda run, data: _describe_end(data),
 }

@@ -47,7 +47,7 @@ def put(store: Store, data: bytes) -> BpfObject:
 
 
 def test_what_was_lost_on_the_way_is_not_kept(store: Store) -> None:
-    with pytest.raises(ValueError, match="another checksum"):
+    with pytest.raises(ValueError, match="wrong checksum"):
         store.keep(store.object(sha256(b"whole")), b"torn", sha256(b"whole"))
     assert not store.object(sha256(b"whole")).exists()
 
@@ -126,7 +126,7 @@ def test_neither_download_nor_rehearsal_begins_in_a_run_that_was_asked_to_halt(
         action.show = lambda lines: list(lines)
         action._connection = type("Local", (), {"transport": "local"})
         if halted:
-            with pytest.raises(Halted, match=f"{what}.* was not begun: it was interrupted"):
+            with pytest.raises(Halted, match=f"{what}.* was not started: it was interrupted"):
                 action.act({**arguments, "source": to_data(SOURCE)}, {})
         else:
             assert action.act({**arguments, "source": to_data(SOURCE)}, {})["failed"]

@@ -170,7 +170,7 @@ def test_a_gate_knows_whom_ansible_has_dropped(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(gate.wait_until_settled, "settled", noting)
     result = act(gate, session, monkeypatch, [HEALTHY], wave=1, lost=["node3"])
     assert not result["open"]
-    assert result["reason"].startswith("node3: was lost on the way")
+    assert result["reason"].startswith("node3: was lost during the run")
     assert asked == [0]
 
 
@@ -186,7 +186,7 @@ def test_what_may_not_begin_or_be_journaled_is_not_given_back(
     session.step = step  # type: ignore[method-assign]
     monkeypatch.setattr(give_up_host.cordon, "uncordon", lambda *_: pytest.fail("it was uncordoned"))
     known = HostRecord(HostState.DRAINED, 0.0, step="drain")
-    found, said = give_up_host.leave(session, "node2", known)  # type: ignore[arg-type]
+    found, said = give_up_host.give_up(session, "node2", known)  # type: ignore[arg-type]
     assert (found, said) == (HostState.FAILED, f"; nothing on it was changed, and it is left cordoned: {error}")
 
 
@@ -214,5 +214,5 @@ def test_what_is_recorded_is_what_came_of_the_uncordoning(
     monkeypatch.setattr(give_up_host.cordon, "uncordon", uncordon)
     monkeypatch.setattr("time.sleep", lambda _seconds: None)
     known = HostRecord(HostState.CORDONED, 0.0, step="drain")
-    found, said = give_up_host.leave(session, "node2", known)  # type: ignore[arg-type]
+    found, said = give_up_host.give_up(session, "node2", known)  # type: ignore[arg-type]
     assert found is state and said.startswith(remark) and bool(said) == bool(remark)

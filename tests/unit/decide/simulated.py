@@ -13,8 +13,8 @@ from typing import Any
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide import final, judging, planning, rounds
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.drain import drain
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.gate import gate
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.give_up import after_failure
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.health import baseline
-from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.hold import after_failure
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.outcome import outcome
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model import steps
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import to_data

@@ -62,7 +62,7 @@ def test_pods_that_lose_something_stay_unless_the_policy_says_so(changes, variab
 def test_a_budget_without_room_is_named_and_can_heal():
     found = drained(pod("web-1", "node1"), budgets=[budget("web", 0, current_healthy=2)])
     assert [(o.pod, o.cause, o.lasting) for o in found.obstacles] == [("default/web-1", "default/web", False)]
-    assert "2 of 3 pods are healthy, 2 have to be" in found.obstacles[0].line()
+    assert "only 2 of 3 pods healthy, 2 required" in found.obstacles[0].line()
     assert found.blockers == ()
     assert found.disruptions == {"default/web": 1}
     assert not drained(pod("web-1", "node1"), budgets=[budget("web", 1)]).obstacles
@@ -71,7 +71,7 @@ def test_a_budget_without_room_is_named_and_can_heal():
 def test_a_budget_that_never_allows_is_lasting():
     found = drained(pod("web-1", "node1"), budgets=[budget("web", 0, desired_healthy=3)])
     assert [o.lasting for o in found.obstacles] == [True]
-    assert "never allows a disruption: it wants 3 of 3" in found.blockers[0]
+    assert "never allows a disruption: it requires 3 of 3" in found.blockers[0]
 
 
 def test_two_budgets_on_a_pod_are_more_than_the_eviction_api_takes():

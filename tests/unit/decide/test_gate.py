@@ -52,30 +52,29 @@ def test_a_host_that_stopped_keeps_all_waves_closed(state):
 
 
 def test_a_later_wave_that_was_touched_keeps_it_closed():
-    assert closed(2, record("done", "planned", "cordoned")).startswith("node3: of the later wave 3 is cordoned")
+    assert closed(2, record("done", "planned", "cordoned")).startswith("node3: in the later wave 3 is already cordoned")
 
 
 def test_a_stop_a_lost_host_and_another_plan_keep_it_closed():
     assert "was stopped: node1 is failed" in closed(2, record("done", "planned", "planned", stop="node1 is failed"))
     assert closed(2, lost=["node10", "node2"]).startswith("node2, node10: was lost")
-    assert closed(2, replace(record("done"), plan_digest="other")).startswith("plan: is not the one")
+    assert closed(2, replace(record("done"), plan_digest="other")).startswith("plan: does not match the one")
     assert closed(9).startswith("wave 9: is not in the plan")
 
 
 def test_health_keeps_it_closed():
     cause = Finding(Layer.DNS, "dns", "kube-dns", Severity.FAIL, "does not answer")
     assert closed(2, health=Verdict(Outcome.FAIL, cause)) == (
-        "kube-dns: the cluster is not healthy: DNS: does not answer -> repair it first"
-        ", or accept it: friday_accept: [dns]"
+        "kube-dns: the cluster is not healthy: DNS: does not answer -> fix it first, or accept it: friday_accept: [dns]"
     )
-    assert "is not known" in closed(2, health=Verdict(Outcome.INCONCLUSIVE))
+    assert "is unknown" in closed(2, health=Verdict(Outcome.INCONCLUSIVE))
 
 
 def test_nodes_keep_it_closed():
     assert closed(2, some=FLEET.with_node("node2", ready=None)).startswith("node2: is not Ready")
     assert "in another zone (zone-c)" in closed(2, some=FLEET.with_node("node3", ready=False))
     assert "by somebody else" in closed(2, some=FLEET.with_node("node3", unschedulable=True))
-    assert closed(2, some=FLEET.with_snapshot(nodes=FLEET.snapshot.nodes[:1])).startswith("node2: is no node")
+    assert closed(2, some=FLEET.with_snapshot(nodes=FLEET.snapshot.nodes[:1])).startswith("node2: is no longer a node")
     assert closed(2, some=FLEET.with_snapshot(nodes=(), unknown={"nodes": "403"})).startswith(
         "nodes: could not be read"
     )
@@ -101,7 +100,9 @@ def test_etcd_keeps_its_majority():
 
     two_away = some.with_node("node4", ready=False)
     assert line(two_away) == ""
-    assert line(two_away.with_node("node5", ready=None)).startswith("node1: etcd would be left with 2 of 5 members, 3")
+    assert line(two_away.with_node("node5", ready=None)).startswith(
+        "node1: etcd would keep only 2 of 5 members, 3 required"
+    )
 
 
 @pytest.mark.parametrize("members", [1, 2])

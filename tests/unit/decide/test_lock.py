@@ -20,17 +20,17 @@ STRANGER = Lock("a controller of somebody else's")
     ("run", "reason", "lock", "expected"),
     [
         (RUN, "gone", LOCK, []),
-        ("", "gone", LOCK, ["friday_release_run: is not set"]),
-        (RUN, " \n", LOCK, ["friday_release_reason: is not set"]),
+        ("", "gone", LOCK, ["friday_unlock_run: is not set"]),
+        (RUN, " \n", LOCK, ["friday_unlock_reason: is not set"]),
         (
             OTHER,
             "gone",
             LOCK,
-            [f"friday_release_run: is {OTHER}, but it is run {RUN} of ann@tower, process 7 that holds"],
+            [f"friday_unlock_run: is {OTHER}, but the lock is held by run {RUN} of ann@tower, process 7"],
         ),
         (RUN, "gone", None, ["lock: is free"]),
-        ("", "", None, ["friday_release_run: is not set", "friday_release_reason: is not set", "lock: is free"]),
-        (RUN, "gone", STRANGER, ["lock: is held by a controller of somebody else's, which is no run of Friday's"]),
+        ("", "", None, ["friday_unlock_run: is not set", "friday_unlock_reason: is not set", "lock: is free"]),
+        (RUN, "gone", STRANGER, ["lock: is held by a controller of somebody else's, which is not a run of Friday"]),
     ],
 )
 def test_all_reasons_to_refuse(run: str, reason: str, lock: Lock | None, expected: list[str]) -> None:
@@ -43,9 +43,9 @@ def test_all_reasons_to_refuse(run: str, reason: str, lock: Lock | None, expecte
 def test_a_broken_lock_is_part_of_the_record() -> None:
     broken = Event(1, 1795795200.0, RUN, EventKind.LOCK_BROKEN, data={"by": "bob@host-b", "reason": "gone"})
     record = fold([broken], RunRecord(RUN, wave=2))
-    assert (record.released, record.wave) == ("2026-11-27 16:00:00 UTC by bob@host-b: gone", 2)
+    assert (record.unlocked, record.wave) == ("2026-11-27 16:00:00 UTC by bob@host-b: gone", 2)
     after_all = Event(2, 1795795201.0, RUN, EventKind.LOCK_BROKEN, data={"by": "bob@host-b", "reason": ""})
-    assert fold([after_all], record).released == ""
+    assert fold([after_all], record).unlocked == ""
 
 
 @pytest.mark.parametrize(

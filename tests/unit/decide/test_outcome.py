@@ -37,7 +37,7 @@ def record(*states, **changes):
 
 
 def test_all_done_is_a_pass():
-    assert outcome(PLAN, record("done", "done", "done")) == ("pass", "3 hosts done, 0 hosts left alone")
+    assert outcome(PLAN, record("done", "done", "done")) == ("pass", "3 hosts done, 0 skipped")
     assert outcome(PLAN, record("done", "done", "done"), final=Verdict(Outcome.PASS))[0] == "pass"
 
 
@@ -101,11 +101,11 @@ def test_advice_after_a_refusal_by_the_verifier():
     assert steps == (
         f"Update the network agent to a version whose BPF programs load on kernel {NEW}, on all nodes.",
         f"Or stay on kernel {OLD}: boot node1 into it from the boot loader's menu, "
-        f"`remove linux-image-{NEW}` there (its metapackage goes too: install that again later), "
+        f"`remove linux-image-{NEW}` there (its metapackage goes too: reinstall that later), "
         "`hold linux-image-cloud-amd64` on every host (and friday_packages: all).",
         "Leave node1 cordoned until then: the next run verifies and uncordons it. To take it out of Friday's hands, "
         "`kubectl uncordon node1` and `kubectl annotate node node1 friday.upgrade/cordoned-by-`.",
-        "Then run the same command again: it begins with node1, then goes on with 2 hosts that are not done.",
+        "Then rerun the same command: it resumes with node1, then continues with the remaining 2 hosts.",
     )
 
 
@@ -123,13 +123,13 @@ def test_a_pass_says_what_was_accepted():
     done = record("done", "done", "done")
     assert outcome(PLAN, done, verdicts={"node1": passed}, final=passed) == (
         "pass",
-        "3 hosts done, 0 hosts left alone; accepted: dns",
+        "3 hosts done, 0 skipped; accepted: dns",
     )
 
 
 def test_advice_for_the_other_ways_to_stop():
     assert "Nothing was changed on node1" in advice(PLAN, record("held", "planned", "planned"))[0]
-    assert "See to what stopped node1 in step verify" in advice(PLAN, record("failed"))[0]
+    assert "Fix what stopped node1 in step verify" in advice(PLAN, record("failed"))[0]
     assert "node2 was left cordoned (drained)" in advice(PLAN, record("done", "drained", "planned"))[0]
     assert advice(PLAN, record("done", "done", "done")) == ()
     assert advice(PLAN, RunRecord("run")) == ()

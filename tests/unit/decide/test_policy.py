@@ -32,10 +32,10 @@ def test_every_field_of_the_policy_can_be_set():
             "friday_upgrade_timeout": 2,
             "friday_reboot_timeout": 3,
             "friday_verify_timeout": 4,
-            "friday_lock_timeout": 5,
+            "friday_package_lock_timeout": 5,
             "friday_replan": "yes",
-            "friday_look_timeout": 6,
-            "friday_look_interval": 7,
+            "friday_check_timeout": 6,
+            "friday_check_interval": 7,
             "friday_ignore_workloads": ["ci/*"],
             "friday_accept": "dns, kernel-raid,dns",
             "friday_delete_emptydir_data": True,
@@ -56,7 +56,7 @@ def test_every_field_of_the_policy_can_be_set():
     expected = Policy(
         canary="node2", only=("node2", "node3"), wave_sizes=("1", "25%"), packages="kernel", reboot="always", soak=30,
         soak_interval=10, drain_timeout=1, upgrade_timeout=2, reboot_timeout=3, verify_timeout=4,
-        replan=True, lock_timeout=5, look_timeout=6, look_interval=7,
+        replan=True, package_lock_timeout=5, check_timeout=6, check_interval=7,
         ignore_workloads=("ci/*",), delete_emptydir_data=True, evict_unmanaged=True,
         min_free_root=1024**2, min_free_boot=0, cluster_domain="k8s.example.org", lease_ttl=15,
         keep_runs=1, rehearsal="accept", rehearsal_warn_share=80, rehearsal_warn_growth=3, rehearsal_timeout=60,
@@ -100,7 +100,7 @@ def test_the_strings_of_the_command_line_are_understood():
         ("friday_upgrade_timeout", 1.5),
         ("friday_reboot_timeout", ""),
         ("friday_verify_timeout", []),
-        ("friday_look_interval", 0),
+        ("friday_check_interval", 0),
         ("friday_packages", "kernels"),
         ("friday_reboot", "never"),
         ("friday_reboot", False),
@@ -127,7 +127,7 @@ def test_the_strings_of_the_command_line_are_understood():
 def test_a_wrong_value_names_its_variable_and_what_to_write(name, value):
     policy, problems = parse_policy({name: value})
     assert [problem.subject for problem in problems] == [name]
-    assert f"write for example {name}: " in problems[0].fix
+    assert f"for example {name}: " in problems[0].fix
     assert "it is " in problems[0].message
     assert policy == Policy()
 
@@ -138,7 +138,7 @@ def test_a_check_that_does_not_exist_is_not_accepted():
         "kernel-riad: there is no such check; known are agent-controllers, agent-datapath"
     )
     assert all(check.name in problem.message for check in CHECKS)
-    assert problem.fix == "write for example friday_accept: [kernel-raid]"
+    assert problem.fix == "for example friday_accept: [kernel-raid]"
 
 
 def test_all_errors_come_at_once():
@@ -152,7 +152,7 @@ def test_relations():
     assert problems_of(friday_soak=60, friday_soak_interval=90)[0].subject == "friday_soak_interval"
     assert not problems_of(friday_soak=0, friday_soak_interval=90)
     (many,) = problems_of(friday_soak=30001, friday_soak_interval=60)
-    assert (many.subject, many.fix) == ("friday_soak_interval", "write friday_soak_interval: 151 or more")
+    assert (many.subject, many.fix) == ("friday_soak_interval", "set friday_soak_interval: 151 or more")
     assert not problems_of(friday_soak=30001, friday_soak_interval=151)
 
 

@@ -40,9 +40,9 @@ def test_a_node_that_is_as_the_drain_left_it_reboots() -> None:
     [
         ({"unschedulable": False, "cordoned_by": ""}, "node2 was uncordoned by somebody else"),
         ({"unschedulable": False}, "node2 was uncordoned by somebody else"),
-        ({"cordoned_by": ""}, "the cordon of node2 is not ours"),
-        ({"cordoned_by": "another"}, "the cordon of node2 is that of run another"),
-        ({"uid": "two"}, "node2 is another Node object than the planned one: it was deleted and registered again"),
+        ({"cordoned_by": ""}, "node2 was cordoned by somebody else"),
+        ({"cordoned_by": "another"}, "node2 was cordoned by run another"),
+        ({"uid": "two"}, "node2 is not the planned Node object: it was deleted and registered again"),
     ],
 )
 def test_what_somebody_did_to_the_node_is_named(changes: dict[str, Any], message: str) -> None:
@@ -55,14 +55,14 @@ def test_a_pod_that_came_meanwhile_is_named_with_what_let_it_in() -> None:
     found = refused(replace(snapshot, pods=(*snapshot.pods, *pods)))
     assert found == (
         "node2 was uncordoned by somebody else",
-        "node2 is not empty any more: web/web-0, web/web-1, web/web-2, web/web-3, web/web-4 and 2 more",
+        "node2 is no longer empty: web/web-0, web/web-1, web/web-2, web/web-3, web/web-4 and 2 more",
     )
 
 
 def test_a_node_that_is_gone_is_all_there_is_to_say() -> None:
     snapshot = drained()
     gone = replace(snapshot, nodes=tuple(node for node in snapshot.nodes if node.name != "node2"))
-    assert refused(gone) == ("node2 is not a node of the cluster any more",)
+    assert refused(gone) == ("node2 is no longer a node of the cluster",)
 
 
 @pytest.mark.parametrize("what", ["nodes", "pods"])

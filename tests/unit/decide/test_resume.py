@@ -52,32 +52,32 @@ def test_another_policy_is_refused_with_the_difference() -> None:
     (problem,) = changed(other, MEMBERS, [LEFT])
     assert problem.subject == "friday_replan"
     assert problem.message.partition(": ")[2].split("; ") == [
-        "friday_ignore_workloads was ci/*, x/y, is empty",
-        "friday_min_free_boot_mib was 1, is 512",
-        "friday_packages was all, is kernel",
-        "friday_soak was 30, is 900",
+        "friday_ignore_workloads was ci/*, x/y, is now empty",
+        "friday_min_free_boot_mib was 1, is now 512",
+        "friday_packages was all, is now kernel",
+        "friday_soak was 30, is now 900",
     ]
 
 
 @pytest.mark.parametrize(
     ("members", "what"),
     [
-        ({host: MEMBERS[host] for host in HOSTS[:3]}, "it lacks bastion, node9"),
-        ({**MEMBERS, "node10": "", "node4": ""}, "it has node4, node10 besides"),
-        ({**MEMBERS, "node2": "other in zone-a"}, "node2 was node2.example in zone-a, is other in zone-a"),
+        ({host: MEMBERS[host] for host in HOSTS[:3]}, "bastion, node9 missing"),
+        ({**MEMBERS, "node10": "", "node4": ""}, "node4, node10 added"),
+        ({**MEMBERS, "node2": "other in zone-a"}, "node2 was node2.example in zone-a, is now other in zone-a"),
         (
             {**MEMBERS, "node2": "node2.example in zone-b"},
-            "node2 was node2.example in zone-a, is node2.example in zone-b",
+            "node2 was node2.example in zone-a, is now node2.example in zone-b",
         ),
         (
             {**MEMBERS, **{f"new{number}": "" for number in range(7)}},
-            "it has new0, new1, new2, new3, new4, 2 more besides",
+            "new0, new1, new2, new3, new4, 2 more added",
         ),
     ],
 )
 def test_another_inventory_is_refused_and_the_hosts_are_named(members: dict[str, str], what: str) -> None:
     (problem,) = changed(POLICY, members, [LEFT])
-    assert problem.message == f"the inventory is not that of run run-1, which has left hosts in the middle: {what}"
+    assert problem.message == f"the inventory differs from that of run run-1, which left hosts unfinished: {what}"
 
 
 def test_whether_a_host_takes_part_is_no_matter_of_the_inventory() -> None:
@@ -86,7 +86,7 @@ def test_whether_a_host_takes_part_is_no_matter_of_the_inventory() -> None:
 
 
 @pytest.mark.parametrize(
-    ("hosts", "what"), [(HOSTS[:3], "it lacks node9"), ((*HOSTS, "node7"), "hosts were added or removed")]
+    ("hosts", "what"), [(HOSTS[:3], "node9 missing"), ((*HOSTS, "node7"), "hosts were added or removed")]
 )
 def test_another_inventory_is_refused_by_its_digest_alone(hosts: tuple[str, ...], what: str) -> None:
     (problem,) = changed(POLICY, members_of(hosts, ()), [OLDER])
@@ -117,10 +117,10 @@ def test_the_same_plan_goes_on() -> None:
 
 def test_another_plan_is_refused_with_the_difference() -> None:
     (message,) = replan(known(HostState.UPGRADED, "6.11"), planned("node1"))
-    which = "the plan is not that of run run-1, which has left hosts in the middle"
-    assert message == f"{which}: node1 was to get kernel 6.11, is to get 6.12"
+    which = "the plan differs from that of run run-1, which left hosts unfinished"
+    assert message == f"{which}: node1 would get kernel 6.12 instead of 6.11"
     (message,) = replan(known(HostState.DRAINED, packages="2.1"), planned("node1"))
-    assert message.startswith(f"{which}: node1 is to get other packages than planned then (now 1, ")
+    assert message.startswith(f"{which}: node1 would get other packages than planned then (1 now, ")
     assert replan(known(HostState.UPGRADED, "6.11"), planned("node1"), replace(POLICY, replan=True)) == []
 
 
@@ -189,7 +189,7 @@ def test_what_a_run_was_that_died_between_two_waves_is_told() -> None:
     (problem,) = changed(replace(POLICY, soak=31), MEMBERS, [replace(LEFT, hosts=hosts)])
     assert (
         problem.message
-        == "the policy is not that of run run-1, which died before it was done: friday_soak was 30, is 31"
+        == "the policy differs from that of run run-1, which died before it was done: friday_soak was 30, is now 31"
     )
 
 
@@ -225,7 +225,7 @@ def test_a_recorded_policy_is_what_somebody_would_write() -> None:
 def test_a_run_without_a_record_is_not_gone_on_with_in_silence() -> None:
     (problem,) = unrecorded(Policy(), "run-1", "there is none")
     assert problem.subject == "friday_replan"
-    assert "run run-1 has left hosts in the middle, and its record can't be read: there is none" in problem.message
+    assert "run run-1 left hosts unfinished, and its record can't be read: there is none" in problem.message
     assert unrecorded(Policy(replan=True), "run-1", "there is none") == []
 
 

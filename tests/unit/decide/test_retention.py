@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.hold import lost_hosts
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.give_up import lost_hosts
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.retention import surplus
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord, RunRecord
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import HostState

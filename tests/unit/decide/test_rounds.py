@@ -69,7 +69,7 @@ def test_the_last_look_is_made_at_the_deadline():
 
 
 def test_looks_are_as_far_apart_as_is_wanted():
-    policy = Policy(verify_timeout=100, soak=100, soak_interval=30, look_interval=3)
+    policy = Policy(verify_timeout=100, soak=100, soak_interval=30, check_interval=3)
     assert [r.wait for r in play(VERIFY, (0, BAD), (3, GOOD), (6, GOOD), policy=policy)] == [3, 3, 0]
     assert [r.wait for r in play(SOAK, (0, BAD), (3, GOOD), policy=policy)] == [3, 30]
 

@@ -27,7 +27,7 @@ S = HostState
 RUN, OTHER = "20261122-161500-3f2a", "20261115-161500-aaaa"
 BOTH = (RUN, OTHER)
 NOW = 1000.0
-AGAIN = "run the same command again"
+AGAIN = "rerun the same command"
 WELL = Node("n", ready=True, kernel="6.12", boot_id="old")
 OURS = replace(WELL, unschedulable=True, cordoned_by=RUN)
 LOCK = Lock(f"ann@tower:7:{RUN}", RUN, "ann", "tower", 7, started=100.0, renewed=980.0, ttl=60)
@@ -41,9 +41,15 @@ def host(state: HostState, step: str = "", node: Node | None = OURS, **more: Any
     ("state", "step", "node", "means", "todo"),
     [
         (S.PLANNED, "", WELL, "not touched", ""),
-        (S.PLANNED, "before", WELL, "was being looked at when the run died; nothing on it was changed", AGAIN),
+        (S.PLANNED, "before", WELL, "was being checked when the run died; nothing on it was changed", AGAIN),
         (S.PLANNED, "cordon", WELL, "was being cordoned when the run died; nothing on it was changed", AGAIN),
-        (S.CORDONED, "cordon", OURS, "is cordoned, and its pods may be evicted in part; nothing on it was ch", AGAIN),
+        (
+            S.CORDONED,
+            "cordon",
+            OURS,
+            "is cordoned, and some of its pods may have been evicted; nothing on it was ch",
+            AGAIN,
+        ),
         (S.CORDONED, "drain", OURS, "nothing on it was changed; drain was under way when the run died", AGAIN),
         (S.DRAINED, "drain", OURS, "is cordoned and drained; nothing on it was changed", AGAIN),
         (
@@ -53,7 +59,7 @@ def host(state: HostState, step: str = "", node: Node | None = OURS, **more: Any
             "upgrade was under way when the run died: packages may be half ins",
             "dpkg --audit",
         ),
-        (S.UPGRADED, "upgrade", OURS, "has its new packages, and was not compared with how it was before", AGAIN),
+        (S.UPGRADED, "upgrade", OURS, "has its new packages, but was not compared with how it was before", AGAIN),
         (
             S.UPGRADED,
             "verify",
@@ -61,10 +67,10 @@ def host(state: HostState, step: str = "", node: Node | None = OURS, **more: Any
             "not compared with how it was before; verify was under way when the run died",
             AGAIN,
         ),
-        (S.REBOOTED, "reboot", OURS, "was rebooted, and was not compared with how it was before", AGAIN),
+        (S.REBOOTED, "reboot", OURS, "was rebooted, but was not compared with how it was before", AGAIN),
         (S.VERIFIED, "verify", OURS, "was compared and is well; its soak had not ended", AGAIN),
         (S.VERIFIED, "soak", OURS, "its soak had not ended; soak was under way when the run died", AGAIN),
-        (S.SOAKED, "soak", OURS, "was compared and soaked, and waits for its uncordoning", AGAIN),
+        (S.SOAKED, "soak", OURS, "was compared and soaked, and waits to be uncordoned", AGAIN),
         (S.SOAKED, "uncordon", OURS, "was compared and soaked, and was being uncordoned when the run died", AGAIN),
         (S.DRAINED, "uncordon", OURS, "nothing on it was changed, and it was being uncordoned when the", AGAIN),
         (S.DONE, "uncordon", WELL, "done", ""),
@@ -87,9 +93,9 @@ def test_every_state_and_step_has_its_words() -> None:
 @pytest.mark.parametrize(
     ("node", "boot_id", "boot", "means"),
     [
-        (OURS, "old", Boot.SAME, "died and has not happened: kernel 6.12 runs since the same boot"),
-        (OURS, "before", Boot.OTHER, "died: it runs kernel 6.12 since another boot now, and was not compared"),
-        (OURS, "", Boot.UNKNOWN, "died; which boot it ran before is not recorded, so it cannot be told whether"),
+        (OURS, "old", Boot.SAME, "died and did not happen: kernel 6.12 still runs, in the same boot"),
+        (OURS, "before", Boot.OTHER, "died: it has booted since, runs kernel 6.12, and was not compared"),
+        (OURS, "", Boot.UNKNOWN, "died; its boot before that is not recorded, so whether it happened is unknown"),
         (replace(OURS, ready=None), "old", Boot.SAME, "died, and its node does not answer"),
         (None, "old", Boot.UNKNOWN, "died, and its node does not answer; the cluster has no node n"),
     ],
@@ -112,24 +118,24 @@ def test_a_step_that_has_ended_is_not_in_hand() -> None:
 
 def test_hosts_that_did_not_get_through_have_their_reason() -> None:
     failed = host(S.FAILED, "verify", message="BPF: refused")
-    assert (failed.means, failed.todo) == ("failed in step verify: BPF: refused", f"repair h, then {AGAIN}")
+    assert (failed.means, failed.todo) == ("failed in step verify: BPF: refused", f"fix h, then {AGAIN}")
     held = host(S.HELD, "drain", WELL, message="PodDisruptionBudget web")
     assert held.means == "held in step drain, nothing on it was changed: PodDisruptionBudget web"
-    assert held.todo == f"clear what held h, then {AGAIN}"
+    assert held.todo == f"clear what blocked h, then {AGAIN}"
 
 
 @pytest.mark.parametrize(
     ("state", "node", "remark"),
     [
         (S.DONE, replace(WELL, ready=False), "its node is not Ready"),
-        (S.DONE, replace(WELL, ready=None), "whether its node is Ready is not known"),
-        (S.DONE, replace(WELL, boot_id="new"), "it has booted once more since that was recorded, and runs kernel 6.12"),
+        (S.DONE, replace(WELL, ready=None), "whether its node is Ready is unknown"),
+        (S.DONE, replace(WELL, boot_id="new"), "it has booted again since that was recorded, and runs kernel 6.12"),
         (S.DONE, OURS, "its node is cordoned by this run, which the record does not have"),
         (S.DONE, replace(WELL, unschedulable=True), "its node is cordoned by somebody else"),
         (S.PLANNED, replace(OURS, cordoned_by=OTHER), f"its node is cordoned by run {OTHER}"),
-        (S.DONE, replace(WELL, cordoned_by=RUN), f"its node bears the mark of run {RUN}, and is not cordoned"),
-        (S.FAILED, WELL, "its node is not cordoned any more"),
-        (S.FAILED, replace(OURS, cordoned_by=""), "does not bear Friday's mark: it is somebody else's"),
+        (S.DONE, replace(WELL, cordoned_by=RUN), f"its node has the mark of run {RUN}, but is not cordoned"),
+        (S.FAILED, WELL, "its node is no longer cordoned"),
+        (S.FAILED, replace(OURS, cordoned_by=""), "does not have Friday's mark: it is somebody else's"),
         (S.SOAKED, replace(OURS, cordoned_by=OTHER), f"run {OTHER} has cordoned its node"),
         (S.DONE, None, "the cluster has no node n"),
     ],
@@ -150,7 +156,7 @@ def test_what_the_node_has_to_say_against_the_record(state: HostState, node: Nod
 )
 def test_what_an_earlier_run_has_done_is_not_forgotten(state: HostState, step: str, node: Node, means: str) -> None:
     seen = host(state, step, node, resumes=OTHER)
-    assert seen.means.startswith(f"{means}; run {OTHER} had left it in the middle")
+    assert seen.means.startswith(f"{means}; run {OTHER} had left it unfinished")
     assert seen.todo == AGAIN
     assert f"cordoned by run {OTHER}" not in seen.means, "that is told"
     assert "cordoned by this run" in host(S.PLANNED, "", OURS, resumes=OTHER).means, "that is news"
@@ -219,11 +225,11 @@ def journaled(seq: int, state: HostState = S.UPGRADED, fault: str = "") -> Journ
             9,
             S.UPGRADED,
             "journal",
-            "goes to event 9, the record in the cluster to event 8: what follows is the journal's",
+            "goes to event 9, the record in the cluster to event 8: the following is from the journal",
         ),
-        (9, S.DRAINED, "journal", "to event 8: what lies between does not belong into the record"),
-        (7, S.CORDONED, "record", "the journal has lost its end, and what follows is the record's"),
-        (8, S.UPGRADED, "journal", "but they differ: what follows is the journal's"),
+        (9, S.DRAINED, "journal", "to event 8: what lies between is not kept in the record"),
+        (7, S.CORDONED, "record", "the journal has lost its end, and the following is from the record"),
+        (8, S.UPGRADED, "journal", "but they differ: the following is from the journal"),
     ],
 )
 def test_the_newer_one_of_record_and_journal_is_told(seq: int, state: HostState, source: str, note: str) -> None:
@@ -242,13 +248,13 @@ def test_a_journal_that_agrees_needs_no_words() -> None:
 def test_a_journal_with_a_fault_is_told() -> None:
     torn = stand(record({"h": HostRecord(S.DRAINED, 5.0)}), journaled(9, fault="the last line is torn"))
     assert torn.notes[0] == "the journal here: the last line is torn"
-    damaged = stand(record(), Journal(None, "/state/journal.jsonl", "line 3 is no event"))
-    assert (damaged.source, damaged.notes) == ("record", ("the journal here: line 3 is no event",))
+    damaged = stand(record(), Journal(None, "/state/journal.jsonl", "line 3 is not an event"))
+    assert (damaged.source, damaged.notes) == ("record", ("the journal here: line 3 is not an event",))
 
 
 def test_a_broken_lock_that_only_the_record_knows_of_is_told() -> None:
-    found = stand(record({"h": HostRecord(S.DRAINED, 5.0)}, released="by bob"), journaled(9))
-    assert (found.source, found.run and found.run.released) == ("journal", "by bob")
+    found = stand(record({"h": HostRecord(S.DRAINED, 5.0)}, unlocked="by bob"), journaled(9))
+    assert (found.source, found.run and found.run.unlocked) == ("journal", "by bob")
 
 
 def test_without_a_record_the_journal_is_told() -> None:
@@ -309,6 +315,6 @@ def test_nor_does_one_that_died_before_it_had_a_plan() -> None:
     gone = replace(LOCK, renewed=1.0)
     assert last_run(BOTH, [dead, left], gone, NOW)[0] == OTHER
     assert last_run(BOTH, [dead, left], LOCK, NOW) == (RUN, ()), "it is at work"
-    closed = replace(dead, finished=4.0, outcome="inconclusive", message="it ended without a word")
-    note = f"run {RUN}, after this one, did not come to a plan: it ended without a word"
+    closed = replace(dead, finished=4.0, outcome="inconclusive", message="it did not finish cleanly")
+    note = f"run {RUN}, after this one, did not get as far as a plan: it did not finish cleanly"
     assert last_run(BOTH, [closed, left], None, NOW) == (OTHER, (note,))

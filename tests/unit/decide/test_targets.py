@@ -28,7 +28,7 @@ def test_natural_order_is_total():
 
 def test_an_unknown_host_gets_a_suggestion():
     _, problems = resolve([*BASE.targets[:2], Target("web", "nod10", "zone-c")])
-    assert problems[0][1] == "web: is no node of the cluster (node nod10) -> did you mean node10?"
+    assert problems[0][1] == "web: is not a node of the cluster (node nod10) -> did you mean node10?"
 
 
 def test_a_node_that_is_not_in_the_inventory_is_a_problem_unless_a_part_is_meant():
@@ -56,7 +56,7 @@ def test_no_zone_and_another_zone():
     resolved, problems = resolve([replace(BASE.targets[0], zone=""), *BASE.targets[1:]], snapshot)
     assert [subject for subject, _ in problems] == ["node1", "node2"]
     assert "has no zone" in problems[0][1]
-    assert "zone-b in the inventory, but in zone-x" in problems[1][1]
+    assert "zone-b in the inventory, but its node's label says zone-x" in problems[1][1]
     assert resolved[0].zone == ""
     assert not resolve(BASE.targets[:1], replace(BASE.snapshot, nodes=(Node("node1"),)))[1], (
         "the inventory's zone is enough"

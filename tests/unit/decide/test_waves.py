@@ -53,14 +53,14 @@ def test_sizes_grow_over_the_zones_and_the_last_repeats():
 def test_each_wave_says_why_it_is_not_larger():
     base = fleet({f"node{i}": "zone-a" for i in range(1, 5)}, wave_sizes=("2",))
     assert [wave.reason for wave in plan_of(base).waves[1:]] == [
-        "2 hosts at a time by friday_wave_sizes",
-        "2 hosts at a time by friday_wave_sizes; the last of the zone",
+        "2 hosts at a time (friday_wave_sizes)",
+        "1 host, the last in zone-a (friday_wave_sizes allows 2)",
     ]
     tight = base.with_snapshot(
         pods=(pod("w1", "node1"), pod("w2", "node2"), pod("w3", "node3")), budgets=(budget("web", 1),)
     )
     assert plan_of(tight).waves[0].hosts[0].host == "node4", "the one with the fewest pods"
-    assert plan_of(tight).waves[1].reason == "1 host, not 2: default/web allows 1 disruption"
+    assert plan_of(tight).waves[1].reason == "1 host instead of 2: default/web allows 1 disruption"
 
 
 def test_a_host_that_exceeds_a_budget_alone_goes_alone_and_others_fill_up():
@@ -106,7 +106,7 @@ def test_the_canary_is_not_held_up_then_evicts_least():
     busier = some.with_snapshot(pods=(pod("a", "node1"), pod("b", "node2", "db")))
     host = plan_of(busier).waves[0].hosts[0]
     assert host.host == "node3"
-    assert host.reason.startswith("canary: a worker; nothing holds up its drain; only 0 pods to evict; kernel")
+    assert host.reason.startswith("canary: a worker; nothing blocks its drain; only 0 pods to evict; kernel")
 
 
 def test_the_canary_is_of_the_smallest_zone_and_its_zone_comes_first():
@@ -135,7 +135,8 @@ def test_a_cordoned_host_with_nothing_pending_is_verified_first():
     host = first.hosts[0]
     assert (first.name, host.host, host.reboot, host.packages, host.evictions) == ("canary", "node2", False, (), ())
     assert (
-        host.reason == f"canary: waits since run {RUN}: verify and uncordon; on kernel {NEW} already, nothing pending"
+        host.reason
+        == f"canary: left cordoned by run {RUN}: verify and uncordon; already on kernel {NEW}, nothing pending"
     )
     assert [hosts for _, hosts in waves_of(some)] == [["node2"], ["node1"], ["node3"]]
     assert host.seconds < plan_of(some).waves[1].hosts[0].seconds
@@ -145,7 +146,7 @@ def test_a_cordoned_host_in_the_middle_of_its_upgrade_is_finished_first():
     some = fleet(ZONES).with_node("node3", unschedulable=True, cordoned_by=RUN)
     host = plan_of(some).waves[0].hosts[0]
     assert (host.host, host.reboot) == ("node3", True)
-    assert f"waits since run {RUN}: finish, verify and uncordon" in host.reason
+    assert f"left cordoned by run {RUN}: finish, verify and uncordon" in host.reason
 
 
 def test_a_reboot_that_is_owed_is_made_where_nothing_else_is_left_to_do():
@@ -177,7 +178,7 @@ def test_the_kernel_alone():
     )
     plan = plan_of(some)
     assert plan.hosts()[0].packages == (IMAGE,)
-    assert plan.skipped[0].reason == f"up to date (kernel {OLD}; 1 other package left alone by friday_packages)"
+    assert plan.skipped[0].reason == f"up to date (kernel {OLD}; 1 other package skipped, friday_packages: kernel)"
 
 
 @pytest.mark.parametrize(
@@ -228,7 +229,7 @@ def test_skipped_hosts_say_why():
         "node2": "could not be read",
         "node3": "not in friday_only",
     }
-    assert plan_of(fleet(ZONES).with_snapshot(nodes=())).skipped[0].reason == "is no node of the cluster"
+    assert plan_of(fleet(ZONES).with_snapshot(nodes=())).skipped[0].reason == "is not a node of the cluster"
 
 
 def test_blockers_and_evictions_are_told():

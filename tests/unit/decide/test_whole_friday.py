@@ -16,7 +16,7 @@ FIRST, SECOND, THIRD = "20261127-160000-aaaa", "20261127-170000-bbbb", "20261127
 def test_a_good_friday_ends_with_every_host_on_the_new_kernel_and_nothing_left_to_do() -> None:
     cluster = Cluster()
     friday = Friday(cluster, FIRST)
-    assert friday.play() == ("pass", "3 hosts done, 0 hosts left alone")
+    assert friday.play() == ("pass", "3 hosts done, 0 skipped")
     assert states(friday.record()) == dict.fromkeys(NODES, HostState.DONE)
     assert {node.kernel for node in cluster.observed.snapshot.nodes} == {lab.NEW}
     assert not any(node.unschedulable for node in cluster.observed.snapshot.nodes)
@@ -55,7 +55,7 @@ def test_after_the_fix_the_next_run_begins_with_what_failed_and_gets_all_through
     cluster.broken = set()
     cluster.reboot(canary)
     resumed = Friday(cluster, THIRD, records=(still.record(), stopped.record()), earlier=stopped.before)
-    assert resumed.play() == ("pass", "3 hosts done, 0 hosts left alone")
+    assert resumed.play() == ("pass", "3 hosts done, 0 skipped")
     assert resumed.made is not None
     assert resumed.made.plan.waves[0].hosts[0].host == canary
     assert resumed.made.resumes == {canary: FIRST}

@@ -20,5 +20,5 @@ def test_it_is_found_in_whatever_a_login_shell_prints(around: str) -> None:
 
 @pytest.mark.parametrize("answer", ["", "now runs  since boot ", "This account is locked."])
 def test_a_host_that_says_something_else_is_not_taken_at_its_word(answer: str) -> None:
-    with pytest.raises(AnsibleFilterError, match="did not say which kernel runs"):
+    with pytest.raises(AnsibleFilterError, match="did not report its kernel and boot id"):
         running(answer)

@@ -54,7 +54,7 @@ def close(folder: Path, cluster: ConfigMaps) -> list[str]:
 def test_a_dead_run_is_closed_with_its_report(tmp_path: Path, cluster: ConfigMaps) -> None:
     a_session(tmp_path, cluster)
     (line,) = close(tmp_path, cluster)
-    assert line == f"run {DEAD} never said that it ended: closed, {tmp_path / DEAD}/report.html"
+    assert line == f"run {DEAD} did not finish cleanly: closed, {tmp_path / DEAD}/report.html"
     assert (tmp_path / DEAD / "report.html").exists()
     record = stored(cluster)
     assert (record.outcome, record.hosts["n1"].state) == ("inconclusive", HostState.DRAINED)
@@ -108,7 +108,7 @@ def test_an_end_that_the_api_server_did_not_hear_of_is_told_it_later(tmp_path: P
     cluster.away = False
     assert not stored(cluster).finished
     (line,) = close(tmp_path, cluster)
-    assert line == f"run {DEAD} ended with pass: its record in the cluster was behind, and is brought up"
+    assert line == f"run {DEAD} ended with pass: its record in the cluster was behind, and is updated"
     assert stored(cluster) == session.recorder.record()
 
 
@@ -130,7 +130,7 @@ def test_a_run_whose_files_are_torn_is_closed_by_its_record(tmp_path: Path, clus
     vars(session)["_connection"] = cluster
     first, second = close_dead_runs.close_dead(session)
     assert f"run {DEAD} is closed without its journal in {tmp_path / DEAD}" in first
-    assert second == f"run {DEAD} never said that it ended: closed"
+    assert second == f"run {DEAD} did not finish cleanly: closed"
     assert stored(cluster).outcome == "inconclusive"
     assert list(close_dead_runs.close_dead(session)) == []
 

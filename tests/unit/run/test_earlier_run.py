@@ -17,7 +17,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run import looks
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.earlier_run import keep_earlier
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.files import PLAN_FILE
-from ansible_collections.friday.upgrade.plugins.plugin_utils.run.give_up_host import leave
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.give_up_host import give_up
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.session import Session
 from tests.unit.checks import three_nodes as lab
 
@@ -94,5 +94,5 @@ def test_a_host_that_was_never_cordoned_is_held_whatever_is_lost(tmp_path: Path)
     session.recorder.step("node2", BEFORE)
     session = replace(session, recorded=True)
     (Path(session.folder) / "lost").write_text("somebody has it")
-    assert leave(session, "node2", session.recorder.record().hosts["node2"]) == (HostState.HELD, "")
-    assert leave(session, "node2", HostRecord(HostState.PLANNED, 1.0, step="cordon"))[0] is HostState.FAILED
+    assert give_up(session, "node2", session.recorder.record().hosts["node2"]) == (HostState.HELD, "")
+    assert give_up(session, "node2", HostRecord(HostState.PLANNED, 1.0, step="cordon"))[0] is HostState.FAILED

@@ -37,7 +37,7 @@ def run(folder: Path, before: str = "", after: str = "", stderr: int | None = No
 def test_the_first_asks_to_halt_and_says_so(tmp_path: Path) -> None:
     done = run(tmp_path, stderr=subprocess.PIPE)
     assert (done.returncode, done.stdout) == (0, "goes on\n")
-    assert "Ctrl-C: the steps in hand are brought to their end" in done.stderr
+    assert "Ctrl-C: finishing the running steps" in done.stderr
     assert halt.asked(tmp_path) == "it was interrupted (Ctrl-C)"
 
 

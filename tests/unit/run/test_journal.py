@@ -122,10 +122,10 @@ def test_a_torn_first_line_is_mended(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda lines: [lines[0], b"garbage", lines[2]], "line 2 is no event"),
+        (lambda lines: [lines[0], b"garbage", lines[2]], "line 2 is not an event"),
         (lambda lines: [lines[0], lines[2]], "line 2: event 3 is here, event 2 is missing"),
-        (lambda lines: [lines[0], lines[1], b"[]"], "line 3 is no event"),
-        (lambda lines: [lines[0], lines[1], lines[2].replace(b'"note"', b'"nota"')], "line 3 is no event"),
+        (lambda lines: [lines[0], lines[1], b"[]"], "line 3 is not an event"),
+        (lambda lines: [lines[0], lines[1], lines[2].replace(b'"note"', b'"nota"')], "line 3 is not an event"),
     ],
 )
 def test_damage_in_the_middle_is_an_error_and_names_the_line(tmp_path: Path, damage: object, message: str) -> None:
@@ -188,7 +188,7 @@ def small_disk(tmp_path: Path) -> object:
 
 def test_a_full_disk_is_a_clear_error_and_what_was_written_stays(small_disk: Path) -> None:
     journal = Journal(small_disk / RUN)
-    with pytest.raises(JournalError, match=r"disk is full: free room there, or set friday_state_dir"):
+    with pytest.raises(JournalError, match=r"disk is full: free space there, or set friday_state_dir"):
         for _ in range(1000):
             journal.append(RUN, EventKind.NOTE, data={"filler": "x" * 1000})
     events = read(journal.folder)

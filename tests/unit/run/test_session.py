@@ -182,7 +182,7 @@ def test_nothing_begins_in_a_run_that_was_asked_to_halt(tmp_path: Path) -> None:
     session = a_session(tmp_path)
     halt.ask(tmp_path, "it was interrupted (Ctrl-C)")
     halt.ask(tmp_path, "a second reason")
-    with pytest.raises(Halted, match=r"step reboot was not begun: it was interrupted \(Ctrl-C\)"):
+    with pytest.raises(Halted, match=r"step reboot was not started: it was interrupted \(Ctrl-C\)"):
         session.recorder.step("n1", REBOOT)
     session.recorder.step("n1", UNCORDON)
     session.recorder.tell(EventKind.STATE, "n1", state=HostState.DONE)
@@ -223,8 +223,8 @@ def test_a_step_waits_for_a_lock_that_has_lapsed(
     session.recorder.step("n1", VERIFY)
     assert lapses.slept == [1.0] * 3
     began, over = notes(session)
-    assert began == "the lock could not be renewed in time: nothing begins until it is, for 15m00s at most"
-    assert over == "the lock is renewed: going on"
+    assert began == "the lock could not be renewed in time: waiting for it up to 15m00s, nothing new starts"
+    assert over == "the lock is renewed: continuing"
     assert session.recorder.events()[-1].kind is EventKind.STEP
     session.recorder.step("n1", SOAK)
     assert len(notes(session)) == 2, "nothing is said of a lock that is held"
@@ -246,7 +246,7 @@ def test_of_all_that_wait_one_tells_and_none_harms_another(
         why[0] = ""
         assert [each.result() for each in waiting] == [""] * 8
     assert notes(session)[0].startswith("the lock could not be renewed in time")
-    assert notes(session)[1:] == ["the lock is renewed: going on"]
+    assert notes(session)[1:] == ["the lock is renewed: continuing"]
     assert session.recorder.record().seq == 252
     why[0] = "not renewed in time"
     with ThreadPoolExecutor(1) as pool:
@@ -288,7 +288,7 @@ def test_a_request_to_stop_ends_the_wait_and_gives_nothing_back(
     session = a_session(tmp_path, recorded=True)
     Lapses(monkeypatch, lambda _own: halt.ask(tmp_path, "Ctrl-C"))
     assert session.pause.halted() == "Ctrl-C"
-    with pytest.raises(Halted, match="step uncordon was not begun: the lock is not known to be ours"):
+    with pytest.raises(Halted, match="step uncordon was not started: the lock may not be ours any more"):
         session.recorder.step("n1", UNCORDON)
 
 

@@ -101,11 +101,12 @@ class Story:
         """A host's way from ``begin`` on, to its end or to the step ``stop``; returns when that is."""
         at = begin
         steps = (
-            ("gate", 2, ""),
+            ("before", 2, ""),
             ("cordon", 1, "cordoned"),
-            ("evict", 34 + 5 * len(host.evictions), "drained"),
-            ("packages", 96, "upgraded"),
-            ("reboot", 131, "rebooted"),
+            ("drain", 34 + 5 * len(host.evictions), "drained"),
+            ("upgrade", 96, "upgraded"),
+            ("recheck", 2, ""),
+            ("reboot", 129, "rebooted"),
             ("verify", 64, "verified"),
             ("soak", soak, "soaked"),
             ("uncordon", 1, "done"),
@@ -115,7 +116,7 @@ class Story:
             at += seconds
             kernel = NEW if step in ("reboot", "verify", "soak", "uncordon") else OLD
             if step == stop:
-                state = "held" if step == "evict" else "failed"
+                state = "held" if step == "drain" else "failed"
                 self.tell(EventKind.FAILURE, host.host, at, state=state, step=step, message=message, kernel=kernel)
                 return at
             if state:
@@ -293,7 +294,7 @@ def incident() -> ReportData:
     story = Story(plan)
     story.tell(EventKind.WAVE_STARTED, wave=1)
     story.at = story.host(canary, story.at, stop="verify", message=verdict.cause.message)
-    story.tell(EventKind.STOP, reason="node3 failed at verify")
+    story.tell(EventKind.STOP, reason="node3 failed in step verify")
     return story.end(
         "fail",
         "The canary node3 lost its network: its new kernel refuses Cilium's programs. 2 of 3 hosts were not touched.",
@@ -304,7 +305,7 @@ def incident() -> ReportData:
             + NEW
             + ", or pin the kernel: `apt-mark hold linux-image-cloud-amd64`.",
             "node3 waits, cordoned, on the new kernel; nothing runs there but DaemonSets. Don't uncordon it by hand.",
-            "Then run the same command again: `ansible-playbook -i inventories/lab friday.yml`. It goes on from there.",
+            "Then rerun the same command, `ansible-playbook -i inventories/lab friday.yml`: it resumes with node3.",
         ),
     )
 
@@ -327,9 +328,9 @@ def held() -> ReportData:
     message = (
         "pod shop/web-7d9c5b8f6-300 was not evicted within 30m00s: PodDisruptionBudget shop/web allows no disruption"
     )
-    story.at = story.host(blocked, story.at, stop="evict", message=message)
-    story.tell(EventKind.STOP, reason="node3 was held at evict")
-    return story.end("inconclusive", advice=("Give shop/web another replica, then run the same command again.",))
+    story.at = story.host(blocked, story.at, stop="drain", message=message)
+    story.tell(EventKind.STOP, reason="node3 was held in step drain")
+    return story.end("inconclusive", advice=("Give shop/web another replica, then rerun the same command.",))
 
 
 def nothing() -> ReportData:
@@ -345,24 +346,26 @@ def nothing() -> ReportData:
 def refused() -> ReportData:
     """Bad input and an unhealthy cluster: all problems at once, nothing touched."""
     problems = (
-        Problem("friday_sock", "is no variable of Friday", "did you mean `friday_soak`?"),
+        Problem("friday_sock", "there is no such variable", "did you mean `friday_soak`?"),
         Problem(
-            "friday_wave_sizes", '"0" is no size of a wave: a number from 1 or a share like 25%', "use `[1, 2, 4]`, say"
+            "friday_wave_sizes",
+            'must be a list of numbers of hosts (1 or more) or percentages ("1%" to "100%"); it is [0]',
+            "for example `friday_wave_sizes: [1, 2, 4]`",
         ),
         Problem(
             "node7",
-            "is in the inventory but not in the cluster",
-            "remove it, or set friday_node to its name in the cluster",
+            "is not a node of the cluster",
+            "set friday_node_name to its node's name, or remove it",
         ),
         Problem(
-            "node2", "the file system / has 312 MiB free, 2.0 GiB are needed", "run `apt-get clean`, or make room on /"
+            "node2", "only 312 MiB free on /, 2048 MiB required", "free space on /, for example with `apt-get clean`"
         ),
         Problem(
             "node3",
-            "package mdadm is held and would have to change for the kernel upgrade",
+            "holds packages that are to be upgraded: mdadm",
             "run `apt-mark unhold mdadm`",
         ),
-        Problem("node1", "was cordoned by somebody else", "finish what they do, then `kubectl uncordon node1`"),
+        Problem("node1", "was cordoned by somebody else", "`kubectl uncordon node1`, if that is safe"),
     )
     cluster = ClusterSummary(
         "https://10.0.2.2:26443",

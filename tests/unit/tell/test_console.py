@@ -42,8 +42,8 @@ def lines_of(name: str, width: int = 120) -> list[str]:
 
 def test_a_step_is_one_line_with_time_wave_host_and_what_is_left() -> None:
     line = next(line for line in lines_of("incident") if "reboot " in line)
-    assert line.startswith("16:03:01  wave 1/3 canary      node3  reboot  ")
-    assert line.split() == ["16:03:01", "wave", "1/3", "canary", "node3", "reboot", "3m01s", "elapsed,", "~33m", "left"]
+    assert line.startswith("16:03:03  wave 1/3 canary      node3  reboot  ")
+    assert line.split() == ["16:03:03", "wave", "1/3", "canary", "node3", "reboot", "3m03s", "elapsed,", "~33m", "left"]
 
 
 @pytest.mark.parametrize("name", STORIES)
@@ -164,10 +164,10 @@ def test_the_verdict_names_cause_evidence_consequences_states_and_steps() -> Non
 
 def test_what_was_accepted_is_told_in_the_plan_and_at_the_end() -> None:
     block = console.verdict_block(accepted())
-    assert "Accepted by friday_accept, and found\n  - kernel-raid: array md0 of node1 is degraded" in block
+    assert "Found and accepted (friday_accept)\n  - kernel-raid: array md0 of node1 is degraded" in block
     assert console.acceptance((), accepted().baseline) == []
     (told,) = console.acceptance(("kernel-raid", "dns"), accepted().baseline)
-    assert told == "Accepted by friday_accept: kernel-raid, dns\n  - kernel-raid: array md0 of node1 is degraded"
+    assert told == "Accepted (friday_accept): kernel-raid, dns\n  - kernel-raid: array md0 of node1 is degraded"
     (told,) = console.acceptance(("dns",), passed().baseline)
     assert "nothing was found" in told
 
@@ -179,7 +179,7 @@ def test_evidence_that_is_left_out_is_counted() -> None:
     cause = dataclasses.replace(verdict.cause, evidence=tuple(f"line {n}" for n in range(40)))
     data = dataclasses.replace(data, verdicts={"node3": dataclasses.replace(verdict, cause=cause)})
     block = console.verdict_block(data)
-    assert "28 lines before that in the report" in block and "line 39" in block and "line 27\n" not in block
+    assert "28 earlier lines in the report" in block and "line 39" in block and "line 27\n" not in block
 
 
 @given(st.text(st.characters(exclude_categories=("Cs",)), max_size=3000))

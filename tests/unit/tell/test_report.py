@@ -179,7 +179,7 @@ def test_the_ladder_tells_pass_fail_unknown_and_not_reached_apart() -> None:
 
 def test_what_was_accepted_is_told_in_both_reports_and_on_the_ladder() -> None:
     page, markdown = Page(report.html(accepted())).text, report.markdown(accepted())
-    for said in ("Accepted by friday_accept: kernel-raid, dns", "kernel-raid: array md0", "dns on node2: dns of node2"):
+    for said in ("Accepted (friday_accept): kernel-raid, dns", "kernel-raid: array md0", "dns on node2: dns of node2"):
         assert said in page and said in markdown.replace("\\", ""), said
     assert markdown.count("dns on node2") == 1
     assert accepted().verdict
@@ -230,9 +230,9 @@ def test_a_problem_in_the_middle_of_a_run_is_not_called_not_started() -> None:
 
 def test_timelines_follow_the_events() -> None:
     row = view.waves(incident())[0].hosts[0]
-    assert [s.step for s in row.segments] == ["gate", "cordon", "evict", "packages", "reboot", "verify"]
-    assert [s.failed for s in row.segments] == [False] * 5 + [True]
-    assert row.segments[0].start == START + 38 and row.seconds == 2 + 1 + 44 + 96 + 131 + 64
+    assert [s.step for s in row.segments] == ["before", "cordon", "drain", "upgrade", "recheck", "reboot", "verify"]
+    assert [s.failed for s in row.segments] == [False] * 6 + [True]
+    assert row.segments[0].start == START + 38 and row.seconds == 2 + 1 + 44 + 96 + 2 + 129 + 64
     assert row.kernel_now == NEW and row.record.state is HostState.FAILED
     assert [wave.status for wave in view.waves(incident())] == ["stopped", "not started", "not started"]
     assert view.waves(incident())[1].hosts[0].segments == ()
@@ -240,7 +240,7 @@ def test_timelines_follow_the_events() -> None:
 
 def test_a_step_that_never_ended_lasts_until_the_last_thing_heard() -> None:
     data = incident()
-    cut = dataclasses.replace(data, events=data.events[:11])  # killed in the middle of the reboot
+    cut = dataclasses.replace(data, events=data.events[:12])  # killed in the middle of the reboot
     record = dataclasses.replace(data.record, finished=0.0, outcome="")
     assert view.waves(dataclasses.replace(cut, record=record))[0].hosts[0].segments[-1].step == "reboot"
 

@@ -19,7 +19,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.status import
     Status,
 )
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import HostState
-from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.standing import release_text, status_text, still_alive
+from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.standing import status_text, still_alive, unlock_text
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.view import describe_event
 
 NOW = 1795795200.0  # 2026-11-27 16:00:00 UTC
@@ -53,7 +53,7 @@ def test_everything_is_told() -> None:
     for part in (
         f"lock held by run {RUN} of ann@tower, process 7, since 2026-11-27 15:30:00 UTC (30m00s ago)",
         "alive: renewed 20s ago, good for 120 s; unless renewed it expires at 2026-11-27 16:01:40 UTC",
-        f"run {RUN} of ann@tower:7 started 2026-11-27 15:30:00 UTC, never said that it ended",
+        f"run {RUN} of ann@tower:7 started 2026-11-27 15:30:00 UTC, did not finish cleanly",
         "stopped: node9 failed wave 2; 2 hosts; from the record in the cluster (event 12)",
         "node2 upgraded not Ready, cordoned reboot was under way 2026-11-27 15:55:00 UTC by this run",
         "reboot begun 6.12.107 2026-11-27 15:56:40 UTC another boot than recorded second upgraded",
@@ -79,7 +79,7 @@ def test_lines_are_not_wider_than_asked_for(width: int) -> None:
         ({"lock": None, "life": Life.FREE}, ["lock free"]),
         (
             {"lock": replace(LOCK, renewed=NOW - 3600), "life": Life.ABANDONED},
-            ["looks abandoned: renewed 1h00m ago, and expired at 2026-11-27 15:02:00 UTC", "friday.upgrade.release"],
+            ["looks abandoned: renewed 1h00m ago, and expired at 2026-11-27 15:02:00 UTC", "friday.upgrade.unlock"],
         ),
         (
             {"lock": replace(LOCK, gone=True), "life": Life.ABANDONED},
@@ -88,10 +88,10 @@ def test_lines_are_not_wider_than_asked_for(width: int) -> None:
         ({"lock": replace(LOCK, renewed=NOW + 60), "life": Life.UNCLEAR}, ["2026-11-27 16:01:00 UTC, which is in the"]),
         ({"lock": Lock("a stranger")}, ["held by run ? of a stranger"]),
         ({"run": None, "hosts": ()}, ["run none is recorded"]),
-        ({"active": True}, ["at work now"]),
+        ({"active": True}, ["running now"]),
         (
             {"run": RunRecord(RUN, NOW - 60, NOW - 3 * 86400, outcome="fail", message="node2 failed")},
-            ["ended 2026-11-24 16:00:00 UTC (3 days ago) FAIL: node2 failed no wave was begun"],
+            ["ended 2026-11-24 16:00:00 UTC (3 days ago) FAIL: node2 failed no wave was started"],
         ),
         ({"source": "journal", "notes": ("torn",)}, ["from the journal on this controller", "note torn"]),
         ({"unread": "no rights", "hosts": (replace(HOST, seen=None),)}, ["the record alone: no rights", "not read"]),
@@ -113,12 +113,12 @@ def test_text_of_strangers_is_harmless() -> None:
 
 
 def test_a_broken_lock_is_told() -> None:
-    told = " ".join(release_text(LOCK, NOW, "the laptop is gone", done=True).split())
+    told = " ".join(unlock_text(LOCK, NOW, "the laptop is gone", done=True).split())
     assert f"lock of run {RUN} of ann@tower, process 7 is broken: the laptop is gone" in told
     assert "held since 2026-11-27 15:30:00 UTC (30m00s ago), renewed 20s ago" in told
-    assert "would be broken (nothing was changed): gone" in release_text(LOCK, NOW, "gone", done=False)
+    assert "would be broken (nothing was changed): gone" in unlock_text(LOCK, NOW, "gone", done=False)
     words = "2026-11-27 15:59:00 UTC by bob@host-b: gone"
-    assert f"its lock was broken {words}" in text(replace(DIED, run=RunRecord(RUN, released=words)))
+    assert f"its lock was broken {words}" in text(replace(DIED, run=RunRecord(RUN, unlocked=words)))
 
 
 def test_who_breaks_the_lock_of_one_that_lives_is_warned() -> None:
@@ -132,7 +132,8 @@ def test_who_breaks_the_lock_of_one_that_lives_is_warned() -> None:
 def test_the_event_has_its_words() -> None:
     data = {"by": "bob@host-b", "reason": "gone"}
     assert (
-        describe_event(Event(1, NOW, RUN, EventKind.LOCK_BROKEN, data=data)) == "the lock is broken by bob@host-b: gone"
+        describe_event(Event(1, NOW, RUN, EventKind.LOCK_BROKEN, data=data))
+        == "the lock was broken by bob@host-b: gone"
     )
     undone = Event(1, NOW, RUN, EventKind.LOCK_BROKEN, data={**data, "reason": ""})
     assert describe_event(undone) == "the lock was not broken after all"

@@ -42,7 +42,7 @@ def _faults(entry: Any) -> Iterator[tuple[str, str]]:
     if entry.get("type", Slack.name) not in _TYPES:
         yield "has an unknown type", f"known are {', '.join(_TYPES)}"
     if entry.get("events", EVENTS[0]) not in EVENTS:
-        yield "has a wrong value of events", f"it is one of {', '.join(EVENTS)}"
+        yield "has an unknown value for events", f"known are {', '.join(EVENTS)}"
     url = entry.get("url")
     if not isinstance(url, str) or not url.startswith(("https://", "http://")):
         yield "has no url that begins with https:// or http://", "give it one"

@@ -70,7 +70,7 @@ def message(data: ReportData, report: str = "") -> dict[str, Any]:
         *_cause_blocks(data),
         *_state_blocks(data),
         *_list_block(
-            "Accepted by friday_accept, and found", [f"• {_fitting(each, 300)}" for each in view.accepted(data)]
+            "Found and accepted (friday_accept)", [f"• {_fitting(each, 300)}" for each in view.accepted(data)]
         ),
         *_list_block(
             "What to do next", [f"{n}. {_fitting(one_line(step), 500)}" for n, step in enumerate(data.advice, start=1)]
@@ -126,7 +126,7 @@ def _cause_blocks(data: ReportData) -> list[dict[str, Any]]:
     if cause is None:
         step = _fitting(one_line(focus.step or "an unknown step"), 80)
         return [_section(f"*Stopped at {step}{host}*\n{_fitting(clean(focus.message), 1000)}")]
-    title = "Probable cause" if cause.severity is Severity.FAIL else "What could not be told"
+    title = "Probable cause" if cause.severity is Severity.FAIL else "Inconclusive"
     kernel = ""
     if focus.planned:
         kernel = f"\nKernel {_fitting(focus.planned.kernel, 80)} → {_fitting(focus.planned.target_kernel, 80)}"

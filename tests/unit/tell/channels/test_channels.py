@@ -30,7 +30,7 @@ def test_an_entry_needs_an_address_alone() -> None:
         ({"url": "topsecret"}, "entry 2 has no url that begins with https:// or http://"),
         ({"type": "slack"}, "entry 2 has no url that begins with https:// or http://"),
         ({"url": URL, "type": "topsecret"}, "entry 2 has an unknown type"),
-        ({"url": URL, "events": "topsecret"}, "entry 2 has a wrong value of events"),
+        ({"url": URL, "events": "topsecret"}, "entry 2 has an unknown value for events"),
         ({"url": URL, "channel": "topsecret"}, "entry 2 has unknown keys: channel"),
     ],
 )

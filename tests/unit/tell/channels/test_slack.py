@@ -56,7 +56,7 @@ def test_the_incident_says_what_broke_and_what_to_do() -> None:
 
 def test_what_was_accepted_is_told() -> None:
     text = json.dumps(slack.message(accepted()), ensure_ascii=False)
-    assert "Accepted by friday_accept, and found" in text and "kernel-raid: array md0 of node1 is degraded" in text
+    assert "Found and accepted (friday_accept)" in text and "kernel-raid: array md0 of node1 is degraded" in text
     assert "Accepted" not in json.dumps(slack.message(passed()))
 
 
@@ -104,7 +104,7 @@ def test_a_receiver_that_does_not_answer_costs_no_more_than_the_timeout(receiver
     receiver.delay_seconds = 30
     started = time.monotonic()
     error = post(receiver.url, {"text": "hello"}, "the chat", timeout=0.5)
-    assert error is not None and "was not reached" in error and "c3RhbmQ" not in error
+    assert error is not None and "could not be reached" in error and "c3RhbmQ" not in error
     assert time.monotonic() - started < 5
 
 

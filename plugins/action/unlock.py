@@ -1,6 +1,6 @@
 # Copyright: Friday contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Break the lock: see the documentation of the module friday.upgrade.release."""
+"""Break the lock: see the documentation of the module friday.upgrade.unlock."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.play.action import 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run import cluster_record, journal
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.clock import now
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import console
-from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.standing import release_text, still_alive
+from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.standing import still_alive, unlock_text
 
 
 class ActionModule(FridayAction):
@@ -54,7 +54,7 @@ class ActionModule(FridayAction):
             Display().warning(warning)
         if not self._task.check_mode:
             self._break(api, arguments, run, reason)
-        self.show([release_text(lock, moment, reason, done=not self._task.check_mode)])
+        self.show([unlock_text(lock, moment, reason, done=not self._task.check_mode)])
         return {"changed": True, "lock": to_data(lock), "life": told.value, "alive": bool(warning)}
 
     def _break(self, api: Api, arguments: dict[str, Any], run: str, reason: str) -> None:
@@ -64,13 +64,13 @@ class ActionModule(FridayAction):
             {"by": f"{getpass.getuser()}@{socket.gethostname()}", "reason": reason},
         )
         event = Event(1, now(), run, EventKind.LOCK_BROKEN, data=data)
-        cluster_record.write_released(api, namespace, run, fold([event], RunRecord(run)).released)
+        cluster_record.write_unlocked(api, namespace, run, fold([event], RunRecord(run)).unlocked)
         self._journal(arguments["state_dir"], run, data)
         try:
             lease.break_lease(api, namespace, run)
         except KubeError:
             self._journal(arguments["state_dir"], run, {**data, "reason": ""})
-            cluster_record.write_released(api, namespace, run, "")
+            cluster_record.write_unlocked(api, namespace, run, "")
             raise
 
     def _journal(self, state_dir: str, run: str, data: dict[str, Any]) -> None:
@@ -81,4 +81,4 @@ class ActionModule(FridayAction):
         try:
             journal.Journal(folder).append(run, EventKind.LOCK_BROKEN, data=data)
         except journal.JournalError as error:
-            Display().warning(f"it is recorded in the cluster, and not in the journal here: {error}")
+            Display().warning(f"it is recorded in the cluster, but not in the journal here: {error}")

@@ -8,13 +8,13 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Ho
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import HostState, may_have_changed
 
 
-def after_failure(record: HostRecord, waited: bool) -> HostState:
+def after_failure(record: HostRecord, left_before: bool) -> HostState:
     """``held`` when nothing on the host can have changed yet (it may be uncordoned), ``failed`` in every other case.
 
     Args:
-        waited: an earlier run had left the host cordoned. What that run has changed was not proven yet.
+        left_before: an earlier run had left the host cordoned. What that run has changed was not proven yet.
     """
-    if waited or may_have_changed(record.state, record.step):
+    if left_before or may_have_changed(record.state, record.step):
         return HostState.FAILED
     return HostState.HELD
 

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: failure
-short_description: Record that a host did not get through
+module: give_up
+short_description: Give up a host that did not get through
 version_added: 0.1.0
 description:
   - Records in which state the host is left, takes back this run's cordon where nothing was changed yet, and keeps later
@@ -26,8 +26,8 @@ extends_documentation_fragment: [friday.upgrade.part_of_run]
 """
 
 EXAMPLES = r"""
-- name: Record
-  friday.upgrade.failure:
+- name: Give the host up
+  friday.upgrade.give_up:
     task: "{{ ansible_failed_task.name }}"
     result: "{{ ansible_failed_result }}"
 """

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.hold import after_failure, lost_hosts
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.give_up import after_failure, lost_hosts
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord, RunRecord
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import HostState
 
@@ -14,7 +14,7 @@ S = HostState
 
 
 @pytest.mark.parametrize(
-    ("state", "step", "waited", "left"),
+    ("state", "step", "left_before", "left"),
     [
         (S.PLANNED, "", False, S.HELD),
         (S.PLANNED, "before", False, S.HELD),
@@ -30,9 +30,9 @@ S = HostState
     ],
 )
 def test_only_a_host_on_which_nothing_can_have_changed_is_held(
-    state: HostState, step: str, waited: bool, left: HostState
+    state: HostState, step: str, left_before: bool, left: HostState
 ) -> None:
-    assert after_failure(HostRecord(state, 1.0, step), waited) is left
+    assert after_failure(HostRecord(state, 1.0, step), left_before) is left
 
 
 def test_lost_hosts_are_those_that_were_begun_and_have_come_to_no_end() -> None:

@@ -1,6 +1,6 @@
 # Copyright: Friday contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Record that a host did not get through: see the documentation of the module friday.upgrade.failure."""
+"""Give up a host that did not get through: see the documentation of the module friday.upgrade.give_up."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Ev
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import HostState
 from ansible_collections.friday.upgrade.plugins.plugin_utils.play.action import FridayAction
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.clock import now
-from ansible_collections.friday.upgrade.plugins.plugin_utils.run.give_up_host import leave
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.give_up_host import give_up
+
+_WORDS = {HostState.FAILED: "failed", HostState.HELD: "was held"}
 
 
 class ActionModule(FridayAction):
@@ -27,13 +29,13 @@ class ActionModule(FridayAction):
         """Fail in every case: the host has not got through."""
         session, host = self.session(task_vars), str(task_vars["inventory_hostname"])
         known = session.recorder.record().hosts.get(host) or HostRecord(HostState.PLANNED, now())
-        state, remark = leave(session, host, known)
+        state, remark = give_up(session, host, known)
         message = _message(arguments) + remark
         halted = {"halted": True} if arguments["result"].get("halted") else {}
         session.recorder.tell(EventKind.FAILURE, host, state=state, step=known.step, message=message, **halted)
-        reason = session.pause.halted() or f"{host} is {state.value} in step {known.step or 'start'}"
+        reason = session.pause.halted() or f"{host} {_WORDS[state]} in step {known.step or 'start'}"
         session.recorder.tell(EventKind.STOP, reason=reason)
-        return {"failed": True, "changed": False, "state": to_data(state), "msg": f"{host} is {state.value}: {message}"}
+        return {"failed": True, "changed": False, "state": to_data(state), "msg": f"{host} {_WORDS[state]}: {message}"}
 
 
 def _message(arguments: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: release
+module: unlock
 short_description: Break the lock of a run
 version_added: 0.1.0
 description:
@@ -35,7 +35,7 @@ attributes:
 
 EXAMPLES = r"""
 - name: Break the lock of a run whose machine is gone
-  friday.upgrade.release:
+  friday.upgrade.unlock:
     run: 20261122-161500-3f2a
     reason: the laptop was stolen
 """
@@ -46,7 +46,7 @@ lock:
   returned: success
   type: dict
 life:
-  description: What one look told of it, one of C(alive), C(abandoned), C(unclear).
+  description: What one check showed of it, one of C(alive), C(abandoned), C(unclear).
   returned: success
   type: str
 alive:
