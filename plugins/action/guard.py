@@ -26,6 +26,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind
 from ansible_collections.friday.upgrade.plugins.plugin_utils.play import callback, declared, invocation
 from ansible_collections.friday.upgrade.plugins.plugin_utils.play.action import FridayAction
+from ansible_collections.friday.upgrade.plugins.plugin_utils.play.channels import of_task
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run import cluster_record, journal
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.clock import now
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.close_dead_runs import close_dead
@@ -74,6 +75,7 @@ class ActionModule(FridayAction):
             context=variables["friday_context"],
             namespace=variables["friday_namespace"],
             plan_only=plan_only,
+            tells_events=any(channel.events == "all" for channel in parse(variables["friday_notify"])[0]),
             holder=f"{getpass.getuser()}@{socket.gethostname()}:{os.getppid()}",
         )
         unfit, notes = _of_the_cluster(session)
@@ -86,7 +88,7 @@ class ActionModule(FridayAction):
         session = self._begun(session.changed(problems=tuple(problems)))
         self._note(session, notes)
         if session.recorded:
-            self.show(close_dead(session.notifying(parse(variables["friday_notify"])[0])))
+            self.show(close_dead(session.notifying(lambda: of_task(self._templar, task_vars))))
         return {
             "changed": session.recorded,
             "session": session.data(),

@@ -30,10 +30,13 @@ class ActionModule(FridayAction):
             return {"changed": False, "wanted": False, "peer": "", "from_host": [], "from_peer": []}
         node = session.files.planned(host).node
         try:
-            snapshot = with_agents(session.api(), look(session.files, session.api()), (node,))
+            seen = look(session.files, session.api(), host)
         except KubeError as error:
             snapshot = unanswered(error)
-        keep_seen(session.files, host, snapshot)
+            keep_seen(session.files, host, snapshot, answered=False)
+        else:
+            snapshot = with_agents(session.api(), seen, (node,))
+            keep_seen(session.files, host, snapshot)
         wave = next(wave for wave in session.files.outline().waves if host in {h.host for h in wave.hosts})
         hosts, nodes = {h.host for h in wave.hosts}, {h.node for h in wave.hosts}
         known = session.files.all_targets()

@@ -47,7 +47,8 @@ class ActionModule(FridayAction):
         )
         notes += finish.keep(session, EventKind.RUN_FINISHED, outcome=ended, message=message)
         data, written, faults = finish.end(session, last)
-        notes += faults + self._release(session)
+        notes += faults + self._release(session)  # a chat that hangs does not keep the lock
+        notes += finish.tell(session, data, written)
         block = console.verdict_block(data, {**written, "journal": data.journal})
         self.show([block, *notes])
         return {

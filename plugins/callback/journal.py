@@ -46,11 +46,11 @@ class CallbackModule(CallbackBase):
     def __init__(self) -> None:
         super().__init__()
         self.session: Session | None = None
-        self.variables: Any = None
+        self.play: Any = None
 
     def v2_playbook_on_play_start(self, play: Any) -> None:
-        """Keep hold of the variables: when a run has lost all of its hosts, no task is left that could read any."""
-        self.variables = play.get_variable_manager()
+        """Keep hold of the play: when a run has lost all of its hosts, no task is left that could read a variable."""
+        self.play = play
 
     def v2_playbook_on_start(self, playbook: Any) -> None:
         """Let the guard know that somebody listens, before any worker is forked."""
@@ -61,7 +61,7 @@ class CallbackModule(CallbackBase):
         answer = _answer(result)
         # Not by the name that it registers: from core 2.21 on that is a dictionary.
         if str(_task(result).action) == GUARD and "session" in answer:
-            self.session = from_data(Session, answer["session"])
+            self.session = from_data(Session, answer["session"]).notifying(self._told)
             preload()
             if not self.session.plan_only:  # that changes nothing: it may end anywhere
                 interrupts.soften(self.session.folder)
@@ -77,15 +77,20 @@ class CallbackModule(CallbackBase):
         if self.session is None or self.session.recorder.record().finished:
             return
         # Only here: the report needs libraries that a process which merely lists tags has no use for.
-        from ansible_collections.friday.upgrade.plugins.plugin_utils.play.channels import channels_of
         from ansible_collections.friday.upgrade.plugins.plugin_utils.run import finish
 
         self.session.recorder.tell(
             EventKind.RUN_FINISHED, outcome="inconclusive", message="the run ended before its verdict"
         )
-        _, written, faults = finish.end(self.session.notifying(channels_of(self.variables)))
+        data, written, faults = finish.end(self.session)
+        faults += finish.tell(self.session, data, written)
         where = f"What is known is in {written['report']}" if written else "There is no report"
         self._display.display("; ".join([f"Friday ended before its verdict. {where}", *faults]))
+
+    def _told(self) -> Any:
+        from ansible_collections.friday.upgrade.plugins.plugin_utils.play.channels import of_play
+
+        return of_play(self.play)
 
 
 def _answer(result: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 _RELEASE = re.compile(
     r"""^(?P<version>
         \d+(?:\.\d+)*(?:-rc\d+)?      # upstream's own: 6.12.107, 6.16-rc7
-        (?: [+~][\w.~]+               # the distribution's mark: +deb13, +bpo, +rpt
+        (?: [+~][\w.~]+(?:\+\d+(?=-|$))?  # the distribution's mark, with its rebuild: +deb13, +deb13+1, +bpo, +rpt
           | -(?!(?:686|[45]kc)(?:-|$))(?:rpi)?\d[\w.~]*  # or its build: -50, -0.deb11.21, -rpi7, -301.fc40.x86_64
         )?)
         (?:[-+](?P<flavour>\w.*))?$   # cloud-amd64, generic, pve, rpi-v8; behind a plus sign in RPM distributions""",

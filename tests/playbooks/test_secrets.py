@@ -175,6 +175,7 @@ ENTRIES: dict[str, Callable[[str], object]] = {
     "a template without its variable": lambda url: [{"url": f"{url}{{{{ no_such_variable }}}}"}],
     "a template that fails": lambda url: [{"url": f"{{{{ ('{url}' | int(base='x')) / 0 }}}}"}],
     "a text": lambda url: url,
+    "a text that looks like key=value": lambda url: f"{url}&wait=true",
     "a list of texts": lambda url: [url],
     "an unknown type": lambda url: [{"url": url, "type": url}],
     "a dictionary": lambda url: {"url": url},

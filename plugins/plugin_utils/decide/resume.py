@@ -22,8 +22,9 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import P
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord, RunRecord
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Snapshot
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import REBOOT, UPGRADE, HostState
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import REBOOT, RECHECK, UPGRADE, HostState
 
+_REBOOTING = (RECHECK.name, REBOOT.name)  # neither is begun on a host that need not reboot
 VARIABLE = "friday_replan"
 _LISTED = 5
 _MIB = {"min_free_root": 2**20, "min_free_boot": 2**20}
@@ -116,9 +117,7 @@ def owes_reboot(policy: Policy, known: HostRecord | None, facts: HostFacts) -> b
     """
     if known and (known.rebooted or (known.boot_id and known.boot_id != facts.boot_id)):
         return False
-    if known and (
-        known.owed or known.step == REBOOT.name or (known.step == UPGRADE.name and policy.reboot == "always")
-    ):
+    if known and (known.owed or known.step in _REBOOTING or (known.step == UPGRADE.name and policy.reboot == "always")):
         return True
     return facts.reboot_required  # of its kernel too: a rebuilt one has the release of the one that runs
 

@@ -13,7 +13,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import KubeError
-from ansible_collections.friday.upgrade.plugins.plugin_utils.play.channels import channels_in
+from ansible_collections.friday.upgrade.plugins.plugin_utils.play.channels import of_task
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.journal import JournalError
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.pause import Halted
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.session import Session
@@ -53,7 +53,7 @@ class FridayAction(ActionBase):
 
     def session(self, task_vars: Mapping[str, Any]) -> Session:
         """The run that this action is part of."""
-        return Session.take_up(task_vars).notifying(channels_in(task_vars))
+        return Session.take_up(task_vars).notifying(lambda: of_task(self._templar, task_vars))
 
     @staticmethod
     def show(lines: Iterable[str]) -> None:

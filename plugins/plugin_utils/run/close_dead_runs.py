@@ -59,7 +59,7 @@ def _close(session: Session, record: RunRecord) -> Iterator[str]:
                 yield f"run {record.run} is closed without its journal in {folder}, which is damaged: {error}"
     if not record.finished:
         closed = _close_record(session, record, message)
-        faults = tell_verdict(session.channels, ReportData(closed), "")
+        faults = tell_verdict(session.channels(), ReportData(closed), "")
         yield "; ".join([f"run {record.run} did not finish cleanly: closed", *faults])
 
 
@@ -91,7 +91,8 @@ def _close_here(session: Session, folder: Path, record: RunRecord, message: str)
         cluster_record.write(
             session.api(), session.namespace, dead.recorder.record()
         )  # all of it: the record may be behind
-    _, written, faults = finish.end(dead)
+    data, written, faults = finish.end(dead)
+    faults += finish.tell(dead, data, written)
     yield f"run {dead.run} did not finish cleanly: closed, {'; '.join([*written.values(), *faults])}"
 
 

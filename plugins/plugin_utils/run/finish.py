@@ -102,13 +102,18 @@ def keep(session: Session, kind: EventKind, host: str = "", **data: Any) -> list
 
 
 def end(session: Session, final: Verdict | None = None) -> tuple[ReportData, dict[str, str], list[str]]:
-    """Write the reports of a run that has ended and tell people, whoever ends it.
+    """Write the reports of a run that has ended, whoever ends it.
 
-    Returns what was reported, where the reports are, and what went wrong.
+    Returns what was reported, where the reports are, and what went wrong. Then comes :func:`tell`.
     """
     data = report_data(session, final)
     written, faults = write(session, data)
-    return data, written, [*faults, *tell_verdict(session.channels, data, written.get("report", ""))]
+    return data, written, faults
+
+
+def tell(session: Session, data: ReportData, written: dict[str, str]) -> list[str]:
+    """Tell people of a run that has ended, whoever ends it; returns what went wrong."""
+    return tell_verdict(session.channels(), data, written.get("report", ""))
 
 
 def write(session: Session, data: ReportData) -> tuple[dict[str, str], list[str]]:

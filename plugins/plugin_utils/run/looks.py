@@ -56,28 +56,30 @@ class _Host:
     facts: dict[str, HostFacts] = field(default_factory=dict)
 
 
-def look(files: RunFiles, api: Any) -> Snapshot:
+def look(files: RunFiles, api: Any, host: str = "") -> Snapshot:
     """The cluster as it was read after this call began, by this process or another one of the run.
+
+    Args:
+        host: whose last look it is to be: the very reading is linked to its folder before anybody can read again.
 
     Raises:
         KubeError: the API server did not answer whoever asked it.
     """
     asked = steady()
     with _turn(files):
-        newest = files.load(_Newest, _FOLDER, _NEWEST)
-        if newest is None or newest.began < asked:
-            return _read(files, api)
-        if newest.problem:
-            raise KubeError(newest.problem)
-        return files.load(Snapshot, _FOLDER, _CLUSTER) or _read(files, api)
+        snapshot = _shared(files, api, asked)
+        if host:
+            _link(files.path(_FOLDER, _CLUSTER), files.path(HOSTS, host, _cluster(SEEN)))
+        return snapshot
 
 
-def keep_seen(files: RunFiles, host: str, snapshot: Snapshot) -> None:
-    """Keep what was just seen (:func:`look`, with the host's agent) as the host's last look."""
-    cluster = files.path(_FOLDER, _CLUSTER)
-    if snapshot.server and cluster.exists():
-        _link(cluster, files.path(HOSTS, host, _cluster(SEEN)))
-    else:  # the API server did not answer: all that is known is that nothing is
+def keep_seen(files: RunFiles, host: str, snapshot: Snapshot, answered: bool = True) -> None:
+    """Keep what was seen as the host's last look: that of :func:`look` for it, with the answer of its agent.
+
+    Args:
+        answered: false when the API server did not answer: all that is known then is that nothing is.
+    """
+    if not answered:
         files.save(snapshot, HOSTS, host, _cluster(SEEN))
     files.save(_Host(snapshot.agents, snapshot.unknown), HOSTS, host, _name(SEEN))
 
@@ -94,7 +96,8 @@ def load(files: RunFiles, host: str, name: str) -> Observation | None:
     cluster = files.load(Snapshot, HOSTS, host, _cluster(name))
     if kept is None or cluster is None:
         return None
-    return Observation(replace(cluster, agents=kept.agents, unknown=kept.unknown), kept.facts)
+    # What the cluster's own file lacks is unknown in any case.
+    return Observation(replace(cluster, agents=kept.agents, unknown={**cluster.unknown, **kept.unknown}), kept.facts)
 
 
 def cluster_file(files: RunFiles, host: str, name: str) -> Path:
@@ -105,6 +108,15 @@ def cluster_file(files: RunFiles, host: str, name: str) -> Path:
 def unanswered(error: KubeError) -> Snapshot:
     """A look without evidence, which the rounds weigh like any other."""
     return unreadable(now(), error.problem.line())
+
+
+def _shared(files: RunFiles, api: Any, asked: float) -> Snapshot:
+    newest = files.load(_Newest, _FOLDER, _NEWEST)
+    if newest is None or newest.began < asked:
+        return _read(files, api)
+    if newest.problem:
+        raise KubeError(newest.problem)
+    return files.load(Snapshot, _FOLDER, _CLUSTER) or _read(files, api)
 
 
 def _read(files: RunFiles, api: Any) -> Snapshot:

@@ -24,7 +24,6 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.run import cluster_
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.clock import now
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.files import CHECKPOINT_FILE, RunFiles
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import console
-from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.channels.channel import Channel
 
 _LOUD = (EventKind.STEP, EventKind.STATE, EventKind.FAILURE, EventKind.STOP, EventKind.WAVE_STARTED, EventKind.NOTE)
 _CHECKPOINT = 250  # events that are read again and again before the next checkpoint
@@ -59,7 +58,7 @@ class Recorder:
     namespace: str
     api: Callable[[], Any]
     refuse_step: Callable[[str], None]
-    channels: tuple[Channel, ...] = ()
+    channels: notify.Channels = notify.nobody
 
     def events(self) -> list[Event]:
         """All events of the run so far."""
@@ -90,8 +89,9 @@ class Recorder:
         line = self._show(event) if kind in _LOUD else ""
         if self.recorded and not _only_journaled(kind, data):
             self._record_in_cluster(event)
-        if line and self.channels:
-            for fault in notify.tell_event(self.files, self.channels, event, line):
+        if line and self.channels is not notify.nobody:
+            told = self.channels()
+            for fault in (*told.faults, *notify.tell_event(self.files, told.channels, event, line)):
                 Display().warning(f"an event was not posted: {fault}")
         return event
 

@@ -20,9 +20,9 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.files import SESSION_FILE, RunFiles
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run.notify import Channels, nobody
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.pause import Pause
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.recorder import Recorder
-from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.channels.channel import Channel
 
 GUARD_RESULT = "guard_run"  # what roles/guard registers
 
@@ -37,6 +37,7 @@ class Session:
         recorded: the lock is held and the record is in the cluster; false for plans and checks.
         keeper: process id of the companion that renews the lock.
         problems: what the guard found; the plan refuses with these and its own.
+        tells_events: somebody is to be told of every event, and not of the verdict alone.
     """
 
     run: str
@@ -50,6 +51,7 @@ class Session:
     keeper: int = 0
     holder: str = ""
     problems: tuple[Problem, ...] = ()
+    tells_events: bool = False
 
     @classmethod
     def take_up(cls, task_vars: Mapping[str, Any]) -> Session:
@@ -87,15 +89,15 @@ class Session:
             vars(self)["_connection"] = vars(other)["_connection"]
         return self
 
-    def notifying(self, channels: tuple[Channel, ...]) -> Session:
+    def notifying(self, channels: Channels) -> Session:
         """This session, which tells people there. Addresses are secrets, and are kept in no file and no result."""
-        vars(self)["channels"] = () if self.plan_only else channels
+        vars(self)["channels"] = nobody if self.plan_only else channels
         return self
 
     @cached_property
-    def channels(self) -> tuple[Channel, ...]:
-        """Where people are told; nobody is told of plans and checks."""
-        return ()
+    def channels(self) -> Channels:
+        """Where people are told, evaluated when it is called."""
+        return nobody
 
     def api(self) -> Any:
         """The cluster's API, connected on first use in this process. Raises KubeError."""
@@ -113,7 +115,8 @@ class Session:
     @cached_property
     def recorder(self) -> Recorder:
         """Its journal, and what follows from that."""
-        return Recorder(self.run, self.files, self.recorded, self.namespace, self.api, self._refuse_step, self.channels)
+        events = self.channels if self.tells_events else nobody
+        return Recorder(self.run, self.files, self.recorded, self.namespace, self.api, self._refuse_step, events)
 
     @cached_property
     def pause(self) -> Pause:

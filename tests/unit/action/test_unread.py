@@ -104,7 +104,7 @@ def act(module: Any, session: FakeSession, monkeypatch: pytest.MonkeyPatch, look
     for name, stand_in in (
         ("look", look),
         ("with_agents", lambda _api, snapshot, _nodes: snapshot),
-        ("keep_seen", lambda files, _host, snapshot: files.save(snapshot)),
+        ("keep_seen", lambda files, _host, snapshot, **_: files.save(snapshot)),
     ):
         monkeypatch.setattr(module, name, stand_in, raising=False)
     for where in (module, wait_until_settled):

@@ -52,6 +52,9 @@ from ansible_collections.friday.upgrade.plugins.module_utils.kernel_release impo
         ("5.14.0-427.13.1.el9_4.x86_64+rt", "5.14.0-427.13.1.el9_4.x86_64", "rt"),
         ("6.4.0-150600.23.7-default", "6.4.0-150600.23.7", "default"),
         ("6.6.32-0-lts", "6.6.32-0", "lts"),
+        ("6.12.74+deb13+1-amd64", "6.12.74+deb13+1", "amd64"),
+        ("6.12.74+deb13+1-cloud-amd64", "6.12.74+deb13+1", "cloud-amd64"),
+        ("6.16.12+deb14+1", "6.16.12+deb14+1", ""),
         ("6.1.75+", "6.1.75+", ""),
         ("5.10.0", "5.10.0", ""),
         ("6.12.3", "6.12.3", ""),
@@ -68,6 +71,7 @@ def test_a_release_is_taken_apart(name: str, version: str, flavour: str) -> None
     [
         "5.10.0-0.deb10.30-amd64 5.10.0-30-amd64 6.1.0-0.deb11.9-amd64 6.1.0-0.deb11.21-amd64 6.1.0-9-amd64",
         "6.12.9+bpo-amd64 6.12.43+deb12-amd64 6.12.107+deb13-amd64 6.16-rc7-amd64 6.16-amd64 6.16.3-amd64",
+        "6.12.73+deb13-amd64 6.12.74+deb13-amd64 6.12.74+deb13+1-amd64 6.12.74+deb13+2-amd64 6.12.85+deb13-amd64",
         "5.15.0-127-generic 6.8.0-9-generic 6.8.0-45-generic 6.8.0-100-generic 6.8.0-1021-aws",
         "6.9.0-060900rc5-generic 6.9.0-060900rc10-generic 6.9.0-060900-generic 6.9.3-060903-generic",
         "6.8.8-4-pve 6.8.12-4-pve 6.8.12-11-pve",

@@ -45,11 +45,11 @@ def read(monkeypatch: pytest.MonkeyPatch) -> Reader:
     return reader
 
 
-def look(files: RunFiles, monkeypatch: pytest.MonkeyPatch, *clock: float) -> Snapshot:
+def look(files: RunFiles, monkeypatch: pytest.MonkeyPatch, *clock: float, host: str = "") -> Snapshot:
     """Look, with a clock that gives these times: when it was asked for, and when a reading begins."""
     times = iter(clock)
     monkeypatch.setattr(looks, "steady", lambda: next(times))
-    return looks.look(files, None)
+    return looks.look(files, None, host)
 
 
 def test_who_asked_before_the_reading_began_takes_what_was_read(
@@ -84,13 +84,13 @@ def test_how_a_host_was_outlives_the_looks_after_it_and_takes_no_room(
     files: RunFiles, read: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for host in ("node1", "node2"):
-        snapshot = replace(look(files, monkeypatch, 1.0, 2.0), agents=SEEN.snapshot.agents[:1])
+        snapshot = replace(look(files, monkeypatch, 1.0, 2.0, host=host), agents=SEEN.snapshot.agents[:1])
         looks.keep_seen(files, host, snapshot)
         before = Observation(snapshot, SEEN.facts)
         looks.keep(files, host, looks.BEFORE, before, looks.cluster_file(files, host, looks.SEEN))
     kept = looks.cluster_file(files, "node1", looks.BEFORE)
     assert kept.stat().st_ino == looks.cluster_file(files, "node2", looks.BEFORE).stat().st_ino, "read once, kept once"
-    looks.keep_seen(files, "node1", look(files, monkeypatch, 3.0, 4.0))
+    looks.keep_seen(files, "node1", look(files, monkeypatch, 3.0, 4.0, host="node1"))
     assert looks.load(files, "node1", looks.BEFORE) == before
     assert looks.load(files, "node1", looks.SEEN).snapshot.time == 2.0  # type: ignore[union-attr]
     assert not list(kept.parent.glob(".*")), "no drafts stay"
@@ -101,7 +101,7 @@ def test_where_there_are_no_links_it_is_copied(files: RunFiles, read: Reader, mo
         raise OSError(1, "Operation not permitted")
 
     monkeypatch.setattr(os, "link", refuse)
-    snapshot = look(files, monkeypatch, 1.0, 2.0)
+    snapshot = look(files, monkeypatch, 1.0, 2.0, host="node1")
     looks.keep_seen(files, "node1", snapshot)
     assert looks.load(files, "node1", looks.SEEN) == Observation(snapshot)
 
@@ -109,9 +109,35 @@ def test_where_there_are_no_links_it_is_copied(files: RunFiles, read: Reader, mo
 def test_a_look_without_an_answer_is_kept_as_one(
     files: RunFiles, read: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looks.keep_seen(files, "node1", look(files, monkeypatch, 1.0, 2.0))
+    looks.keep_seen(files, "node1", look(files, monkeypatch, 1.0, 2.0, host="node1"))
     nothing = looks.unanswered(ApiError(0, "no answer"))
-    looks.keep_seen(files, "node1", nothing)
+    looks.keep_seen(files, "node1", nothing, answered=False)
     kept = looks.load(files, "node1", looks.SEEN)
     assert kept is not None and kept.snapshot == nothing
     assert looks.load(files, "node1", looks.BEFORE) is None
+
+
+def test_what_another_host_reads_meanwhile_is_not_what_this_one_has_seen(
+    files: RunFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a host's agent is asked, another one reads the cluster again, and gets less of it."""
+    whole = replace(SEEN.snapshot, time=1.0)
+    partial = replace(SEEN.snapshot, time=2.0, workloads=(), unknown={"workloads": "no answer in time"})
+    answers = iter((whole, partial))
+    monkeypatch.setattr(looks, "read_snapshot", lambda _api: next(answers))
+    first = look(files, monkeypatch, 1.0, 2.0, host="node1")
+    second = look(files, monkeypatch, 3.0, 4.0, host="node2")
+    looks.keep_seen(files, "node1", first)
+    looks.keep_seen(files, "node2", second)
+    for host, snapshot in (("node1", whole), ("node2", partial)):
+        kept = looks.load(files, host, looks.SEEN)
+        assert kept is not None and kept.snapshot == snapshot
+
+
+def test_what_the_file_of_the_cluster_lacks_stays_unknown(files: RunFiles) -> None:
+    """Whatever has gone wrong with the two files of a look: what could not be read is not taken for nothing."""
+    partial = replace(SEEN.snapshot, workloads=(), unknown={"workloads": "no answer in time"})
+    cluster = files.save(partial, "looks", "some.json")
+    looks.keep(files, "node1", looks.BEFORE, replace(SEEN, snapshot=replace(partial, unknown={})), cluster)
+    kept = looks.load(files, "node1", looks.BEFORE)
+    assert kept is not None and kept.snapshot.unknown == {"workloads": "no answer in time"}

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.channels.slack
 CHANNELS: tuple[type[Channel], ...] = (Slack, PlainJson)
 _TYPES = {channel.name: channel for channel in CHANNELS}
 _KEYS = ("type", "url", "events")
+_KEY = re.compile(r"[a-z_]{1,30}")
 _VARIABLE = "friday_notify"
 
 
@@ -38,8 +40,11 @@ def _faults(entry: Any) -> Iterator[tuple[str, str]]:
         yield "is not a mapping", "give it a url"
         return
     if unknown := sorted(str(key) for key in entry.keys() - set(_KEYS)):
-        yield f"has unknown keys: {', '.join(unknown)}", f"known are {', '.join(_KEYS)}"
-    if entry.get("type", Slack.name) not in _TYPES:
+        # What does not look like a key may be an address, which Ansible takes for key=value.
+        named = f": {', '.join(unknown)}" if all(map(_KEY.fullmatch, unknown)) else ""
+        yield f"has unknown keys{named}", f"known are {', '.join(_KEYS)}"
+    kind = entry.get("type", Slack.name)
+    if not isinstance(kind, str) or kind not in _TYPES:
         yield "has an unknown type", f"known are {', '.join(_TYPES)}"
     if entry.get("events", EVENTS[0]) not in EVENTS:
         yield "has an unknown value for events", f"known are {', '.join(EVENTS)}"

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Event
@@ -29,7 +29,7 @@ class Channel(ABC):
 
     name: ClassVar[str]
     about: ClassVar[str]
-    url: str
+    url: str = field(repr=False)
     events: str = EVENTS[0]
 
     @abstractmethod

@@ -32,6 +32,8 @@ def test_an_entry_needs_an_address_alone() -> None:
         ({"url": URL, "type": "topsecret"}, "entry 2 has an unknown type"),
         ({"url": URL, "events": "topsecret"}, "entry 2 has an unknown value for events"),
         ({"url": URL, "channel": "topsecret"}, "entry 2 has unknown keys: channel"),
+        ({"https://hooks.example/topsecret?wait": "true", "url": URL}, "entry 2 has unknown keys"),
+        ({"url": URL, "type": ["topsecret"]}, "entry 2 has an unknown type"),
     ],
 )
 def test_what_is_wrong_with_one_is_said_of_that_one(entry: Any, message: str) -> None:
