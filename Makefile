@@ -56,7 +56,8 @@ lab-status: venv ## what of the lab runs
 	@python -m lab status
 
 .PHONY: bench
-bench: setup ## what a rehearsal takes; overhead per node of a Friday over a bare drain, upgrade and reboot
+bench: setup ## ratios: a look at a large cluster over its raw lists; a rehearsal; the lab at rest; a Friday over a bare playbook
+	@PYTHONPATH=collections:. python -m tests.cluster.bench
 	@PYTHONPATH=collections:. python -m tests.rehearsal.bench
 	@python -m lab bench
 

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from lab import bench, ssh, story
+from lab import bench, idle, ssh, story
 from lab.artifacts import kubernetes
 from lab.cluster import client, status
 from lab.cluster.lifecycle import Lab
@@ -50,6 +50,7 @@ def parser() -> argparse.ArgumentParser:
     command("up", _up, "start the lab (from its snapshot if there is one) and wait until all of it is ready")
     command("down", _down, "stop the lab; what was built and the snapshot stay")
     command("status", _status, "show what runs; exits with 1 unless all of it is ready")
+    command("wait", _wait, "wait until all of the running lab is ready, and say what is missing")
     reset = command("reset", _reset, "go back to the snapshot: kernel A, Cilium's first build, nothing upgraded")
     reset.add_argument("--cilium", type=int, choices=(1, 2), default=1, help="another build of Cilium")
     cilium = command("cilium", _cilium, "roll out a build of Cilium and wait until every endpoint is ready")
@@ -60,7 +61,8 @@ def parser() -> argparse.ArgumentParser:
     asking = command("client", _client, "ask the web Service once a second, and count")
     asking.add_argument("action", choices=("start", "stop"))
     command("friday", _friday, "play the story: a Friday that stops at the canary, the fix, a Friday that ends well")
-    command("bench", _bench, "measure a Friday against a bare drain, upgrade, reboot and uncordon")
+    command("idle", _idle, "measure what the running lab costs at rest")
+    command("bench", _bench, "measure the lab at rest, and a Friday against a bare drain, upgrade, reboot and uncordon")
     command("kubectl", _unreachable, "kubectl as the cluster's administrator")
     return top
 
@@ -87,6 +89,10 @@ def _status(lab: Lab, _: argparse.Namespace) -> int:
     return 0 if ready else 1
 
 
+def _wait(lab: Lab, _: argparse.Namespace) -> None:
+    lab.wait()
+
+
 def _reset(lab: Lab, chosen: argparse.Namespace) -> None:
     lab.reset(chosen.cilium)
 
@@ -109,6 +115,10 @@ def _client(lab: Lab, chosen: argparse.Namespace) -> None:
 
 def _friday(lab: Lab, _: argparse.Namespace) -> int:
     return story.main(lab)
+
+
+def _idle(lab: Lab, _: argparse.Namespace) -> None:
+    print("\n".join(idle.measure(lab)))
 
 
 def _bench(lab: Lab, _: argparse.Namespace) -> int:

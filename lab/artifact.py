@@ -9,12 +9,15 @@ that could be taken for whole.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab import paths, progress
@@ -40,11 +43,18 @@ def digest(inputs: Iterable[Input]) -> str:
 def build(name: str, inputs: Iterable[Input], make: Callable[[Path], None], estimate: float) -> Path:
     """Return the artifact ``NAME-DIGEST``, made by ``make(path)`` if it is not there yet.
 
-    ``make`` gets a path that does not exist and must create a file or a folder there. ``estimate`` is in seconds and
-    only feeds the progress lines. Whatever ``make`` raises passes through, and what it left behind is removed.
+    ``make`` gets a path that does not exist and must create a file or a folder there. ``estimate`` is what it
+    took (seconds) where the lab was made, and only feeds the progress lines. Whatever ``make`` raises passes through,
+    and what it left behind is removed.
     Two processes that ask for the same artifact wait for each other; the second finds it made.
     """
     target = paths.artifacts() / f"{name}-{digest(inputs)[:12]}"
+    if (plan := _plan.get()) is not None:
+        if target.exists():
+            plan.there.setdefault(name)
+        else:
+            plan.missing.setdefault(f"building {name}", estimate)
+        return target
     if target.exists():
         return target
     with _lock(target.with_name(f".{target.name}.lock")):
@@ -61,6 +71,33 @@ def build(name: str, inputs: Iterable[Input], make: Callable[[Path], None], esti
         finally:
             remove(partial)
     return target
+
+
+@dataclass
+class Plan:
+    """What was asked for: names of what is in the cache, and what would be built with its estimates, in this order."""
+
+    there: dict[str, None] = field(default_factory=dict)
+    missing: dict[str, float] = field(default_factory=dict)
+
+
+@contextmanager
+def planning() -> Iterator[Plan]:
+    """Within, nothing is built: what would be is noted in the plan, and its path returned though nothing is there.
+
+    What is made from the content of a thing that is missing cannot be named; reading it raises ``FileNotFoundError``,
+    which ends the planning with what was found so far.
+    """
+    plan = Plan()
+    token = _plan.set(plan)
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            yield plan
+    finally:
+        _plan.reset(token)
+
+
+_plan: ContextVar[Plan | None] = ContextVar("plan", default=None)
 
 
 def remove(path: Path) -> None:

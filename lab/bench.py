@@ -1,9 +1,9 @@
 # Copyright: Friday contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""``make bench``: what a Friday costs per node over a bare drain, apt, reboot, uncordon, and where the time goes.
+"""``make bench``: the lab at rest, and what a Friday costs per node over a bare drain, apt, reboot, uncordon.
 
-Both upgrade the same node of the same lab from the same snapshot, one after the other in one run, without a soak. What
-counts is the ratio: the seconds are those of this machine, on this day.
+Friday and the bare playbook upgrade the same node of the same lab from the same snapshot, one after the other in one
+run, without a soak. What counts is the ratio: the seconds are those of this machine, on this day.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
-from lab import paths
+from lab import idle, paths
 from lab.cluster import inventory
 from lab.cluster.lifecycle import Lab
 from lab.progress import say, step
@@ -29,10 +29,10 @@ BARE_SECONDS, FRIDAY_SECONDS = 300.0, 360.0
 
 
 def run(lab: Lab | None = None) -> int:
-    """Measure both and print the table. Returns 0 when both came to a good end."""
+    """Measure all of it and print the tables. Returns 0 when both playbooks came to a good end."""
     lab = lab or Lab()
-    lab.up()
     lab.reset(build=2)  # the build that loads on both kernels
+    print("\n".join(idle.measure(lab)), flush=True)
     with step(f"the bare playbook on {NODE}", BARE_SECONDS):
         code, bare = _bare(lab)
     if code:

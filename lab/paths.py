@@ -4,20 +4,18 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
+
+from lab import cache as _cache
+from lab import slots
 
 SOURCE = Path(__file__).resolve().parent
 """The lab's own sources (this folder)."""
 
 
 def cache() -> Path:
-    """The user's cache folder: ``$FRIDAY_CACHE``, else ``$XDG_CACHE_HOME/friday``, else ``~/.cache/friday``."""
-    chosen = os.environ.get("FRIDAY_CACHE")
-    if chosen:
-        return _folder(Path(chosen).expanduser().absolute())
-    base = os.environ.get("XDG_CACHE_HOME")
-    return _folder((Path(base) if base else Path.home() / ".cache") / "friday")
+    """The user's cache folder (see ``lab.cache``)."""
+    return _cache.folder()
 
 
 def artifacts() -> Path:
@@ -26,8 +24,8 @@ def artifacts() -> Path:
 
 
 def run() -> Path:
-    """State of the running lab: pids, logs, sockets, disks, kubeconfig, certificates."""
-    return _folder(cache() / "lab")
+    """State of this checkout's lab: pids, logs, sockets, disks, kubeconfig, certificates."""
+    return slots.claim(cache(), SOURCE.parent)
 
 
 def tests() -> Path:

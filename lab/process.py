@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.progress import Patience
+
 
 class ProcessError(RuntimeError):
     """A background process of the lab did not start or did not stay."""
@@ -95,15 +97,22 @@ class Daemon:
         if self.pid() is None:
             raise ProcessError(f"{self.name} is not running; the end of {self.log}:\n{tail(self.log)}")
 
-    def wait_for_port(self, port: int, patience: float = 15.0) -> None:
-        """Wait until it takes connections on the loopback's TCP ``port``; ``ProcessError`` if it ended or is late."""
-        deadline = time.monotonic() + patience
+    def logged(self) -> int:
+        """How much it has logged (bytes): grows while it makes progress."""
+        return self.log.stat().st_size if self.log.exists() else 0
+
+    def wait_for_port(self, port: int, patience: float = 60.0) -> None:
+        """Wait until it takes connections on the loopback's TCP ``port``.
+
+        Raises ``ProcessError`` if it ended, or has logged nothing for ``patience`` seconds.
+        """
+        waiting = Patience(patience)
         while True:
             self.check()  # first, so that another program on the same port does not pass for this one
             try:
                 socket.create_connection(("127.0.0.1", port), timeout=2).close()
             except OSError as error:
-                if time.monotonic() > deadline:
+                if waiting.exhausted(self.logged()):
                     raise ProcessError(
                         f"{self.name} does not listen on port {port}: {error}; see {self.log}"
                     ) from error

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from lab import paths
+from lab.progress import Patience
 from lab.topology import NODES, Node, Ports
 
 USER = "friday"
@@ -93,6 +94,20 @@ def run(node: Node, ports: Ports, words: str, *, text: str | None = None, timeou
         output = (done.stderr or done.stdout).strip()
         raise RuntimeError(f"{node.name}: {words!r} failed with {done.returncode}: {output}")
     return done.stdout
+
+
+def run_patiently(node: Node, ports: Ports, words: str, patience: float = 900.0) -> str:
+    """Run a command that may be repeated until the node takes the connection.
+
+    Raises ``UnreachableError`` when it does not for ``patience`` seconds, with the same error all the time.
+    """
+    waiting = Patience(patience)
+    while True:
+        try:
+            return run(node, ports, words, timeout=300)
+        except UnreachableError as error:
+            if waiting.exhausted(str(error)):
+                raise
 
 
 def set_clock(node: Node, ports: Ports, timeout: float = 60.0) -> None:

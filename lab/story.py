@@ -25,12 +25,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lab import paths, ssh
+from lab.artifact import Plan
 from lab.artifacts import kernels
 from lab.artifacts.kernels import Kernel
 from lab.cluster import client, inventory
 from lab.cluster.lifecycle import Lab
+from lab.durations import Durations, Expected, Work
 from lab.process import run_to_its_end
-from lab.progress import duration, say
+from lab.progress import duration, durations, say, words
 from lab.topology import NODES
 
 WEB_NAMESPACE, WEB_NAME = "shop", "web"
@@ -79,9 +81,45 @@ class Chapter:
 def main(lab: Lab) -> int:
     """Play the story and print it. Returns 0 only if everything that it claims was seen."""
     started = time.monotonic()
+    print("\n".join(outlook(*lab.plan(), durations())), flush=True)
     chapters = play(lab)
     _tell(chapters, time.monotonic() - started)
     return 0 if all(chapter.holds for chapter in chapters) else 1
+
+
+CHAPTERS: Mapping[str, float] = {
+    "The lab, on kernel A with Cilium's first build": 25,
+    "A Friday to kernel B: the rehearsal stops it, nothing is touched": 330,
+    "Other kernels, just asked for: which of them would do": 120,
+    "The rehearsal is switched off: the canary fails, and the run stops": 420,
+    "Cilium is updated: the canary recovers": 120,
+    "The first command again: the rehearsal passes, the fleet goes to kernel B": 780,
+    "What the users of the cluster saw meanwhile": 1,
+}
+"""The chapters by title, with the seconds that each took where the lab was made."""
+
+
+def outlook(plan: Plan, boot: Sequence[Work], known: Durations) -> list[str]:
+    """What will be done, and how long it takes here, as far as that was measured."""
+    build = list(plan.missing.items())
+    chapters = [(_remembered(title), seconds) for title, seconds in CHAPTERS.items()]
+    lines = [f"In the cache already: {', '.join(plan.there) or 'nothing'}.", "To do:"]
+    lines += [_line(text, known.expected((text, seconds))) for text, seconds in (*build, *boot)]
+    lines += [_line(title, known.expected(work)) for title, work in zip(CHAPTERS, chapters, strict=True) if work[1] > 1]
+    whole = words(known.expected(*build, *boot, *chapters))
+    return [
+        *lines,
+        f"In all: {whole}." if whole else "How long that takes here is not known: nothing was measured yet.",
+    ]
+
+
+def _line(text: str, expected: Expected) -> str:
+    return f"  {text}: {words(expected)}" if words(expected) else f"  {text}"
+
+
+def _remembered(title: str) -> str:
+    """What a chapter's duration is kept under."""
+    return f"chapter: {title}"
 
 
 def play(lab: Lab) -> list[Chapter]:
@@ -125,7 +163,7 @@ def play(lab: Lab) -> list[Chapter]:
 def look(lab: Lab) -> dict[str, Seen]:
     """All nodes, as ssh and the API server show them now."""
     objects = {item["metadata"]["name"]: item for item in lab.kubectl.get("nodes")}
-    return {node.name: _seen(ssh.run(node, lab.ports, STATE, timeout=60), objects[node.name]) for node in NODES}
+    return {node.name: _seen(ssh.run_patiently(node, lab.ports, STATE), objects[node.name]) for node in NODES}
 
 
 def _seen(answer: str, item: Mapping[str, Any]) -> Seen:
@@ -316,6 +354,7 @@ def _chapter(chapters: list[Chapter], title: str) -> Iterator[Chapter]:
     started = time.monotonic()
     try:
         yield chapter
+        durations().remember((_remembered(title), CHAPTERS[title]), time.monotonic() - started)
     finally:
         chapter.seconds = time.monotonic() - started
         for claim in chapter.claims:

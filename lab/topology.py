@@ -16,7 +16,8 @@ CLUSTER_DOMAIN = "cluster.local"
 HOST = "10.0.2.2"
 """The host as a guest sees it: QEMU's user network maps this address to the host's loopback."""
 
-DEFAULT_PORT_BASE = 26000
+BASES = (*range(26000, 32000, 1000), *range(20000, 26000, 1000))
+"""Where a lab's ports may begin: below those that Linux gives to outgoing connections."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,13 @@ def node(name: str) -> Node:
 class Ports:
     """TCP ports on the host's loopback, all at fixed distances from ``base``."""
 
-    base: int = DEFAULT_PORT_BASE
+    base: int = BASES[0]
+
+    def all(self) -> tuple[int, ...]:
+        """Every TCP port of the lab."""
+        nodes = [port for node in NODES for port in (self.ssh(node), self.connect(node))]
+        control_plane = self.apiserver, self.etcd_client, self.etcd_peer, self.controller_manager, self.scheduler
+        return (*control_plane, self.packages, self.compile_server, self.egress, *nodes)
 
     @property
     def apiserver(self) -> int:
@@ -111,12 +118,14 @@ class Ports:
         return self.base + 700
 
 
-def ports() -> Ports:
-    """The ports of this user's lab: ``$FRIDAY_LAB_PORT_BASE`` moves them all, so that two labs can share a host.
+def chosen_base() -> int | None:
+    """``$FRIDAY_LAB_PORT_BASE``: where the lab's ports begin; ``None`` when it is not set.
 
-    Raises ``ValueError`` for a base that is no number or leaves no room for all of them.
+    Raises ``ValueError`` for a base that is not a number or leaves no room for all of them.
     """
-    text = os.environ.get("FRIDAY_LAB_PORT_BASE", str(DEFAULT_PORT_BASE))
+    text = os.environ.get("FRIDAY_LAB_PORT_BASE")
+    if text is None:
+        return None
     if not text.isdigit() or not 1024 <= int(text) <= 64000:
         raise ValueError(f"FRIDAY_LAB_PORT_BASE is {text!r}; it must be a number from 1024 to 64000")
-    return Ports(int(text))
+    return int(text)

@@ -6,8 +6,8 @@ A tier that fails doesn't keep the next from running, so that one run shows ever
 (no tests, no tool, every test skipped, no time left) **could not run**, which fails the run just as a failed test does.
 
 The last line is ``N passed, N failed`` over all tiers. It counts pytest's tests, the steps of lint and the scenarios of
-molecule; a tier that broke without a count is one failure. The table above it is kept in the cache folder
-(``tests/last.txt``, with the commit), as is how long each tier took: a fresh clone knows both.
+molecule; a tier that broke without a count is one failure. The table above it, with the slowest parts of each tier, is
+kept in the cache folder (``tests/last.txt``, with the commit), as is how long each tier took: a fresh clone knows both.
 
 Usage: ``python -m tools.tiers [TIER...]``. ``FRIDAY_TEST_SECONDS`` limits the whole run (CI has a limit of its own,
 which would end the run without a word).
@@ -15,7 +15,6 @@ which would end the run without a word).
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -23,12 +22,13 @@ import sys
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
 from lab import paths
-from lab.progress import duration
+from lab.durations import Durations, Work
+from lab.progress import duration, words
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "build" / "tests"
@@ -56,14 +56,26 @@ class Counts:
 
 
 @dataclass(frozen=True)
+class Part:
+    """A test, a step or the preparation of a tier, and how long it took."""
+
+    name: str
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Outcome:
-    """What became of one tier. ``note`` says why, in a few words, when it did not pass."""
+    """What became of one tier. ``note`` says why, in a few words, when it did not pass.
+
+    ``parts`` is where its time went. Parts that ran side by side add up to more than the tier took.
+    """
 
     tier: str
     result: Result
     counts: Counts
     seconds: float
     note: str = ""
+    parts: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -78,7 +90,8 @@ class Step:
 class Tier:
     """A tier: pytest on ``tests/NAME``, or the ``steps`` when given.
 
-    ``estimate`` and ``limit`` are in seconds; over its limit a tier is ended. ``builds``: what of the lab has to be
+    ``estimate`` and ``limit`` are in seconds; over its limit a tier is ended. The estimate is what it took on two quiet
+    cores: what is shown is judged by it and by what was measured here. ``builds``: what of the lab has to be
     built before, which takes its own time (``python -m lab build``); empty: nothing of it is needed. ``options``: what
     its pytest is told besides.
     """
@@ -90,22 +103,27 @@ class Tier:
     options: tuple[str, ...] = ()
     steps: Callable[[], Sequence[Step]] | None = None
 
+    @property
+    def work(self) -> Work:
+        """The tier as something whose duration is remembered."""
+        return self.name, self.estimate
+
 
 def judge_pytest(tier: str, code: int | None, report: str | None, seconds: float) -> Outcome:
     """Judge a pytest run by its exit code (``None``: ended at its limit) and JUnit XML (``None``: it wrote none)."""
-    counts = count_junit(report) if report else Counts()
+    counts, parts = (count_junit(report), timed(report)) if report else (Counts(), ())
     broken = _PYTEST_BROKEN.get(code, f"pytest ended with code {code}") if code not in (0, 1) else ""
     if counts.failed:
         names = _some(failing(report or ""))
-        return Outcome(tier, Result.FAILED, counts, seconds, "; ".join(filter(None, (broken, names))))
+        return Outcome(tier, Result.FAILED, counts, seconds, "; ".join(filter(None, (broken, names))), parts)
     if broken:
-        return Outcome(tier, Result.COULD_NOT_RUN, counts, seconds, broken)
+        return Outcome(tier, Result.COULD_NOT_RUN, counts, seconds, broken, parts)
     if code == 1:
         return Outcome(tier, Result.FAILED, counts, seconds, "pytest failed, its report counts no failure")
     if not counts.passed:
         note = "every test was skipped" if counts.skipped else "no tests"
         return Outcome(tier, Result.COULD_NOT_RUN, counts, seconds, note)
-    return Outcome(tier, Result.PASSED, counts, seconds)
+    return Outcome(tier, Result.PASSED, counts, seconds, parts=parts)
 
 
 _PYTEST_BROKEN: Mapping[int | None, str] = {
@@ -127,6 +145,20 @@ def count_junit(report: str) -> Counts:
     return total
 
 
+def timed(report: str) -> tuple[Part, ...]:
+    """The tests in a JUnit XML report, and how long each took.
+
+    What a shared fixture does counts for the test that asked for it first. Where that would hide what took so long (the
+    lab's story is played by one fixture), each test records its own share as the property ``seconds``.
+    """
+    return tuple(Part(case.get("name", ""), _seconds(case)) for case in ET.fromstring(report).iter("testcase"))
+
+
+def _seconds(case: ET.Element) -> float:
+    own = (each.get("value") for each in case.iter("property") if each.get("name") == "seconds")
+    return float(next(own, None) or case.get("time") or 0)
+
+
 def failing(report: str) -> list[str]:
     """Names of the tests in a JUnit XML report that failed, or whose set-up or tear-down did, each once."""
     cases = ET.fromstring(report).iter("testcase")
@@ -140,14 +172,14 @@ def _some(names: Sequence[str], most: int = 3) -> str:
     return ", ".join([*names[:most], *more])
 
 
-def judge_steps(tier: str, failed: Sequence[str], passed: int, seconds: float) -> Outcome:
+def judge_steps(tier: str, failed: Sequence[str], passed: int, seconds: float, parts: Sequence[Part] = ()) -> Outcome:
     """Judge a tier of steps by the names of those that failed and the number of those that passed."""
     counts = Counts(passed=passed, failed=len(failed))
     if failed:
-        return Outcome(tier, Result.FAILED, counts, seconds, ", ".join(failed))
+        return Outcome(tier, Result.FAILED, counts, seconds, ", ".join(failed), tuple(parts))
     if not passed:
         return Outcome(tier, Result.COULD_NOT_RUN, counts, seconds, "nothing to run")
-    return Outcome(tier, Result.PASSED, counts, seconds)
+    return Outcome(tier, Result.PASSED, counts, seconds, parts=tuple(parts))
 
 
 def total(outcomes: Iterable[Outcome]) -> Counts:
@@ -166,6 +198,17 @@ def table(outcomes: Iterable[Outcome]) -> str:
         counts = f"{o.counts.passed:>7}{o.counts.failed:>8}{o.counts.skipped:>9}"
         lines.append(f"{o.tier:<12}{o.result.value:<15}{counts}  {duration(o.seconds):<13}{o.note}".rstrip())
     return "\n".join(lines)
+
+
+def profile(outcomes: Iterable[Outcome], most: int = 5) -> str:
+    """Where the time went: the parts of each tier that took longest, the longest first; none that took under 1 s."""
+    lines = []
+    for outcome in outcomes:
+        slow = sorted((part for part in outcome.parts if part.seconds >= 1), key=lambda part: -part.seconds)
+        shown = ", ".join(f"{part.name} {duration(part.seconds)}" for part in slow[:most])
+        if shown:
+            lines.append(f"{outcome.tier:<12}{duration(outcome.seconds):<13}{shown}")
+    return "\n".join(["slowest of each tier:", *lines] if lines else [])
 
 
 def lint_steps() -> Sequence[Step]:
@@ -262,12 +305,12 @@ def run_tier(tier: Tier, limit: float) -> Outcome:
     if limit <= 0:
         return Outcome(tier.name, Result.COULD_NOT_RUN, Counts(), 0, "no time left")
     note = prepare(tier, limit) if tier.builds else ""
+    prepared = Part("set-up and build", time.monotonic() - started)
     if note:
-        return Outcome(tier.name, Result.COULD_NOT_RUN, Counts(), time.monotonic() - started, note)
+        return Outcome(tier.name, Result.COULD_NOT_RUN, Counts(), prepared.seconds, note, (prepared,))
     deadline = min(deadline, time.monotonic() + tier.limit)
-    if tier.steps:
-        return _run_steps(tier.name, tier.steps(), started, deadline)
-    return _run_pytest(tier, started, deadline)
+    run = _run_steps(tier.name, tier.steps(), started, deadline) if tier.steps else _run_pytest(tier, started, deadline)
+    return replace(run, parts=(prepared, *run.parts))
 
 
 def prepare(tier: Tier, limit: float) -> str:
@@ -303,7 +346,7 @@ def _run_pytest(tier: Tier, started: float, deadline: float) -> Outcome:
 
 
 def _run_steps(tier: str, steps: Sequence[Step], started: float, deadline: float) -> Outcome:
-    passed, failed = 0, []
+    passed, failed, parts = 0, [], []
     for step in steps:
         begun = time.monotonic()
         print(f"[{tier}] {step.name}", flush=True)
@@ -318,8 +361,9 @@ def _run_steps(tier: str, steps: Sequence[Step], started: float, deadline: float
             passed += 1
         else:
             failed.append(step.name)
-        print(f"[{tier}] {step.name}: {word} in {duration(time.monotonic() - begun)}", flush=True)
-    return judge_steps(tier, failed, passed, time.monotonic() - started)
+        parts.append(Part(step.name, time.monotonic() - begun))
+        print(f"[{tier}] {step.name}: {word} in {duration(parts[-1].seconds)}", flush=True)
+    return judge_steps(tier, failed, passed, time.monotonic() - started, parts)
 
 
 def main(names: Sequence[str]) -> int:
@@ -333,11 +377,11 @@ def main(names: Sequence[str]) -> int:
     began = time.strftime("%Y-%m-%d %H:%M")
     deadline = time.monotonic() + float(os.environ.get("FRIDAY_TEST_SECONDS") or "inf")
     memory = paths.tests()
-    seconds = _remembered(memory / "seconds.json")
+    measured = Durations(memory / "seconds.json")
     outcomes = []
     for tier in [known[name] for name in names] or TIERS:
         limit = deadline - time.monotonic()
-        print(f"\n[{tier.name}] about {duration(seconds.get(tier.name, tier.estimate))}", flush=True)
+        print(f"\n[{tier.name}] {words(measured.expected(tier.work)) or 'not measured here yet'}", flush=True)
         try:
             outcome = run_tier(tier, limit)
         except KeyboardInterrupt:
@@ -345,26 +389,17 @@ def main(names: Sequence[str]) -> int:
             break
         outcomes.append(outcome)
         if outcome.result is Result.PASSED:
-            seconds[tier.name] = round(outcome.seconds, 1)
-            (memory / "seconds.json").write_text(json.dumps(seconds), encoding="utf-8")
+            measured.remember(tier.work, outcome.seconds)
         print(
             f"[{tier.name}] {outcome.result.value} in {duration(outcome.seconds)} {outcome.note}".rstrip(), flush=True
         )
     counts = total(outcomes)
-    result = f"{table(outcomes)}\n\n{counts.passed} passed, {counts.failed} failed"
+    parts = (table(outcomes), profile(outcomes), f"{counts.passed} passed, {counts.failed} failed")
+    result = "\n\n".join(filter(None, parts))
     if not names:  # what was run in part says nothing about the whole
         (memory / "last.txt").write_text(f"{began}, {_commit()}\n{result}\n", encoding="utf-8")
     print(f"\n{result}", flush=True)
     return int(any(outcome.result is not Result.PASSED for outcome in outcomes))
-
-
-def _remembered(file: Path) -> dict[str, float]:
-    """Seconds by tier; nothing when there is no such file, or no whole one."""
-    try:
-        known: dict[str, float] = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return known
 
 
 def _commit() -> str:

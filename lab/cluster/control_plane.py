@@ -19,12 +19,14 @@ from pathlib import Path
 
 from lab.cluster.pki import Pki
 from lab.process import Daemon
+from lab.progress import Patience
 from lab.topology import HOST, POD_CIDR, SERVICE_CIDR, Ports
 
 EGRESS_SOCKET = "egress.sock"
 """Relative to the control plane's folder, where its processes run (a socket's address is limited to 107 bytes)."""
 
-READY_SECONDS = 60.0
+READY_SECONDS = 120.0
+"""Without a new line in its log, the API server is not waited for any longer."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class ControlPlane:
         return [Daemon(name, self.folder) for name in self._commands()]
 
     def start(self) -> None:
-        """Start what does not run and wait until the API server is ready (3 seconds, 60 at most)."""
+        """Start what does not run and wait until the API server is ready (3 seconds on an idle machine)."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.pki.create()
         self._write_configuration()
@@ -88,11 +90,11 @@ class ControlPlane:
 
     def _wait(self) -> None:
         server = Daemon("kube-apiserver", self.folder)
-        deadline = time.monotonic() + READY_SECONDS
+        waiting = Patience(READY_SECONDS)
         while not self.ready():
             server.check()
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"the API server is not ready after {READY_SECONDS:.0f} s; see {server.log}")
+            if waiting.exhausted(server.logged()):
+                raise TimeoutError(f"the API server is not ready, and {waiting.words()}; see {server.log}")
             time.sleep(0.1)
 
     def _write_configuration(self) -> None:

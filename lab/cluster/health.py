@@ -12,18 +12,24 @@ from typing import Any
 
 from lab import ssh
 from lab.cluster.kubectl import Kubectl, KubectlError
+from lab.progress import Patience, say
 from lab.topology import NODES, Node, Ports
 
 Json = dict[str, Any]
 
 POLL_SECONDS = 3.0
+QUERY_SECONDS = 120.0
+"""For one question to an agent: on a busy machine an SSH handshake alone may take half a minute."""
+
+TELL_SECONDS = 60.0
+"""A wait says what is still missing when that has changed, but not more often than this."""
 
 ENDPOINTS = "sudo python3 -I -S /usr/local/lib/lab/endpoints"
 """Asks the agent's own API on the node (see the guest's file)."""
 
 
 class NotReadyError(TimeoutError):
-    """The cluster did not get ready in time; the message lists what is missing."""
+    """The cluster is not ready and nothing changes any more; the message lists what is missing."""
 
 
 def node_reasons(nodes: Iterable[Json]) -> list[str]:
@@ -78,7 +84,7 @@ def cluster(kubectl: Kubectl) -> list[str]:
 def agent(node: Node, ports: Ports) -> list[str]:
     """What the agent of one node says is missing."""
     try:
-        return endpoint_reasons(node.name, json.loads(ssh.run(node, ports, ENDPOINTS, timeout=30)))
+        return endpoint_reasons(node.name, json.loads(ssh.run(node, ports, ENDPOINTS, timeout=QUERY_SECONDS)))
     except (ssh.UnreachableError, RuntimeError, ValueError) as error:
         return [f"{node.name}'s agent does not answer ({str(error).splitlines()[-1]})"]
 
@@ -89,10 +95,23 @@ def agents(ports: Ports) -> list[str]:
         return [reason for reasons in pool.map(lambda node: agent(node, ports), NODES) for reason in reasons]
 
 
-def wait(reasons: Callable[[], list[str]], seconds: float) -> None:
-    """Ask until ``reasons`` is empty. Raises ``NotReadyError`` with the last ones after ``seconds``."""
-    deadline = time.monotonic() + seconds
+def wait(
+    reasons: Callable[[], list[str]],
+    patience: float,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Ask until ``reasons`` is empty, and say now and then what is still missing.
+
+    Raises ``NotReadyError`` with the last reasons when no new ones came for ``patience`` seconds.
+    """
+    waiting = Patience(patience, clock)
+    told, last = clock(), ""
     while missing := reasons():
-        if time.monotonic() > deadline:
-            raise NotReadyError(f"not ready after {seconds:.0f} s: {'; '.join(missing)}")
-        time.sleep(POLL_SECONDS)
+        text = "; ".join(missing)
+        if waiting.exhausted(text):
+            raise NotReadyError(f"not ready, and {waiting.words()}: {text}")
+        if text != last and clock() - told >= TELL_SECONDS:
+            told, last = clock(), text
+            say(f"still missing: {text}")
+        sleep(POLL_SECONDS)

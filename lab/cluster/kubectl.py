@@ -23,7 +23,7 @@ class Kubectl:
     program: Path
     kubeconfig: Path
 
-    def run(self, *arguments: str, text: str | None = None, timeout: float = 60.0) -> str:
+    def run(self, *arguments: str, text: str | None = None, timeout: float = 300.0) -> str:
         """Run it and return its output. Raises ``KubectlError`` with its messages."""
         try:
             done = subprocess.run(

@@ -10,39 +10,47 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lab import paths, ssh
+from lab import artifact, paths, slots, ssh
 from lab.artifact import digest
 from lab.artifacts import apps, cilium, images, kernels, kubernetes, repository
 from lab.cluster import health, inventory, manifests
 from lab.cluster.control_plane import EGRESS_SOCKET, ControlPlane
 from lab.cluster.kubectl import Kubectl
 from lab.cluster.pki import Pki, node_files
+from lab.durations import Work
 from lab.process import Daemon
-from lab.progress import say, step
-from lab.topology import NODES, Ports, ports
+from lab.progress import Patience, say, step
+from lab.topology import NODES, Ports
 from lab.vm import image, qemu, seed
 
 FIRST_BUILD = 1
 """The build of Cilium that a new lab runs: the one with the incident."""
 
-COLD_SECONDS = 900.0
-WARM_SECONDS = 240.0
-CILIUM_SECONDS = 600.0
+PATIENCE_SECONDS = 900.0
+"""The lab waits as long as something changes, and this long when nothing does."""
+
+FIRST_BOOT: Sequence[Work] = (
+    ("waiting for the nodes and Cilium's agents", 180),
+    ("starting what runs on the cluster", 60),
+    ("saving a snapshot of the lab", 20),
+)
+RESTORE: Work = ("restoring the snapshot", 15)
+"""The steps of coming up, from nothing and from the snapshot, that take most of the time."""
 
 
 @dataclass(frozen=True)
 class Lab:
-    """One user's lab. Its state lies below ``folder``, its ports above ``ports.base``."""
+    """One checkout's lab. Its state lies below ``folder``, its ports above ``ports.base``."""
 
     folder: Path = field(default_factory=paths.run)
-    ports: Ports = field(default_factory=ports)
+    ports: Ports = field(default_factory=lambda: slots.ports(paths.run()))
 
     # ---- its parts
 
@@ -115,6 +123,16 @@ class Lab:
         self.fingerprint()
         self.services()
 
+    def plan(self) -> tuple[artifact.Plan, Sequence[Work]]:
+        """What is built and what must be, and the steps that follow until the lab is up. Nothing of it is done."""
+        with artifact.planning() as plan:
+            kubernetes.binary(), images.archives()  # first, since all of it can be named before anything is there
+            image.golden()
+            self.services()
+        # What is built is no part of a snapshot that was made before it; any other change is found by the fingerprint.
+        fits = not plan.missing and self._recorded() == self.fingerprint()
+        return plan, ([RESTORE] if fits else FIRST_BOOT)
+
     def up(self) -> None:
         """Bring the lab up and wait until all of it is ready: from the snapshot if one fits, else by a cold boot.
 
@@ -126,11 +144,10 @@ class Lab:
         with self._lock():
             self._write_access()
             if self._recorded() != fingerprint:
-                self._cold_boot()
-                self._save(fingerprint)
+                self._boot(fingerprint)
             elif all(daemon.pid() is not None for daemon in self.daemons()):
                 say("the lab is running")
-                self._wait_ready(WARM_SECONDS, 10)
+                self._wait_ready(10)
             else:
                 self._restore()
             self._grant()
@@ -147,17 +164,18 @@ class Lab:
     def reset(self, build: int = FIRST_BUILD) -> None:
         """Back to the snapshot: kernel A, nothing upgraded, nobody cordoned, and ``build`` of Cilium.
 
-        The snapshot with the second build is made when it is asked for first, from the one that every lab has.
+        Whether the lab is up or down. A snapshot that is missing is made: the first by a cold boot, the one with the
+        second build from the first.
         """
         qemu.version()
+        fingerprint = self.fingerprint()
         with self._lock():
-            fingerprint = self._recorded()
-            if fingerprint is None:
-                raise RuntimeError("there is no snapshot to go back to; `python3 -m lab up` makes one")
-            if self._recorded(build) == fingerprint:
-                self._restore(build)
+            self._write_access()
+            if self._recorded() != fingerprint:
+                self._boot(fingerprint)
             else:
-                self._restore()
+                self._restore(build if self._recorded(build) == fingerprint else FIRST_BUILD)
+            if self._recorded(build) != fingerprint:
                 self._roll_out(build)
                 self._save(fingerprint, build)
             self._grant()
@@ -212,8 +230,30 @@ class Lab:
         for daemon in (*self.service_daemons(), Daemon("client", self.folder)):  # a client that its caller left behind
             daemon.stop()
 
-    def _cold_boot(self) -> None:
+    def _boot(self, fingerprint: str) -> None:
+        """Make the snapshot that every lab has; the lab is up then."""
+        if not self._is_booting(fingerprint):
+            self._cold_boot(fingerprint)
+        self._finish_boot()
+        self._save(fingerprint)
+
+    def _is_booting(self, fingerprint: str) -> bool:
+        """Whether an earlier call, which was interrupted or gave up, left machines running that can be used."""
+        try:
+            booting = self._booting.read_text()
+        except FileNotFoundError:
+            return False
+        return booting == fingerprint and all(daemon.pid() is not None for daemon in self.daemons())
+
+    @property
+    def _booting(self) -> Path:
+        """Has the fingerprint of the machines from their first boot until their snapshot is saved."""
+        return self.folder / "booting"
+
+    def _cold_boot(self, fingerprint: str) -> None:
+        """Start three new machines and an empty control plane."""
         self._stop()
+        self._booting.unlink(missing_ok=True)
         shutil.rmtree(self.snapshot().parent, ignore_errors=True)  # all of them: the disks are made anew
         self.control_plane.erase_data()
         golden = image.golden()
@@ -224,20 +264,25 @@ class Lab:
             seed.write(machine.seed, machine.node, self.ports, node_files(self.pki, machine.node, self.ports))
         with step("starting the control plane and three virtual machines", 10):
             self._start()
+        self._booting.write_text(fingerprint)
+
+    def _finish_boot(self) -> None:
+        """Bring new machines to where a snapshot is taken, or continue where an earlier call gave up."""
+        network, workloads, _ = FIRST_BOOT
+        with step(*network):
             self._apply_network()
-        with step("waiting for the nodes and Cilium's agents", 180):
-            health.wait(self._network_reasons, COLD_SECONDS)
-        with step("starting what runs on the cluster", 60):
+            health.wait(self._network_reasons, PATIENCE_SECONDS)
+        with step(*workloads):
             self._apply("coredns", "policy")
-            health.wait(lambda: health.cluster(self.kubectl), COLD_SECONDS)
+            health.wait(lambda: health.cluster(self.kubectl), PATIENCE_SECONDS)
             self._apply("shop")
-            health.wait(lambda: health.cluster(self.kubectl), COLD_SECONDS)
-        self._wait_ready(COLD_SECONDS, 10)
+            health.wait(lambda: health.cluster(self.kubectl), PATIENCE_SECONDS)
+        self._wait_ready(10)
 
     def _roll_out(self, build: int) -> None:
         with step(f"rolling out {images.CILIUM[build]}", 150):
             self.kubectl.apply(manifests.render("cilium", manifests.values(self.pki, self.ports, build)))
-            health.wait(self._network_reasons, CILIUM_SECONDS)
+            health.wait(self._network_reasons, PATIENCE_SECONDS)
 
     def _apply_network(self) -> None:
         crds = sorted((cilium.binaries() / "crds").glob("*.yaml"))
@@ -254,10 +299,20 @@ class Lab:
         """Give Friday its rights. No snapshot has them, so that a changed manifest does not need a new one."""
         self.kubectl.apply(manifests.RIGHTS.read_text())
 
-    def _wait_ready(self, seconds: float, estimate: float) -> None:
+    def wait(self) -> None:
+        """Wait until all nodes, pods and endpoints of the running lab are ready.
+
+        Raises ``NotReadyError`` naming what is missing when nothing changes any more, ``ProcessError`` when a part of
+        the lab does not run.
+        """
+        for daemon in self.daemons():
+            daemon.check()
+        health.wait(lambda: health.cluster(self.kubectl), PATIENCE_SECONDS)
+        health.wait(lambda: health.agents(self.ports), PATIENCE_SECONDS)
+
+    def _wait_ready(self, estimate: float) -> None:
         with step("waiting for all nodes, pods and endpoints", estimate):
-            health.wait(lambda: health.cluster(self.kubectl), seconds)
-            health.wait(lambda: health.agents(self.ports), seconds)
+            self.wait()
 
     def _network_reasons(self) -> list[str]:
         return health.cluster(self.kubectl) or health.agents(self.ports)
@@ -268,36 +323,37 @@ class Lab:
         partial = snapshot.with_suffix(".partial")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        with step("saving a snapshot of the lab", 20):
+        with step(*FIRST_BOOT[-1]):
             self._each(lambda machine: machine.execute("stop"))
             self.control_plane.stop()
             self.control_plane.save_data(partial / "etcd")
             self._each(lambda machine: _save_machine(machine, _snapshot_name(build)))
+            self._booting.unlink(missing_ok=True)
             (partial / "record.json").write_text(json.dumps({"fingerprint": fingerprint}) + "\n")
             partial.rename(snapshot)
             self.control_plane.start()
             self._each(lambda machine: machine.execute("cont"))
             self._set_clocks()
-        self._wait_ready(WARM_SECONDS, 20)
+        self._wait_ready(20)
 
     def _restore(self, build: int = FIRST_BUILD) -> None:
-        with step("restoring the snapshot", 15):
+        with step(*RESTORE):
             self._stop()
             self.control_plane.restore_data(self.snapshot(build) / "etcd")
             self._start(_snapshot_name(build))
             self._set_clocks()
-        self._wait_ready(WARM_SECONDS, 25)
+        self._wait_ready(25)
 
     def _set_clocks(self) -> None:
         """A guest's clock stands while its machine is stopped or saved: set it by the host's."""
 
         def set_clock(machine: qemu.Machine) -> None:
-            deadline = time.monotonic() + WARM_SECONDS
+            waiting = Patience(PATIENCE_SECONDS)
             while True:
                 try:
                     return ssh.set_clock(machine.node, self.ports)
-                except ssh.UnreachableError:
-                    if time.monotonic() > deadline:
+                except ssh.UnreachableError as error:
+                    if waiting.exhausted(str(error)):
                         raise
 
         self._each(set_clock)

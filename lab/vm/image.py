@@ -15,12 +15,14 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab.artifact import build
 from lab.artifacts import apps, cilium, debian, images, kernels, kubernetes
+from lab.progress import Patience
 from lab.vm import qemu
 
 GUEST = Path(__file__).resolve().parent / "guest"
@@ -49,7 +51,8 @@ MASKED = (
 GENERATORS = "systemd-gpt-auto-generator systemd-ssh-generator systemd-tpm2-generator".split()
 """Masked likewise (systemd.generator(7)): they look for hardware that the lab's machines do not have."""
 
-PREPARATION_SECONDS = 1800.0
+PREPARATION_SECONDS = 900.0
+"""Without progress (on the console, on the disk), the preparation boot is given up."""
 PREPARED = "lab: prepared"
 """What ``/usr/local/lib/lab/prepare`` prints on the console at its successful end."""
 
@@ -177,13 +180,28 @@ def _make_golden(target: Path, foundation: Base, programs: dict[str, Path], arch
         write_tar(seed, [*tree_members(GUEST / "node"), *(program_member(*item) for item in programs.items())])
         console = scratch / "console.log"
         command = qemu.preparation_command(overlay, foundation.kernel, foundation.initrd, [seed, *archives], console)
-        try:
-            subprocess.run(command, check=True, timeout=PREPARATION_SECONDS, stdin=subprocess.DEVNULL)
-        finally:
-            text = console.read_text(errors="replace") if console.exists() else ""
+        _run_while_it_writes(command, [console, overlay])
+        text = console.read_text(errors="replace") if console.exists() else ""
         if PREPARED not in text:
             raise RuntimeError(f"the preparation boot failed; the end of its console:\n{text[-4000:]}")
         _run(["qemu-img", "convert", "-O", "qcow2", str(overlay), str(target)])
+
+
+def _run_while_it_writes(command: Sequence[str | Path], files: Sequence[Path]) -> None:
+    """Run a program to its end. It is killed, and ``TimeoutError`` raised, when it has long written to no file."""
+    waiting = Patience(PREPARATION_SECONDS)
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL) as process:
+        try:
+            while process.poll() is None:
+                if waiting.exhausted(tuple(_written(path) for path in files)):
+                    raise TimeoutError(f"{command[0]} makes no progress: {waiting.words()}")
+                time.sleep(1)
+        finally:
+            process.kill()
+
+
+def _written(path: Path) -> int:
+    return path.stat().st_blocks if path.exists() else 0
 
 
 Member = tuple[tarfile.TarInfo, "bytes | Path"]

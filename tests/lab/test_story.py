@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -34,8 +34,11 @@ def chapters(lab: Lab, pytestconfig: pytest.Config) -> list[story.Chapter]:
 
 
 @pytest.mark.parametrize("number", range(len(CHAPTERS)), ids=CHAPTERS)
-def test_the_story_happens(chapters: list[story.Chapter], number: int) -> None:
+def test_the_story_happens(
+    chapters: list[story.Chapter], number: int, record_property: Callable[[str, object], None]
+) -> None:
     chapter = chapters[number]
+    record_property("seconds", round(chapter.seconds, 1))
     assert chapter.claims
     assert [claim.line() for claim in chapter.claims if not claim.holds] == []
 

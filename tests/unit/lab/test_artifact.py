@@ -105,14 +105,38 @@ def test_durations_for_people(seconds: float, text: str) -> None:
 
 
 def test_a_step_says_its_start_and_its_end(capsys: pytest.CaptureFixture[str]) -> None:
-    with progress.step("building", 90):
-        pass
-    with pytest.raises(ValueError), progress.step("breaking", 1):
+    """How long it takes is said once it was measured; what failed was not."""
+    with pytest.raises(ValueError), progress.step("building", 90):
         raise ValueError
+    for _ in range(2):
+        with progress.step("building", 90):
+            pass
     lines = capsys.readouterr().err.splitlines()
-    assert lines[0] == "[lab] building (about 1 min 30 s)"
-    assert lines[1].startswith("[lab] building: done in ")
-    assert lines[3].startswith("[lab] breaking: failed in ")
+    assert lines[0] == lines[2] == "[lab] building"
+    assert lines[1].startswith("[lab] building: failed in ")
+    assert lines[3].startswith("[lab] building: done in ")
+    assert lines[4] == "[lab] building (about 0.0 s, as last time)"
+
+
+def test_planning_builds_nothing_and_says_what_would_be(made: list[str]) -> None:
+    """What is there already is left out; what is made of something missing is named too."""
+    artifact.build("there", ["x"], lambda target: target.touch(), 1)
+    with artifact.planning() as plan:
+        for _ in range(2):
+            first = artifact.build("first", ["x"], lambda _: made.append("first"), 30)
+        artifact.build("there", ["x"], lambda _: made.append("there"), 1)
+        second = artifact.build("second", [first.name], lambda _: made.append("second"), 60)
+        second.read_bytes()
+        artifact.build("third", [], lambda _: made.append("third"), 1)
+    assert plan.missing == {"building first": 30, "building second": 60}
+    assert list(plan.there) == ["there"]
+    assert made == []
+    assert artifact.build("first", ["x"], lambda target: target.touch(), 30).exists(), "and then it builds again"
+
+
+@pytest.fixture
+def made() -> list[str]:
+    return []
 
 
 def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import yaml
 from lab.cluster import client, inventory, lifecycle, manifests
 from lab.cluster.lifecycle import Lab
 from lab.cluster.pki import OPERATORS, Pki, node_files
+from lab.process import Daemon, ProcessError
 from lab.topology import NODES, Ports
 
 
@@ -82,12 +83,14 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(Lab, "fingerprint", lambda _: "new")
     monkeypatch.setattr(Lab, "kubectl", Administrator(steps))
     monkeypatch.setattr(Lab, "daemons", lambda _: [])
-    for name in ("_write_access", "_cold_boot", "_save", "_restore", "_roll_out", "_wait_ready"):
+    for name in ("_write_access", "_cold_boot", "_finish_boot", "_save", "_restore", "_roll_out", "_wait_ready"):
         monkeypatch.setattr(Lab, name, lambda *_, name=name: steps.append(name))
     return steps
 
 
-@pytest.mark.parametrize(("recorded", "before"), [("old", ["_cold_boot", "_save"]), ("new", ["_wait_ready"])])
+@pytest.mark.parametrize(
+    ("recorded", "before"), [("old", ["_cold_boot", "_finish_boot", "_save"]), ("new", ["_wait_ready"])]
+)
 def test_rights_are_granted_whenever_the_lab_comes_up(
     done: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, recorded: str, before: list[str]
 ) -> None:
@@ -96,16 +99,69 @@ def test_rights_are_granted_whenever_the_lab_comes_up(
     assert done == ["_write_access", *before, "rights"]
 
 
-@pytest.mark.parametrize("recorded", [{1: "new", 2: "new"}, {1: "new", 2: None}])
-def test_rights_are_granted_after_a_reset(
-    done: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, recorded: dict[int, str | None]
+@pytest.mark.parametrize(("booting", "continued"), [("new", True), ("old", False)])
+def test_machines_that_an_earlier_call_has_booted_are_used(
+    done: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, booting: str, continued: bool
 ) -> None:
-    """A snapshot doesn't have them."""
-    monkeypatch.setattr(Lab, "_recorded", lambda _, build=1: recorded[build])
-    Lab(tmp_path, Ports()).reset(2)
-    assert done[-1] == "rights"
-    assert done.count("rights") == 1
-    assert "_restore" in done
+    """A call that gave up or was interrupted before the snapshot leaves them running."""
+    monkeypatch.setattr(Lab, "_recorded", lambda *_: None)
+    (tmp_path / "booting").write_text(booting)
+    Lab(tmp_path, Ports()).up()
+    assert ("_cold_boot" not in done) == continued
+    assert done[-3:] == ["_finish_boot", "_save", "rights"]
+
+
+def test_machines_that_do_not_run_any_more_are_not_used(
+    done: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(Lab, "_recorded", lambda *_: None)
+    monkeypatch.setattr(Lab, "daemons", lambda _: [Daemon("qemu", tmp_path)])
+    (tmp_path / "booting").write_text("new")
+    Lab(tmp_path, Ports()).up()
+    assert "_cold_boot" in done
+
+
+def test_nobody_waits_for_a_lab_that_does_not_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(Lab, "daemons", lambda _: [Daemon("qemu", tmp_path)])
+    with pytest.raises(ProcessError, match="qemu is not running"):
+        Lab(tmp_path, Ports()).wait()
+
+
+BOOT, SECOND_BUILD = ["_cold_boot", "_finish_boot", "_save 1"], ["_roll_out 2", "_save 2"]
+
+
+@pytest.mark.parametrize(
+    ("snapshots", "build", "steps"),
+    [
+        ({1: "new", 2: "new"}, 1, ["_restore 1"]),
+        ({1: "new", 2: "new"}, 2, ["_restore 2"]),
+        ({1: "new"}, 2, ["_restore 1", *SECOND_BUILD]),
+        ({1: "old", 2: "old"}, 1, BOOT),
+        ({}, 2, [*BOOT, *SECOND_BUILD]),
+    ],
+)
+def test_a_reset_makes_what_is_missing_and_restores_once(
+    done: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    snapshots: dict[int, str],
+    build: int,
+    steps: list[str],
+) -> None:
+    """Rights are granted at its end: a snapshot doesn't have them."""
+    known = dict(snapshots)
+
+    def save(_: Lab, fingerprint: str, build: int = 1) -> None:
+        done.append(f"_save {build}")
+        known[build] = fingerprint
+
+    monkeypatch.setattr(Lab, "_recorded", lambda _, build=1: known.get(build))
+    monkeypatch.setattr(Lab, "_cold_boot", lambda *_: known.clear() or done.append("_cold_boot"))
+    monkeypatch.setattr(Lab, "_save", save)
+    for name in ("_restore", "_roll_out"):
+        monkeypatch.setattr(Lab, name, lambda _, build, name=name: done.append(f"{name} {build}"))
+    Lab(tmp_path, Ports()).reset(build)
+    assert done == ["_write_access", *steps, "rights"]
 
 
 def test_friday_gets_its_own_kubeconfig_and_the_lab_keeps_the_administrators(

@@ -67,12 +67,44 @@ def test_an_agent_without_any_endpoint_is_not_ready() -> None:
     assert health.endpoint_reasons("node1", []) == ["node1's agent has no endpoint"]
 
 
-def test_waiting_ends_with_the_last_reasons(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "POLL_SECONDS", 0.0)
-    answers = iter([["a"], ["b"], []])
-    health.wait(lambda: next(answers), 60)
-    with pytest.raises(health.NotReadyError, match="store has 0 of 1"):
-        health.wait(lambda: ["store has 0 of 1"], 0.01)
+class Clock:
+    """Time that passes only where somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def test_waiting_goes_on_as_long_as_something_changes() -> None:
+    """However long it takes in all: here ten times what is waited for without a change."""
+    clock = Clock()
+    health.wait(lambda: [f"{1000 - clock.now:.0f} to come"] if clock.now < 1000 else [], 100, clock, clock.sleep)
+    assert clock.now >= 1000
+
+
+@pytest.mark.parametrize("states", [["store has 0 of 1"], ["web has 1 of 3", "web has 2 of 3"]])
+def test_waiting_ends_when_nothing_new_comes(states: list[str]) -> None:
+    """Going back and forth between states is no progress either. The error says what is missing."""
+    clock = Clock()
+    with pytest.raises(health.NotReadyError, match=f"nothing has changed for 5 min: {states[0][:3]}"):
+        health.wait(lambda: [states[int(clock.now / 3) % len(states)]], 300, clock, clock.sleep)
+    assert 300 < clock.now < 330
+
+
+def test_waiting_says_what_is_missing_when_it_changes(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = Clock()
+
+    def reasons() -> list[str]:
+        return ["node1 is not Ready"] if clock.now < 200 else ["shop/web has 2 of 3"] if clock.now < 300 else []
+
+    health.wait(reasons, 900, clock, clock.sleep)
+    told = [line for line in capsys.readouterr().err.splitlines() if "still missing" in line]
+    assert told == ["[lab] still missing: node1 is not Ready", "[lab] still missing: shop/web has 2 of 3"]
 
 
 def test_status_shows_a_node_and_its_agent() -> None:

@@ -103,6 +103,28 @@ def test_equal_contents_make_equal_archives(tmp_path: Path) -> None:
     assert (member.mode, member.uid, member.size) == (0o600, 7, 7)
 
 
+def test_a_boot_that_writes_nothing_any_more_is_ended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    image._run_while_it_writes(["true"], [tmp_path / "console"])
+    monkeypatch.setattr(image, "PREPARATION_SECONDS", -1.0)
+    with pytest.raises(TimeoutError, match="sleep makes no progress"):
+        image._run_while_it_writes(["sleep", "60"], [tmp_path / "console"])
+
+
+def test_a_node_that_does_not_answer_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And given up when the answer stays the same."""
+    answers = ["no route", "timed out", "done"]
+
+    def run(*_: object, **__: object) -> str:
+        if (answer := answers.pop(0) if answers else "timed out") != "done":
+            raise ssh.UnreachableError(answer)
+        return answer
+
+    monkeypatch.setattr(ssh, "run", run)
+    assert ssh.run_patiently(NODES[0], Ports(), "true") == "done"
+    with pytest.raises(ssh.UnreachableError, match="timed out"):
+        ssh.run_patiently(NODES[0], Ports(), "true", patience=-1.0)
+
+
 def test_guest_programs_are_executable_and_nothing_else_is() -> None:
     modes = {info.name: info.mode for tree in ("base", "node") for info, _ in image.tree_members(image.GUEST / tree)}
     assert {name for name, mode in modes.items() if mode == 0o755} == {

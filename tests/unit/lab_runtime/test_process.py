@@ -65,7 +65,10 @@ def test_runs_a_program_under_another_name(daemon: Daemon) -> None:
     daemon.start(["shown", "60"], program=Path("/bin/sleep"), environment={"LAB": "1"})
     pid = daemon.pid()
     assert pid is not None
-    assert b"LAB=1" in Path(f"/proc/{pid}/environ").read_bytes()
+    environment = Path(f"/proc/{pid}/environ")
+    while daemon.pid() == pid and not environment.read_bytes():
+        time.sleep(0.01)  # the kernel shows it a moment after the program was started
+    assert b"LAB=1" in environment.read_bytes()
 
 
 WAITS = """

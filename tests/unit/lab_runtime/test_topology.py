@@ -28,15 +28,14 @@ def test_node_by_name() -> None:
         topology.node("node4")
 
 
-def test_ports_move_with_their_base(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("FRIDAY_LAB_PORT_BASE", raising=False)
-    assert (topology.ports().apiserver, topology.ports().ssh(NODES[0])) == (26443, 26221)
-    monkeypatch.setenv("FRIDAY_LAB_PORT_BASE", "30000")
-    assert topology.ports().apiserver == 30443
+def test_ports_move_with_their_base() -> None:
+    assert (Ports().apiserver, Ports().ssh(NODES[0])) == (26443, 26221)
+    assert Ports(30000).apiserver == 30443
+    assert len(set(Ports().all())) == len(Ports().all()) == 14
 
 
 @pytest.mark.parametrize("base", ["", "many", "80", "-1", "65000"])
 def test_an_impossible_base_is_refused(monkeypatch: pytest.MonkeyPatch, base: str) -> None:
     monkeypatch.setenv("FRIDAY_LAB_PORT_BASE", base)
     with pytest.raises(ValueError, match="FRIDAY_LAB_PORT_BASE"):
-        topology.ports()
+        topology.chosen_base()

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tools import tiers
-from tools.tiers import Counts, Outcome, Result, Step, Tier
+from tools.tiers import Counts, Outcome, Part, Result, Step, Tier
 
 
 def junit(tests: int = 0, failures: int = 0, errors: int = 0, skipped: int = 0) -> str:
@@ -35,6 +35,28 @@ def test_failed_tests_are_named() -> None:
     report = f'<testsuites><testsuite tests="6" failures="4" errors="1">{cases}</testsuite></testsuites>'
     assert tiers.failing(report) == ["test_e", "test_a", "test_b", "test_c", "test_d"]
     assert tiers.judge_pytest("unit", 1, report, 1).note == "test_e, test_a, test_b, and 2 more"
+
+
+def test_a_test_is_as_long_as_it_took_or_says() -> None:
+    """A fixture that does the work of several tests is not charged to the first of them alone."""
+    own = '<testcase name="test_story[fix]" time="0.1"><properties><property name="seconds" value="61"/></properties>'
+    cases = f'<testcase name="test_a" time="2.5"/>{own}</testcase>'
+    report = f'<testsuites><testsuite tests="2">{cases}</testsuite></testsuites>'
+    parts = (Part("test_a", 2.5), Part("test_story[fix]", 61.0))
+    assert tiers.timed(report) == parts
+    assert tiers.judge_pytest("lab", 0, report, 70).parts == parts
+
+
+def test_the_profile_shows_the_slowest_of_each_tier() -> None:
+    parts = tuple(Part(f"test_{seconds}", seconds) for seconds in (0.5, 3, 200, 40, 61))
+    outcomes = [
+        Outcome("unit", Result.PASSED, Counts(9), 8, parts=(Part("test_quick", 0.2),)),
+        Outcome("lab", Result.FAILED, Counts(1, 1), 305, "test_3", parts),
+    ]
+    assert tiers.profile(outcomes, most=3) == (
+        "slowest of each tier:\nlab         5 min 5 s    test_200 3 min 20 s, test_61 1 min 1 s, test_40 40 s"
+    )
+    assert tiers.profile(outcomes[:1]) == ""
 
 
 @pytest.mark.parametrize(
@@ -116,6 +138,7 @@ def test_a_tier_without_a_folder_could_not_run() -> None:
 def test_all_steps_run_after_a_failed_one_and_a_missing_program_fails() -> None:
     steps = [Step("bad", ("false",)), Step("missing", ("friday-no-such-program",)), Step("good", ("true",))]
     outcome = tiers.run_tier(Tier("lint", estimate=1, limit=5, steps=lambda: steps), limit=5)
+    assert [part.name for part in outcome.parts] == ["set-up and build", "bad", "missing", "good"]
     assert outcome.counts == Counts(passed=1, failed=2)
     assert outcome.note == "bad, missing"
 
@@ -152,7 +175,7 @@ def test_the_last_line_is_the_count(tmp_path: Path) -> None:
     script = (
         "import sys; from pathlib import Path; from tools import tiers\n"
         "tiers.RESULTS = Path(sys.argv[1]) / 'results'\n"
-        "good = tiers.Tier('good', 1, 9, steps=lambda: [tiers.Step('a', ('true',))])\n"
+        "good = tiers.Tier('good', 1, 9, steps=lambda: [tiers.Step('a', ('sleep', '1'))])\n"
         "bad = tiers.Tier('bad', 1, 9, steps=lambda: [tiers.Step('b', ('false',))])\n"
         "tiers.TIERS = (bad, good)\n"
         "sys.exit(tiers.main(sys.argv[2:]))\n"
@@ -170,4 +193,7 @@ def test_the_last_line_is_the_count(tmp_path: Path) -> None:
     last = (memory / "last.txt").read_text()
     assert last.endswith("\n1 passed, 1 failed\n")
     assert "bad         failed" in last
+    assert "slowest of each tier:\ngood " in last
     assert list(json.loads((memory / "seconds.json").read_text())) == ["good"]
+    assert "[bad] not measured here yet" in both.stdout
+    assert "[good] about 1 s, as last time" in good.stdout
