@@ -121,7 +121,7 @@ def test_a_run_that_died_is_told_by_another_controller(
     assert "reboot was under way when the run died: it has booted since, runs kernel test" in table["node2"]
     assert table["node2"].startswith("upgraded")
     assert table["first"].endswith("done")
-    assert "1. node2: run the same command again" in done.text
+    assert "1. node2: rerun the same command" in done.text
     assert f"Friday's cordons on other nodes: node cordoned by ----- {'-' * 24} node3 run {BEFORE}" in done.text
     assert f"{BEFORE} 1970-01-01 00:00:01 UTC 0 of 0 done pass" in done.text
 
