@@ -112,7 +112,7 @@ def _passed(session: Session, known: judging.Known, phase: steps.Step, seen: Obs
     if known.left_by:
         how = f"how it was before run {known.left_by}"
         if known.earlier is None:
-            how = f"how it is now: {how} is not known here"
+            how = f"how it is now: {how} is unknown"
         session.recorder.tell(EventKind.NOTE, host, message=f"compared with {how}")
 
 

@@ -264,7 +264,7 @@ def test_a_resumed_host_is_compared_with_how_it_was_before_the_dead_run(stage: S
         assert aborts.play(world, controller, "SIGKILL", "canary", "verify") == []
         code, output = controller.run(friday_only=["n1"], friday_soak=0, friday_replan=True)
         assert code == 2, output
-        assert "new in the kernel's log of n1: BUG: unable to handle page fault" in " ".join(output.split())
+        assert "new in the kernel log of n1: BUG: unable to handle page fault" in " ".join(output.split())
         assert world.machines["n1"].boots == 1
         assert set(world.cordoned()) == {"n1"}
 
@@ -277,13 +277,13 @@ def test_the_same_command_with_nothing_repaired_stops_there_again(stage: Stage) 
         for _again in range(2):
             code, output = controller.run(friday_only=["n1", "n4"])
             assert code == 2, output
-            assert f"new in the kernel's log of n1: {said}" in " ".join(output.split())
+            assert f"new in the kernel log of n1: {said}" in " ".join(output.split())
         other = stage.another(world, controller, "other")
         code, output = other.run(friday_only=["n1", "n4"])
         assert code == 2, output
         words = " ".join(output.split())
-        assert "the kernel's log of n1 has suspicious lines already" in words
-        assert "is not known here" in words
+        assert "the kernel log of n1 already has suspicious lines" in words
+        assert "is unknown" in words
         assert world.touched() == {"n1"}
         assert set(world.cordoned()) == {"n1"}
         world.machines["n1"].recover()

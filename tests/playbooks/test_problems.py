@@ -86,7 +86,7 @@ def test_everything_is_told_at_once(everything_wrong: Run) -> None:
             "friday_packages": "must be all or kernel",
             "friday_evict_unmanaged": "must be true or false",
             "friday_lease_ttl": "must be a whole number of seconds from 15 to 3600",
-            "friday_canary": "node9 is none of the hosts to upgrade",
+            "friday_canary": "node9 is not one of the hosts to upgrade",
             "friday_notify": "where it has no effect",
             "node1": "is the node of more than one host: node1, twin",
             "node2": "is unreachable",
@@ -109,7 +109,7 @@ def test_a_host_that_does_not_answer_is_asked_once(everything_wrong: Run) -> Non
         ("node1", "is the same machine as twin"),
         ("node2", "has no zone"),
         ("node2", "CNI: node node2 is not Ready"),
-        ("node3", "CNI: node node3 is cordoned, and not by Friday"),
+        ("node3", "CNI: node node3 is cordoned, but not by Friday"),
         ("nod3", "sudo: a password is required"),
         ("nod3", "is not a node of the cluster"),
         ("stranger", "is not a node of the cluster"),
@@ -140,7 +140,7 @@ def test_packages_and_room(run: Runner, world: World, tmp_path: Path) -> None:
         {
             "node1": "could not be read (kernels, pending): apt-get: E: Unmet dependencies",
             "node2": "has broken packages: tool (half-configured)",
-            "node3": f"holds packages that are to be upgraded: {META}",
+            "node3": f"holds packages that would be upgraded: {META}",
         },
     )
     assert "MiB free on /, 1048576 MiB required (friday_min_free_root_mib)" in done.problems()["node2"]
@@ -151,7 +151,7 @@ def test_another_machine_than_the_node(run: Runner, world: World, outdated: Host
     hosts = {"node1": outdated["node1"], "node2": outdated["node3"], "node3": outdated["node2"]}
     with world.untouched(own_records=True):
         done = run("friday.yml", hosts=hosts)
-    expected = "is another machine than the node {} (their boot ids differ)"
+    expected = "is not the machine of node {} (their boot ids differ)"
     assert_refused(done, {name: expected.format(name) for name in ("node2", "node3")})
 
 

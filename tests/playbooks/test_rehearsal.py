@@ -26,7 +26,7 @@ def test_live_programs_without_an_object_prove_nothing(run: Runner, world: World
         done = run("playbooks/rehearse.yml", hosts=probed)
     assert done.code == 2, done.output
     assert done.problems().keys() == {"node1, node2, node3"}, "equal hosts share one"
-    assert "BPF programs are live (probe), and no object file of them was found" in done.text
+    assert "BPF programs are live (probe), but no object file of theirs was found" in done.text
     assert done.report()["rehearsal"]["groups"][0]["word"] == "inconclusive"
 
 
@@ -93,7 +93,7 @@ def test_the_newest_that_passes_is_told(run: Runner, world: World, tmp_path: Pat
     assert done.code == 2, done.output
     assert f"newest that passes: {newer} (2 kernels tried): node1, node2" in done.text
     assert done.problems().keys() == {"node3"}
-    assert "none of 2 kernels passes the rehearsal" in done.text
+    assert "none of the 2 kernels tried passes the rehearsal" in done.text
     assert f"apt-get install linux-image-{newer}" in done.text
     assert f"kernel {newer}: linux-image-{newer} can't be downloaded" in done.text, "which modules it has is not known"
 

@@ -89,7 +89,7 @@ def test_a_program_that_the_candidate_refuses(run: Runner, world: World, package
         assert done.code == 2, done.output
         assert rehearsal(done) == expected
         assert done.problems().keys() == {"node1, node2, node3"}
-        assert f"would not survive {CANDIDATE} (rehearsed): checks_20: loads on the running kernel" in done.text
+        assert f"{CANDIDATE} would break it (rehearsal failed): checks_20: loads on the running kernel" in done.text
         assert "BPF program is too large. Processed 1000001 insn (errno 7)" in done.text
 
 

@@ -61,15 +61,15 @@ def next_kernel(facts: HostFacts) -> Candidate:
     if not kernels or not facts.kernel:
         return Candidate()
     if facts.boot_default:
-        fix = "let it start the newest kernel, which is what is planned and rehearsed"
-        return Candidate(None, f"boots another kernel than the newest: {facts.boot_default}", fix)
+        fix = "set it to boot the newest kernel, which is planned and rehearsed"
+        return Candidate(None, f"would not boot the newest kernel: {facts.boot_default}", fix)
     staying = [each.release for each in facts.kernels if not each.leaving]
     chosen, own = next_boot(staying, facts.kernel), parse(facts.kernel)
     kernel = kernels.get(chosen.name, Kernel(chosen.name, installed=True))
     if chosen.flavour != own.flavour:
         message = (
-            f"would boot {chosen.name} next, which is of another flavour ({chosen.flavour or 'none'}) than the running "
-            f"kernel {facts.kernel} ({own.flavour or 'none'})"
+            f"would boot {chosen.name} next, whose flavour ({chosen.flavour or 'none'}) differs from that of the "
+            f"running kernel {facts.kernel} ({own.flavour or 'none'})"
         )
         return Candidate(kernel, message, "remove the packages of the other flavour, or boot that kernel first")
     return Candidate(kernel)
@@ -90,7 +90,7 @@ def reasons(
         yield Word.WARN, f"modules in use that {release} does not have: {', '.join(missing)}"
     if group.headers is False and group.state.dkms:
         built = ", ".join(group.state.dkms)
-        yield Word.WARN, f"its headers do not come with {release}: DKMS can't build {built} for it"
+        yield Word.WARN, f"the upgrade brings no headers for {release}: DKMS can't build {built} for it"
     if running and candidate:
         gone = list(_gone(running.options, candidate.options))
         for word, wanted in ((Word.FAIL, NEEDED), (Word.WARN, USED)):
@@ -108,11 +108,11 @@ def notes(group: Group, running: Image | None, candidate: Image | None) -> Itera
     if candidate is None:
         return
     if candidate.modules is None:
-        yield "which modules the candidate has is not known: they are in packages of their own"
+        yield "the candidate's modules could not be read: they are in separate packages"
     if built := [name for name in _lacking_modules(group.state, candidate) if name in group.state.dkms]:
-        yield f"modules in use that DKMS has to build for the candidate, so not rehearsed: {', '.join(built)}"
+        yield f"modules in use that DKMS must build for the candidate, so not rehearsed: {', '.join(built)}"
     if running and not (candidate.options and running.options):
-        yield "the options that the kernels were built with are not known, and were not compared"
+        yield "the kernels' build options could not be read, and were not compared"
 
 
 def _lacking_modules(state: BpfState, candidate: Image | None) -> list[str]:

@@ -52,10 +52,10 @@ def compare(
             continue
         if not check.applies.holds((before, after), context):
             if check.applies.otherwise:
-                message = f"{check.name} was not asked: {check.applies.otherwise}"
+                message = f"{check.name} skipped: {check.applies.otherwise}"
                 findings.append(check.finding(Severity.INFO, context.node, message))
         elif missing := check.missing(context, after, before):
-            message = f"{check.name} of {context.node} is not known: {missing[0]}"
+            message = f"{check.name} on {context.node}: no data ({missing[0]})"
             findings.append(
                 check.finding(Severity.UNKNOWN, context.node, message, after="unknown", evidence=tuple(missing))
             )

@@ -15,7 +15,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding impor
 )
 
 _NOTHING_ASKED = Finding(
-    Layer.HOST, "diagnose", "the comparison", Severity.UNKNOWN, "no check could be asked: nothing is known"
+    Layer.HOST, "diagnose", "the comparison", Severity.UNKNOWN, "no check could run: there is no data"
 )
 
 

@@ -60,7 +60,7 @@ def baseline(
         contexts = hosts if check.of_hosts else [cluster]
         applicable = [context for context in contexts if check.applies.holds((observation,), context)]
         if contexts and not applicable and check.applies.otherwise:
-            message = f"{check.name} was not asked: {check.applies.otherwise}"
+            message = f"{check.name} skipped: {check.applies.otherwise}"
             findings.append(check.finding(Severity.INFO, _THE_CLUSTER, message))
         for context in applicable:
             if missing := check.missing(context, observation):
@@ -73,7 +73,7 @@ def baseline(
 
 def _unknown(check: Check, context: Context, missing: list[str]) -> Finding:
     subject = context.host or _THE_CLUSTER
-    message = f"{check.name} of {subject} is not known: {missing[0]}"
+    message = f"{check.name} on {subject}: no data ({missing[0]})"
     return check.finding(Severity.UNKNOWN, subject, message, evidence=tuple(missing))
 
 

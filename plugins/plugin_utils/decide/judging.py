@@ -81,7 +81,7 @@ def judge_after(policy: Policy, seen: Observation, known: Known) -> Verdict:
     """
     host, found, boots = known.planned.host, known.before, known.boots
     if found is None:
-        raise LookupError(f"{host} was not looked at before it was touched: there is nothing to compare it with")
+        raise LookupError(f"{host} was not checked before it was touched: there is nothing to compare it with")
     if known.earlier and known.earlier.facts[host].boot_id != found.facts[host].boot_id:
         boots = boots or (found.facts[host].boot_id,)  # the earlier run has rebooted it, or who repaired it
     return compare(

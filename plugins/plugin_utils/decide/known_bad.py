@@ -77,7 +77,7 @@ ROWS = (
     Row(
         ("5.15", "5.15"),
         "cil_sock4_connect is refused (map_value_or_null)",
-        "a Cilium with #33709",
+        "a Cilium release with #33709",
         "cilium/cilium#33545",
         "ubuntu",
         ("1.16.0-rc.0", "1.16.0-rc.9"),
@@ -91,22 +91,22 @@ ROWS = (
     ),
     Row(
         ("7.2.0", "7.2.0"),
-        "the agent ends at its start, over a probe",
-        "a Cilium with #48376 and #48405",
+        "the agent exits at its start, because of a probe",
+        "a Cilium release with #48376 and #48405",
         "cilium/cilium#48016",
         cilium=("1.19.4", "1.20"),
     ),
     Row(
         ("5.15.0-127", "5.15.0-127"),
         "ip6tables has no MARK of revision 0",
-        "another build",
+        "another build of it",
         "cilium/cilium#36857",
         "ubuntu",
     ),
     Row(
         ("6.6.57", "6.6.58"),
         "ip6tables has no MARK of revision 0",
-        "another build",
+        "another build of it",
         "cilium/cilium#36857",
     ),
     Row(

@@ -26,7 +26,7 @@ MIB = 1024**2
 # What a plan is made from, and what a reboot is proven with.
 NEEDED_FACTS = ("kernel", "kernels", "boot_default", "boot_id", "pending", "held", "broken", "package_manager")
 NEEDED_RESOURCES = ("pods", "budgets")  # nodes: see targets.py
-FIRST = "fix that first"
+FIRST = "fix this first"
 LISTED = 5  # names in a message; the rest is counted
 
 
@@ -46,7 +46,7 @@ def preflight(
     problems = [*_unread_resources(snapshot), *_unknown_hosts(policy, fleet)]
     for target in meant:
         if target.host not in facts:
-            problems.append(Problem(target.host, "was not read", "see why the survey did not reach it"))
+            problems.append(Problem(target.host, "was not surveyed", "find out why the survey did not reach it"))
             continue
         seen = facts[target.host]
         problems += _unread(seen, snapshot.cni)
@@ -63,7 +63,7 @@ def _unread_resources(snapshot: Snapshot) -> Iterator[Problem]:
     for resource in NEEDED_RESOURCES:
         if resource in snapshot.unknown:
             message = f"could not be read: {snapshot.unknown[resource]}"
-            yield Problem(resource, message, "let Friday list them: drains depend on it")
+            yield Problem(resource, message, "allow Friday to list them: drains depend on it")
 
 
 def _unknown_hosts(policy: Policy, fleet: Sequence[Target]) -> Iterator[Problem]:
@@ -74,7 +74,7 @@ def _unknown_hosts(policy: Policy, fleet: Sequence[Target]) -> Iterator[Problem]
             nodes = {target.node: target.host for target in fleet}
             close = [nodes[host]] if host in nodes else difflib.get_close_matches(host, hosts, n=1)
             fix = f"did you mean {close[0]}?" if close else "name a host of the inventory"
-            yield Problem(variable, f"{host} is none of the hosts to upgrade", fix)
+            yield Problem(variable, f"{host} is not one of the hosts to upgrade", fix)
 
 
 def _unread(facts: HostFacts, cni: str) -> Iterator[Problem]:
@@ -92,7 +92,7 @@ def _unread(facts: HostFacts, cni: str) -> Iterator[Problem]:
 def _other_machine(facts: HostFacts, node: Node | None) -> Iterator[Problem]:
     # A node that is not Ready may not have told its boot id since it booted.
     if node and node.ready and node.boot_id and facts.boot_id and node.boot_id != facts.boot_id:
-        message = f"is another machine than the node {node.name} (their boot ids differ)"
+        message = f"is not the machine of node {node.name} (their boot ids differ)"
         yield Problem(facts.host, message, "correct ansible_host or friday_node_name")
 
 
@@ -103,15 +103,17 @@ def _same_machine(read: Sequence[HostFacts]) -> Iterator[Problem]:
             hosts[facts.boot_id].append(facts.host)
     for names in hosts.values():
         if len(names) > 1:
-            yield Problem(names[0], f"is the same machine as {_listed(names[1:])} (one boot id)", "see ansible_host")
+            yield Problem(
+                names[0], f"is the same machine as {_listed(names[1:])} (same boot id)", "correct ansible_host"
+            )
 
 
 def _packages(policy: Policy, facts: HostFacts, work: Work) -> Iterator[Problem]:
     if "package_manager" not in facts.unknown and not facts.package_manager:
-        yield Problem(facts.host, "has no package manager that Friday knows", "leave it out (friday_only)")
+        yield Problem(facts.host, "has no package manager that Friday supports", "leave it out (friday_only)")
     if facts.broken:
         message = f"has broken packages: {_listed(sorted(facts.broken))}"
-        yield Problem(facts.host, message, _with("repair them first", facts.remedies.repair))
+        yield Problem(facts.host, message, _with("fix them first", facts.remedies.repair))
     # A hold on anything else is the operator's word, and the package manager keeps it. A held kernel among all packages
     # is kept likewise (and said in the plan): that is how one stays on a kernel that works.
     planned = {change.name for change in work.packages}
@@ -123,8 +125,8 @@ def _packages(policy: Policy, facts: HostFacts, work: Work) -> Iterator[Problem]
     if held:
         fix = _with("release the hold", facts.remedies.unhold, held[:LISTED]) + "; or leave the host out (friday_only)"
         if policy.packages == "kernel":
-            fix += "; or set friday_packages: all, which upgrades everything but what is held"
-        yield Problem(facts.host, f"holds packages that are to be upgraded: {_listed(held)}", fix)
+            fix += "; or set friday_packages: all, which upgrades everything except held packages"
+        yield Problem(facts.host, f"holds packages that would be upgraded: {_listed(held)}", fix)
 
 
 def _room(policy: Policy, facts: HostFacts, work: Work) -> Iterator[Problem]:
@@ -153,7 +155,7 @@ def _boot(facts: HostFacts, work: Work) -> Iterator[Problem]:
     if following.problem:
         yield Problem(facts.host, following.problem, following.fix)
     elif not following.release and not {"kernels", "kernel", "*"} & facts.unknown.keys():
-        yield Problem(facts.host, "none of its kernels was read, so what it boots next is not known", FIRST)
+        yield Problem(facts.host, "its kernels could not be read, so the kernel of its next boot is unknown", FIRST)
     if work.target_kernel != facts.kernel and facts.boot_loader in ("", "none") and "boot_loader" not in facts.unknown:
         message = f"has no boot loader that would start kernel {work.target_kernel}"
         yield Problem(facts.host, message, "leave it out (friday_only)")

@@ -234,9 +234,9 @@ def _order(verdict: ProgramVerdict) -> tuple[int, bool, int, str, str]:
 
 def _without_objects(state: BpfState) -> str:
     if state.live is None:
-        return f"it is not known which BPF programs are live ({state.unknown.get('live', 'no answer')})"
+        return f"the live BPF programs could not be read ({state.unknown.get('live', 'no answer')})"
     names = _listed(each.name for each in state.live)
-    return f"BPF programs are live ({names}), and no object file of them was found: name it in friday_bpf_objects"
+    return f"BPF programs are live ({names}), but no object file of theirs was found: name it in friday_bpf_objects"
 
 
 def _of_kernels(answers: Mapping[str, Answers]) -> Iterator[tuple[Word, str]]:
@@ -244,14 +244,14 @@ def _of_kernels(answers: Mapping[str, Answers]) -> Iterator[tuple[Word, str]]:
     for control, trial in answers.values():
         broken = [line for line in trial.splats if line not in control.splats]
         if broken:
-            yield Word.SPLAT, f"the candidate's kernel complains while it is given the programs: {broken[0]}"
+            yield Word.SPLAT, f"the candidate kernel logged an error while loading the programs: {broken[0]}"
         if control.splats:
-            yield Word.WARN, f"the running kernel complains in its rehearsal: {control.splats[0]}"
+            yield Word.WARN, f"the running kernel logged an error in its rehearsal: {control.splats[0]}"
         if control.complete and trial.complete and control.btf and not trial.btf:
-            yield Word.WARN, "the candidate has no BTF (/sys/kernel/btf/vmlinux), the running kernel has"
+            yield Word.WARN, "the candidate has no BTF (/sys/kernel/btf/vmlinux), unlike the running kernel"
         for name, each in (("running kernel", control), ("candidate", trial)):
             if not each.complete and not (each is trial and broken):
-                how = "took too long" if each.expired else each.error or "ended before its time"
+                how = "took too long" if each.expired else each.error or "ended early"
                 yield Word.INCONCLUSIVE, f"the rehearsal of the {name} {how}"
 
 
@@ -288,7 +288,7 @@ def _other_type(rehearsed: ProgramResult, live: Sequence[LiveProgram] | None) ->
     guess = _LIVE_TYPES.get(rehearsed.type, rehearsed.type)
     if not rehearsed.assumed or not types or guess in types:
         return ""
-    return f"is live as {', '.join(sorted(types))}; its object says nothing of that, and it was rehearsed as {guess}"
+    return f"is live as {', '.join(sorted(types))}; its object does not say so, and it was rehearsed as {guess}"
 
 
 def _same_code(controls: Iterable[ProgramResult], live: Sequence[LiveProgram] | None) -> dict[str, set[str]]:
@@ -307,7 +307,7 @@ def _other_code(state: BpfState, answers: Mapping[str, Answers]) -> list[str]:
     live = [each for each in state.live or () if each.tag]
     names = [each.program for each in controls if each.program not in same and is_live(each.program, live)]
     text = (
-        "rehearsed as the object has them, which is not quite what is live (an agent may change them as it loads them)"
+        "rehearsed as they are in the object, which differs from what is live (an agent may change them while loading)"
     )
     return [f"{text}: {_listed(dict.fromkeys(names))}"] if names else []
 
@@ -329,15 +329,15 @@ def _program(
     if before.outcome is LoadOutcome.UNSUPPORTED:
         return Word.INCONCLUSIVE, f"was not rehearsed: {before.error}"
     if not before.loaded:
-        return Word.INCONCLUSIVE, f"is not loaded by the rehearsal of the running kernel either: {reason(before)}"
+        return Word.INCONCLUSIVE, f"does not load in the rehearsal of the running kernel either: {reason(before)}"
     if after is None and trial.splats:
-        return Word.SPLAT, f"the candidate's kernel goes down: {trial.splats[0]}"
+        return Word.SPLAT, f"the candidate kernel crashed: {trial.splats[0]}"
     if after is None:
         return Word.INCONCLUSIVE, "the candidate's rehearsal ended before it was tried"
     if after.outcome is LoadOutcome.CRASH:
-        return Word.SPLAT if trial.splats else Word.FAIL, f"the candidate does not come through its load: {after.error}"
+        return Word.SPLAT if trial.splats else Word.FAIL, f"could not be loaded on the candidate: {after.error}"
     if not after.loaded:
-        return Word.FAIL, f"loads on the running kernel, and the candidate refuses it: {reason(after)}"
+        return Word.FAIL, f"loads on the running kernel, but the candidate refuses it: {reason(after)}"
     return _headroom(before, after, policy)
 
 
@@ -361,7 +361,9 @@ def reason(result: ProgramResult) -> str:
 
 
 def _unread(answers: Mapping[str, Answers]) -> list[str]:
-    return [f"{name} can't be read: {control.error}" for name, (control, _) in answers.items() if _is_unread(control)]
+    return [
+        f"{name} could not be read: {control.error}" for name, (control, _) in answers.items() if _is_unread(control)
+    ]
 
 
 def _is_unread(control: Trial) -> bool:
@@ -374,7 +376,7 @@ def _not_from_objects(state: BpfState, verdicts: Sequence[ProgramVerdict]) -> It
     names = [each.name for each in state.live or () if not any(is_live(name, (each,)) for name in tried)]
     if names:
         word = Word.WARN if len(names) < len(state.live or ()) else Word.INCONCLUSIVE
-        yield word, f"live, and in none of the objects, so not rehearsed: {_listed(dict.fromkeys(names))}"
+        yield word, f"live, but in none of the objects, so not rehearsed: {_listed(dict.fromkeys(names))}"
 
 
 def merged(verdicts: Sequence[GroupVerdict]) -> tuple[GroupVerdict, ...]:
@@ -397,7 +399,7 @@ def merged(verdicts: Sequence[GroupVerdict]) -> tuple[GroupVerdict, ...]:
 def without_candidate(found: Sequence[Newest], unread: Mapping[str, str]) -> tuple[Problem, ...]:
     """Where the newest that passes was asked for, and there is none; ``unread``: or can't be told, with the reason."""
     silent = [
-        Problem(host, f"which kernels its package sources have could not be read: {why}", "fix that first")
+        Problem(host, f"which kernels its package sources have could not be read: {why}", "fix this first")
         for host, why in unread.items()
     ]
     return (*silent, *(_none_passes(each) for each in found if not each.release))
@@ -406,8 +408,8 @@ def without_candidate(found: Sequence[Newest], unread: Mapping[str, str]) -> tup
 def _none_passes(each: Newest) -> Problem:
     return Problem(
         ", ".join(each.hosts),
-        f"none of {each.tried} kernels passes the rehearsal",
-        f"stay on the one that runs: {_stay(each.remedies)}",
+        f"none of the {each.tried} kernels tried passes the rehearsal",
+        f"stay on the running kernel: {_stay(each.remedies)}",
     )
 
 
@@ -420,8 +422,8 @@ def problems(verdicts: Sequence[GroupVerdict], policy: Policy) -> tuple[Problem,
         told = "; ".join(verdict.reasons[:3]) + more
         if verdict.word in _BAD:
             seen = verdict.word is Word.SPLAT or any(each.live and each.word in _BAD for each in verdict.programs)
-            message = f"would not survive {verdict.candidate}{' (rehearsed)' if seen else ''}: {told}"
-            fix = f"upgrade what loads these programs first, or stay on the kernel that runs: {_stay(verdict.remedies)}"
+            message = f"{verdict.candidate} would break it{' (rehearsal failed)' if seen else ''}: {told}"
+            fix = f"upgrade what loads these programs first, or stay on the running kernel: {_stay(verdict.remedies)}"
             found.append(Problem(hosts, message, fix))
         elif verdict.word is Word.INCONCLUSIVE and policy.rehearsal != "accept":
             message = f"the rehearsal of {verdict.candidate} was inconclusive: {told}"
@@ -444,10 +446,10 @@ def advice(rehearsal: Rehearsal) -> tuple[str, ...]:
             names = _listed(dict.fromkeys(bad)) or "the BPF programs"
             hosts = ", ".join(sorted(verdict.hosts, key=natural_key))
             steps += [
-                f"Update what has loaded {names} on {hosts} (the network agent, mostly) to a version that loads on "
+                f"Update what has loaded {names} on {hosts} (usually the network agent) to a version that loads on "
                 f"kernel {verdict.candidate}.",
                 f"Or stay on kernel {verdict.running}: {_stay(verdict.remedies)}.",
-                "Or see which other kernels would do: `ansible-playbook friday.upgrade.rehearse` with "
+                "Or find out which other kernels would pass: `ansible-playbook friday.upgrade.rehearse` with "
                 "`-e friday_candidate_kernel=newest`.",
             ]
     return tuple(dict.fromkeys(steps))

@@ -98,7 +98,7 @@ def test_no_pod_on_the_node_is_said():
     after = lab.with_facts(after, "node1", reach=after.facts["node1"].reach[:1])
     after = lab.with_agent(after, endpoints=after.snapshot.agents[0].endpoints[:1])
     assert note(after, "bpf-pod-programs", before=before).severity is Severity.INFO
-    assert "no such pod is there now" in note(after, "node-network", before=before).message
+    assert "no such pod exists now" in note(after, "node-network", before=before).message
 
 
 def test_the_health_device_is_compared_by_name():

@@ -24,7 +24,7 @@ def test_missing_endpoints_of_host_and_pod():
     assert only(lab.with_agent(WELL, endpoints=(pod,)), "agent-endpoints").message == (
         "the host endpoint of node2 is missing"
     )
-    assert "knows no endpoint" in only(lab.with_agent(WELL, endpoints=(host,)), "agent-endpoints").message
+    assert "has no endpoint for pod" in only(lab.with_agent(WELL, endpoints=(host,)), "agent-endpoints").message
 
 
 def test_an_endpoint_that_goes_away_with_its_pod_is_let_go():

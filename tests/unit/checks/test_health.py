@@ -73,7 +73,7 @@ def test_after_the_fix_its_own_cordon_is_all_that_is_tolerated():
     verdict = baseline_of(fixed)
     assert verdict.outcome is Outcome.PASS
     assert any(note.check == "cordons" and lab.RUN in note.message for note in verdict.notes)
-    assert "repair it first" in unhealthy(lab.with_node(fixed, "node2", ready=False), "nodes-ready").message
+    assert "fix it first" in unhealthy(lab.with_node(fixed, "node2", ready=False), "nodes-ready").message
     sick = lab.with_workload(lab.with_pod(fixed, "logs-2", ready=False), "logs", available=2)
     unhealthy(sick, "workloads")
 
@@ -99,7 +99,7 @@ def test_what_an_earlier_run_may_have_broken_is_no_note_where_nobody_knows_how_i
     failed = [found for found in (verdict.cause, *verdict.consequences) if found]
     assert verdict.outcome is Outcome.FAIL
     assert {found.check for found in failed} == {"kernel-log", "node-network"}
-    assert all("whether it was so before run 20261122-161500-3f2a is not known here" in f.message for f in failed)
+    assert all("whether this was already so before run 20261122-161500-3f2a is unknown" in f.message for f in failed)
 
 
 def test_what_is_accepted_by_name_is_found_and_marked_and_keeps_nobody_from_starting():

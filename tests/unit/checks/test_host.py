@@ -21,7 +21,10 @@ def test_broken_packages_fail_and_known_ones_do_not():
 def test_others_that_upgrade_by_themselves_are_a_note():
     for change, text in (
         ({"competing": ("kured", "unattended-upgrades")}, "kured, unattended-upgrades may upgrade or reboot node1"),
-        ({"unknown": {"competing": "no systemctl"}}, "whether anything else upgrades or reboots node1 is not known"),
+        (
+            {"unknown": {"competing": "no systemctl"}},
+            "whether anything else upgrades or reboots node1 could not be checked",
+        ),
     ):
         facts = {**HEALTHY.facts, "node1": replace(HEALTHY.facts["node1"], **change)}
         verdict = baseline_of(Observation(HEALTHY.snapshot, facts))

@@ -15,22 +15,22 @@ from tests.unit.checks.asking import BEFORE, HEALTHY, WELL, note, only, unhealth
 
 def test_another_kernel_than_planned_is_lasting():
     finding = only(lab.with_facts(WELL, kernel="6.1.0-57"), "kernel-release")
-    assert finding.lasting and finding.message == f"node2 runs kernel 6.1.0-57, planned was {lab.NEW}"
+    assert finding.lasting and finding.message == f"node2 runs kernel 6.1.0-57 instead of the planned {lab.NEW}"
 
 
 def test_same_boot_id_when_a_restart_was_planned():
-    assert "has not been restarted" in only(lab.with_facts(WELL, boot_id="boot-2"), "kernel-boot").message
+    assert "was not rebooted" in only(lab.with_facts(WELL, boot_id="boot-2"), "kernel-boot").message
 
 
 def test_a_restart_that_came_after_the_planned_one():
     assert lab.judge(BEFORE, WELL, boot_id=WELL.facts["node2"].boot_id).outcome is Outcome.PASS
     finding = only(WELL, "kernel-boot", boot_id="the-planned-one")
-    assert finding.lasting and "restarted once more, and not by Friday" in finding.message
+    assert finding.lasting and "rebooted once more, but not by Friday" in finding.message
 
 
 def test_another_boot_id_when_none_was_planned():
     finding = only(lab.with_facts(BEFORE, boot_id="x"), "kernel-boot", target_kernel=lab.OLD)
-    assert "although no restart was planned" in finding.message
+    assert "although no reboot was planned" in finding.message
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_a_raid_that_was_degraded_before_and_one_that_synchronises():
     degraded = (RaidArray("md0", "active raid1", 2, 1),)
     assert lab.judge(lab.with_facts(BEFORE, raid=degraded), lab.with_facts(WELL, raid=degraded)).outcome is Outcome.PASS
     syncing = lab.with_facts(WELL, raid=(RaidArray("md0", "active raid1", 2, 2, syncing=True),))
-    assert "synchronising" in note(syncing, "kernel-raid").message
+    assert "resyncing" in note(syncing, "kernel-raid").message
 
 
 def test_failed_units_are_a_warning():

@@ -76,7 +76,9 @@ def test_a_peer_that_did_not_answer_is_missing_evidence(silent):
     verdict = lab.judge(before, after)
     assert verdict.outcome is Outcome.INCONCLUSIVE
     finding = next(f for f in lab.bad(verdict) if f.check == "node-network")
-    assert finding.evidence[0].startswith(f"what node1 sees of node2 could not be read {silent} the upgrade: timed out")
+    assert finding.evidence[0].startswith(
+        f"probes of node2 from node1 could not be read {silent} the upgrade: timed out"
+    )
 
 
 def test_a_host_is_looked_at_from_outside_or_it_is_said_why_not():
@@ -88,4 +90,4 @@ def test_a_host_is_looked_at_from_outside_or_it_is_said_why_not():
     assert alone.outcome is Outcome.PASS and any("no other host" in n.message for n in alone.notes if n.check == "peer")
     silent = asked(lab.with_facts(HEALTHY, "node1", unknown={"*": "no route"}), "node1")
     assert silent.outcome is Outcome.INCONCLUSIVE
-    assert silent.cause.message == "node1 could not look at node2 from outside: no route"
+    assert silent.cause.message == "node1 could not check node2 from outside: no route"

@@ -15,7 +15,7 @@ from tests.unit.checks.asking import BEFORE, HEALTHY, WELL, after_a_failed_canar
 
 def test_a_workload_lacks_more_than_before():
     finding = only(lab.with_workload(WELL, "web", available=2), "workloads")
-    assert finding.message == "Deployment web/web has 2 of 3 available, before 3 of 3 available"
+    assert finding.message == "Deployment web/web has 2 of 3 available (before: 3 of 3 available)"
     same = lab.with_workload(BEFORE, "web", available=2)
     assert lab.judge(same, lab.with_workload(WELL, "web", available=2)).outcome is Outcome.PASS
     ignoring = Policy(ignore_workloads=("web/*",))
@@ -61,7 +61,7 @@ def test_pods_that_belong_to_the_node():
         "static pod kube-system/kube-proxy-node2 has a pod on node2 that is not ready (CreateContainerError)"
     )
     left = tuple(pod for pod in WELL.snapshot.pods if pod.name != "kube-proxy-node2")
-    assert "any more" in only(lab.with_snapshot(WELL, pods=left), "node-pods").message
+    assert "no longer has a pod" in only(lab.with_snapshot(WELL, pods=left), "node-pods").message
     renamed = lab.with_pod(WELL, "cilium-2", name="cilium-new")
     assert lab.judge(BEFORE, renamed).outcome is Outcome.PASS
 

@@ -34,13 +34,13 @@ def reasons(running: Image | None, image: Image | None, group: Group = GROUP, *a
 def test_modules_in_use_that_the_candidate_lacks() -> None:
     without = replace(IMAGE, modules=("vxlan",))
     assert reasons(RUNNING, without) == [(Word.WARN, f"modules in use that {B} does not have: nfs")]
-    dkms = "modules in use that DKMS has to build for the candidate, so not rehearsed: zfs"
+    dkms = "modules in use that DKMS must build for the candidate, so not rehearsed: zfs"
     assert list(candidate.notes(GROUP, RUNNING, without)) == [dkms]
     assert reasons(RUNNING, IMAGE) == []
 
 
 def test_headers_for_what_dkms_has_to_build() -> None:
-    said = f"its headers do not come with {B}: DKMS can't build zfs for it"
+    said = f"the upgrade brings no headers for {B}: DKMS can't build zfs for it"
     assert reasons(RUNNING, IMAGE, replace(GROUP, headers=False)) == [(Word.WARN, said)]
     assert reasons(RUNNING, IMAGE, replace(GROUP, headers=True)) == []
     ordinary = replace(STATE, modules=("vxlan",), dkms=())
@@ -51,7 +51,7 @@ def test_what_is_not_known_is_said() -> None:
     bare = replace(IMAGE, modules=None, options={})
     assert reasons(RUNNING, bare) == []
     unknown_modules, unknown_options = candidate.notes(GROUP, RUNNING, bare)
-    assert "which modules the candidate has is not known" in unknown_modules
+    assert "the candidate's modules could not be read" in unknown_modules
     assert "options" in unknown_options
     assert list(candidate.notes(GROUP, None, None)) == [], "why there is no image is said elsewhere"
 
@@ -78,7 +78,7 @@ def test_they_are_part_of_the_verdict() -> None:
 
 
 def candidate_note() -> str:
-    return "modules in use that DKMS has to build for the candidate, so not rehearsed: zfs"
+    return "modules in use that DKMS must build for the candidate, so not rehearsed: zfs"
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_backports_and_release_candidates_are_in_their_order() -> None:
 def test_a_kernel_of_another_flavour_is_a_problem_and_no_candidate() -> None:
     found = next_of(HERE, Kernel("6.12.117+deb13-amd64", arriving=True))
     assert found.release == ""
-    assert "of another flavour (amd64)" in found.problem
+    assert "whose flavour (amd64) differs" in found.problem
     assert "remove the packages" in found.fix
     same = next_of(HERE, COMING, Kernel("6.12.117+deb13-amd64", arriving=True))
     assert (same.release, same.problem) == (B, ""), "of one version, the boot menu has the later flavour first"

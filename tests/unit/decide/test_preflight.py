@@ -47,7 +47,7 @@ def test_all_problems_come_at_once():
 def test_a_host_that_was_not_read_and_fields_that_could_not_be():
     some = BASE.with_facts("node1")
     some.facts.pop("node1")
-    assert problems_of(some) == [("node1", "was not read")]
+    assert problems_of(some) == [("node1", "was not surveyed")]
     assert of_host(unknown={"pending": "apt failed", "held": "apt failed", "raid": "x"}) == [
         ("node2", "could not be read (pending, held): apt failed")
     ]
@@ -84,9 +84,9 @@ def test_room_that_is_enough():
 def test_packages_that_matter():
     assert "broken packages: libc6, mdadm" in of_host(broken=("mdadm", "libc6"))[0][1]
     assert of_host(held=(KUBELET, META)) == [], "a hold on what is not to be changed is kept"
-    assert "holds packages that are to be upgraded: curl" in of_host(held=(KUBELET, HELD_CURL))[0][1]
+    assert "holds packages that would be upgraded: curl" in of_host(held=(KUBELET, HELD_CURL))[0][1]
     kernel = BASE.with_policy(packages="kernel").with_facts("node2", held=(HELD_CURL, META))
-    assert problems_of(kernel) == [("node2", "holds packages that are to be upgraded: linux-image-amd64")]
+    assert problems_of(kernel) == [("node2", "holds packages that would be upgraded: linux-image-amd64")]
     assert "no package manager" in of_host(package_manager="")[0][1]
 
 
@@ -98,12 +98,12 @@ def test_what_to_type_is_the_package_managers_word():
         return [problem.fix for problem in preflight(*BASE.with_facts("node2", **broken, **changes).arguments())]
 
     assert fixes() == [
-        "repair them first: repair",
+        "fix them first: repair",
         "release the hold: unhold curl; or leave the host out (friday_only)",
         "make room: make-room",
     ]
     assert fixes(remedies=Remedies()) == [
-        "repair them first",
+        "fix them first",
         "release the hold; or leave the host out (friday_only)",
         "make room",
     ]
@@ -111,11 +111,13 @@ def test_what_to_type_is_the_package_managers_word():
 
 def test_the_next_kernel_has_to_be_known_and_of_the_same_flavour():
     other = kernels(OLD, "6.12.5-amd64")
-    message = "would boot 6.12.5-amd64 next, which is of another flavour (amd64) than the running kernel"
+    message = "would boot 6.12.5-amd64 next, whose flavour (amd64) differs from that of the running kernel"
     assert of_host(kernels=other) == [("node2", f"{message} {OLD} (cloud-amd64)")]
     (problem,) = of_host(boot_default="GRUB is set to start the entry '2', not the newest kernel")
-    assert "boots another kernel than the newest: GRUB is set to start the entry '2'" in problem[1]
-    assert of_host(kernels=()) == [("node2", "none of its kernels was read, so what it boots next is not known")]
+    assert "would not boot the newest kernel: GRUB is set to start the entry '2'" in problem[1]
+    assert of_host(kernels=()) == [
+        ("node2", "its kernels could not be read, so the kernel of its next boot is unknown")
+    ]
     unread = of_host(kernels=(), unknown={"kernels": "apt failed"})
     assert unread == [("node2", "could not be read (kernels): apt failed")]
     assert of_host(unknown={"boot_default": "denied"}) == [("node2", "could not be read (boot_default): denied")]
@@ -128,13 +130,13 @@ def test_a_kernel_that_nothing_would_boot():
 
 def test_another_machine_than_the_node():
     some = BASE.with_node("node2", boot_id="another")
-    assert problems_of(some)[0][1].startswith("is another machine than the node node2")
+    assert problems_of(some)[0][1].startswith("is not the machine of node node2")
     assert problems_of(some.with_node("node2", ready=None)) == [], "its node may not have told its boot id yet"
     assert problems_of(BASE.with_node("node2", boot_id="boot-node2")) == []
 
 
 def test_two_hosts_that_are_one_machine():
-    assert of_host(boot_id="boot-node1") == [("node1", "is the same machine as node2 (one boot id)")]
+    assert of_host(boot_id="boot-node1") == [("node1", "is the same machine as node2 (same boot id)")]
 
 
 def test_names_that_are_no_hosts():

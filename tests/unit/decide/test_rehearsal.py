@@ -72,10 +72,10 @@ def test_the_incident() -> None:
     assert verdict.programs[0].program == "cil_from_netdev", "the worst first"
     (problem,) = decide.problems([verdict], Policy(rehearsal="accept"))
     assert problem.subject == "n1, n2"
-    assert f"would not survive {B} (rehearsed): " in problem.message
+    assert f"{B} would break it (rehearsal failed): " in problem.message
     (by_the_table,) = decide.problems([replace(verdict, programs=())], Policy())
-    assert f"would not survive {B}: " in by_the_table.message, "what nobody has tried is not called so"
-    assert "cil_from_netdev: loads on the running kernel, and the candidate refuses it" in problem.message
+    assert f"{B} would break it: " in by_the_table.message, "what nobody has tried is not called so"
+    assert "cil_from_netdev: loads on the running kernel, but the candidate refuses it" in problem.message
     assert "BPF program is too large. Processed 1000001 insn (errno 7)" in problem.message
 
 
@@ -97,7 +97,7 @@ def test_without_its_control_nothing_is_proven() -> None:
     for candidate in (GOOD, control):
         verdict = weigh(control, replace(candidate, release=B))
         assert verdict.word is Word.INCONCLUSIVE
-        assert "cil_from_netdev: is not loaded by the rehearsal of the running kernel either" in verdict.reasons[0]
+        assert "cil_from_netdev: does not load in the rehearsal of the running kernel either" in verdict.reasons[0]
     (problem,) = decide.problems([verdict], Policy())
     assert "was inconclusive" in problem.message
     assert decide.problems([verdict], Policy(rehearsal="accept")) == ()
@@ -139,7 +139,7 @@ def test_code_that_is_not_quite_what_is_live_counts_and_is_said() -> None:
     assert verdict.word is Word.FAIL
     (note,) = verdict.notes
     assert note.endswith(": cil_from_netdev")
-    assert "not quite what is live" in note
+    assert "differs from what is live" in note
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def test_what_was_not_rehearsed_is_named() -> None:
     live = (*LIVE, LiveProgram("tetragon_probe"))
     verdict = weigh(GOOD, replace(GOOD, release=B), replace(STATE, live=live))
     assert verdict.word is Word.WARN
-    assert verdict.reasons == ("live, and in none of the objects, so not rehearsed: tetragon_probe",)
+    assert verdict.reasons == ("live, but in none of the objects, so not rehearsed: tetragon_probe",)
     verdict = weigh(GOOD, replace(GOOD, release=B), replace(STATE, live=live[2:]))
     assert verdict.word is Word.INCONCLUSIVE, "of what is live nothing was rehearsed"
     freplace = ProgramResult(
@@ -229,7 +229,7 @@ def test_a_type_that_was_only_assumed_is_compared_with_the_live_one(live: str, w
     control = trial(A, replace(loaded("filter"), type="SchedCLS", assumed=True))
     verdict = weigh(control, replace(control, release=B), state)
     assert verdict.word is word
-    told = "filter: is live as socket_filter; its object says nothing of that, and it was rehearsed as sched_cls"
+    told = "filter: is live as socket_filter; its object does not say so, and it was rehearsed as sched_cls"
     assert verdict.reasons == ((told,) if word is Word.INCONCLUSIVE else ())
     carried = replace(state, objects=(replace(HOST, carried=True),))
     assert weigh(control, replace(control, release=B), carried).word is not Word.INCONCLUSIVE
@@ -240,7 +240,7 @@ def test_a_type_that_was_only_assumed_is_compared_with_the_live_one(live: str, w
 def test_an_object_that_cannot_be_read_is_named() -> None:
     torn = Trial(A, "#1", complete=True, error="unexpected EOF")
     verdict = weigh(torn, replace(torn, release=B))
-    assert f"{HOST.name} can't be read: unexpected EOF" in verdict.notes
+    assert f"{HOST.name} could not be read: unexpected EOF" in verdict.notes
     assert verdict.word is Word.INCONCLUSIVE
 
 
@@ -250,7 +250,7 @@ def test_what_was_found_in_a_process_and_fails_its_control_is_a_warning() -> Non
     control = trial(A, refused("cil_from_netdev"), loaded("tail_handle_ipv4"))
     verdict = weigh(control, replace(control, release=B), state)
     assert verdict.word is Word.WARN
-    assert "cil_from_netdev: is not loaded by the rehearsal of the running kernel either" in verdict.reasons[0]
+    assert "cil_from_netdev: does not load in the rehearsal of the running kernel either" in verdict.reasons[0]
     bad = weigh(control, trial(B, refused("cil_from_netdev"), refused("tail_handle_ipv4")), state)
     assert bad.word is Word.FAIL
     gone = weigh(GOOD, Trial(B, "#1", programs=GOOD.programs[:1]), state)
@@ -364,7 +364,7 @@ def test_the_newest_that_passes() -> None:
     assert silent.subject == "n4"
     assert "apt-cache: not found" in silent.message
     assert problem.subject == "n3"
-    assert "none of 2 kernels" in problem.message
+    assert "none of the 2 kernels" in problem.message
     assert "(`pin`, with friday_packages: all)" in problem.fix
 
 

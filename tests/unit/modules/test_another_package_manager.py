@@ -127,6 +127,6 @@ def test_its_commands_are_what_to_type(facts: HostFacts) -> None:
     some = fleet({"node1": "zone-a"})
     some.facts["node1"] = facts
     fixes = [problem.fix for problem in preflight(*some.arguments())]
-    assert "repair them first: dnf check" in fixes
+    assert "fix them first: dnf check" in fixes
     assert any(fix.startswith("release the hold: dnf versionlock delete kernel; ") for fix in fixes)
     assert not any("apt" in fix for fix in fixes)

@@ -362,7 +362,7 @@ def refused() -> ReportData:
         ),
         Problem(
             "node3",
-            "holds packages that are to be upgraded: mdadm",
+            "holds packages that would be upgraded: mdadm",
             "run `apt-mark unhold mdadm`",
         ),
         Problem("node1", "was cordoned by somebody else", "`kubectl uncordon node1`, if that is safe"),
@@ -396,7 +396,7 @@ def rehearsed() -> ReportData:
     before = ProgramResult("cil_from_netdev", LoadOutcome.LOADED, "SchedCLS", stats={"insns": 380, **limit})
     log = ("BPF program is too large. Processed 1000001 insn", "processed 1000001 insns (limit 1000000)")
     after = ProgramResult("cil_from_netdev", LoadOutcome.REFUSED, "SchedCLS", error="E2BIG", errno=7, log=log)
-    why = f"cil_from_netdev: loads on the running kernel, and the candidate refuses it: {log[0]} (errno 7)"
+    why = f"cil_from_netdev: loads on the running kernel, but the candidate refuses it: {log[0]} (errno 7)"
     calm = ProgramResult("tail_handle_ipv4", LoadOutcome.LOADED, "SchedCLS", stats={"insns": 1200, **limit})
     unused = ProgramResult("tail_nodeport_nat_ipv6", LoadOutcome.REFUSED, "SchedCLS", error="E2BIG")
     host = "/run/cilium/state/12/bpf_host.o"
@@ -411,9 +411,11 @@ def rehearsed() -> ReportData:
             ProgramVerdict(host, "tail_handle_ipv4", Word.PASS, "", True, calm, calm),
             ProgramVerdict(host, "tail_nodeport_nat_ipv6", Word.INCONCLUSIVE, "not loaded", False, unused, None),
         ),
-        ("live, and in none of the objects, so not rehearsed: probe",),
+        ("live, but in none of the objects, so not rehearsed: probe",),
     )
-    problem = Problem("node1, node2, node3", f"would not survive {NEW} (rehearsed): {why}", "upgrade what loads them")
+    problem = Problem(
+        "node1, node2, node3", f"{NEW} would break it (rehearsal failed): {why}", "upgrade what loads them"
+    )
     story.tell(EventKind.STOP, reason=f"rehearsal: {NEW} on node1, node2, node3: fail: {why}")
     rehearsal = Rehearsal((group,), seconds=9.5, accelerator="tcg", cached=1, tried=3)
     return story.end("fail", "1 problem to solve first; nothing was touched", problems=(problem,), rehearsal=rehearsal)
@@ -425,7 +427,7 @@ def accepted() -> ReportData:
     for wave in lab_plan().waves:
         story.wave(wave)
     raid = Finding(Layer.KERNEL, "kernel-raid", "node1", Severity.WARN, "array md0 of node1 is degraded", accepted=True)
-    dns = Finding(Layer.DNS, "dns", "node2", Severity.WARN, "dns of node2 is not known: no answer", accepted=True)
+    dns = Finding(Layer.DNS, "dns", "node2", Severity.WARN, "dns on node2: no data (no answer)", accepted=True)
     return story.end(
         "pass",
         baseline=passing([raid]),

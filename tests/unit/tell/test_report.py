@@ -179,9 +179,9 @@ def test_the_ladder_tells_pass_fail_unknown_and_not_reached_apart() -> None:
 
 def test_what_was_accepted_is_told_in_both_reports_and_on_the_ladder() -> None:
     page, markdown = Page(report.html(accepted())).text, report.markdown(accepted())
-    for said in ("Accepted (friday_accept): kernel-raid, dns", "kernel-raid: array md0", "dns on node2: dns of node2"):
+    for said in ("Accepted (friday_accept): kernel-raid, dns", "kernel-raid: array md0", "dns on node2: dns on node2"):
         assert said in page and said in markdown.replace("\\", ""), said
-    assert markdown.count("dns on node2") == 1
+    assert markdown.count("dns on node2: dns on node2") == 1
     assert accepted().verdict
     found = {rung.layer.label: rung.status.value for rung in view.ladder(accepted().verdict, CHECK_LAYERS)}
     assert (found["kernel"], found["BPF"]) == ("accepted", "pass")

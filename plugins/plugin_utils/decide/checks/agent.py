@@ -46,12 +46,12 @@ class AgentReady(Check):
             yield self.finding(severity, subject, f"the {subject} is not ready", was, "not ready")
         if new.state != old.state:
             severity = Severity.FAIL if new.state else Severity.UNKNOWN
-            message = f"the {subject} reports state {new.state or 'nothing'}, before {old.state or 'nothing'}"
+            message = f"the {subject} reports {_state(new.state)} (before: {_state(old.state)})"
             if new.state.lower() == "ok":
                 severity = Severity.INFO
             yield self.finding(severity, subject, message, before=old.state, after=new.state)
         if new.version != old.version:
-            message = f"the {subject} is another version than before"
+            message = f"the {subject} runs a different version than before"
             yield self.finding(Severity.INFO, subject, message, before=old.version, after=new.version)
 
 
@@ -133,7 +133,11 @@ class AgentDatapath(Check):
                 yield self.finding(
                     Severity.FAIL if now else Severity.UNKNOWN,
                     f"agent on {context.node}",
-                    f"{what} of the agent on {context.node} is {now or 'not reported'}, before {was}",
+                    f"{what} of the agent on {context.node} is {now or 'not reported'} (before: {was})",
                     before=was,
                     after=now,
                 )
+
+
+def _state(reported: str) -> str:
+    return f"state {reported}" if reported else "no state"

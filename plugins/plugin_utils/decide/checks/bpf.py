@@ -102,7 +102,7 @@ class VerifierLog(Check):
         known, facts = facts_of(before, context.host).kernel_log, facts_of(after, context.host)
         kernel = facts.kernel or context.target_kernel
         for lines in new_lines(known, (line for line in facts.kernel_log if is_verifier(line))).values():
-            message = f"the verifier of kernel {kernel} complains: {lines[0]}"
+            message = f"the verifier of kernel {kernel} logged an error: {lines[0]}"
             yield self.finding(Severity.FAIL, context.host, message, evidence=lines, lasting=True)
 
 
@@ -156,7 +156,7 @@ class PodAttachments(Check):
         old_pods = len(network_pods(before.snapshot, context.node))
         new_pods = len(network_pods(after.snapshot, context.node))
         if old_programs and not new_pods:
-            message = f"no pod with a network of its own runs on {context.node}: their programs could not be compared"
+            message = f"no pod with its own network runs on {context.node}: pod programs could not be compared"
             yield self.finding(Severity.INFO, context.node, message)
             return
         for (hook, program), devices in old_programs.items():

@@ -139,7 +139,7 @@ class Check:
         severity = Severity.WARN
         if context.left_by:
             severity = Severity.FAIL
-            message += f"; whether it was so before run {context.left_by} is not known here"
+            message += f"; whether this was already so before run {context.left_by} is unknown"
         return self.finding(severity, context.host, message, evidence=evidence)
 
 

@@ -32,7 +32,7 @@ class NodeReady(Check):
         """Find nodes that are not Ready."""
         for node in now.snapshot.nodes:
             if not node.ready:
-                left = f"; run {node.cordoned_by} left it cordoned: repair it first" if node.cordoned_by else ""
+                left = f"; run {node.cordoned_by} left it cordoned: fix it first" if node.cordoned_by else ""
                 yield self.finding(Severity.FAIL, node.name, f"node {node.name} {readiness(node)}{left}")
 
     def compare(self, before: Observation, after: Observation, context: Context) -> Iterator[Finding]:
@@ -61,10 +61,12 @@ class Cordons(Check):
             if not node.unschedulable:
                 continue
             if node.cordoned_by:
-                message = f"node {node.name} is still cordoned by run {node.cordoned_by}: this run takes it up again"
+                message = f"node {node.name} is still cordoned by run {node.cordoned_by}: this run resumes it"
                 yield self.finding(Severity.WARN, node.name, message)
             else:
-                message = f"node {node.name} is cordoned, and not by Friday: uncordon it, or let its owner finish"
+                message = (
+                    f"node {node.name} is cordoned, but not by Friday: uncordon it, or let whoever cordoned it finish"
+                )
                 yield self.finding(Severity.FAIL, node.name, message)
 
 
@@ -90,7 +92,7 @@ def readiness(node: Node | None) -> str:
     if node is None:
         return "is gone from the cluster"
     if node.ready is None:
-        return "is no longer heard of (Ready is Unknown)"
+        return "no longer reports its status (Ready is Unknown)"
     return "is Ready" if node.ready else "is not Ready"
 
 

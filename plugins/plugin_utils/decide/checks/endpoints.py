@@ -42,7 +42,7 @@ class AgentEndpoints(Check):
             if endpoint_broken(endpoint):
                 subject = endpoint.pod or f"host endpoint of {node}"
                 what = f"the endpoint of pod {endpoint.pod}" if endpoint.pod else f"the {subject}"
-                message = f"{what} is {endpoint.state or 'in no state'}"
+                message = f"{what} is {endpoint.state or 'without a state'}"
                 evidence = (endpoint.message,) if endpoint.message else ()
                 yield self.finding(Severity.FAIL, subject, message, evidence=evidence)
 
@@ -60,7 +60,7 @@ class AgentEndpoints(Check):
         for pod in network_pods(after.snapshot, context.node):
             if _name(pod) not in present:
                 severity = Severity.WARN if workload_of(pod) in known else Severity.FAIL
-                message = f"the agent on {context.node} knows no endpoint of pod {_name(pod)}"
+                message = f"the agent on {context.node} has no endpoint for pod {_name(pod)}"
                 yield self.finding(severity, _name(pod), message, after="no endpoint")
 
     def _host(self, before: Observation, after: Observation, context: Context) -> Iterator[Finding]:
@@ -81,7 +81,7 @@ class AgentEndpoints(Check):
         return self.finding(
             Severity.WARN if as_before else Severity.FAIL,
             subject,
-            f"{label} is {endpoint.state or 'in no state'}{health}" + (" (as before)" if as_before else ""),
+            f"{label} is {endpoint.state or 'without a state'}{health}" + (" (as before)" if as_before else ""),
             after=endpoint.state,
             evidence=(endpoint.message,) if endpoint.message else (),
         )
@@ -105,7 +105,7 @@ class CiliumEndpoints(Check):
             present.add(key)
             if endpoint.state != "ready" and key not in ending:
                 pod = "/".join(key)
-                message = f"the CiliumEndpoint of pod {pod} is {endpoint.state or 'in no state'}"
+                message = f"the CiliumEndpoint of pod {pod} is {endpoint.state or 'without a state'}"
                 yield self.finding(Severity.FAIL, pod, message)
         for seen in now.snapshot.pods:
             if seen.node and has_network(seen) and (seen.namespace, seen.name) not in present:
@@ -152,5 +152,5 @@ def _states(snapshot: Snapshot, node: str) -> dict[str, str]:
     for endpoint in snapshot.endpoints:
         name = f"{endpoint.namespace}/{endpoint.name}"
         if endpoint.node == node and name not in ending:
-            states[name] = endpoint.state or "in no state"
+            states[name] = endpoint.state or "without a state"
     return states

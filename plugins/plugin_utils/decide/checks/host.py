@@ -53,9 +53,10 @@ class Competing(Check):
         facts, host = facts_of(now, context.host), context.host
         if facts.competing:
             message = (
-                f"{', '.join(facts.competing)} may upgrade or reboot {host} meanwhile: stop it while Friday is at work"
+                f"{', '.join(facts.competing)} may upgrade or reboot {host} during the upgrade: "
+                "stop it while Friday is running"
             )
             yield self.finding(Severity.WARN, host, message)
         elif reason := facts.unknown.get("competing", ""):
-            message = f"whether anything else upgrades or reboots {host} is not known: {reason}"
+            message = f"whether anything else upgrades or reboots {host} could not be checked: {reason}"
             yield self.finding(Severity.WARN, host, message, evidence=(reason,))

@@ -29,7 +29,7 @@ class KernelRelease(Check):
             yield self.finding(
                 Severity.FAIL,
                 context.host,
-                f"{context.host} runs kernel {kernel}, planned was {context.target_kernel}",
+                f"{context.host} runs kernel {kernel} instead of the planned {context.target_kernel}",
                 before=facts_of(before, context.host).kernel,
                 after=kernel,
                 lasting=True,
@@ -49,12 +49,12 @@ class KernelBoot(Check):
         old, new = facts_of(before, context.host).boot_id, facts_of(after, context.host).boot_id
         if (old != new) != context.reboot:
             message = (
-                f"{context.host} has not been restarted: its boot id is the same"
+                f"{context.host} was not rebooted: its boot id is unchanged"
                 if context.reboot
-                else f"{context.host} was restarted although no restart was planned"
+                else f"{context.host} was rebooted although no reboot was planned"
             )
         elif context.boot_id and new != context.boot_id:
-            old, message = context.boot_id, f"{context.host} was restarted once more, and not by Friday"
+            old, message = context.boot_id, f"{context.host} was rebooted once more, but not by Friday"
         else:
             return
         yield self.finding(Severity.FAIL, context.host, message, before=old, after=new, lasting=True)
@@ -70,7 +70,7 @@ class KernelLog(Check):
     def healthy(self, now: Observation, context: Context) -> Iterator[Finding]:
         """Doubt a log that has suspicious lines already."""
         if lines := facts_of(now, context.host).kernel_log:
-            message = f"the kernel's log of {context.host} has suspicious lines already, the last: {lines[-1]}"
+            message = f"the kernel log of {context.host} already has suspicious lines, the last: {lines[-1]}"
             yield self.doubt(context, message, *lines)
 
     def compare(self, before: Observation, after: Observation, context: Context) -> Iterator[Finding]:
@@ -81,7 +81,7 @@ class KernelLog(Check):
             yield self.finding(
                 Severity.FAIL if grave else Severity.WARN,
                 context.host,
-                f"new in the kernel's log of {context.host}: {lines[0]}",
+                f"new in the kernel log of {context.host}: {lines[0]}",
                 evidence=lines,
                 lasting=grave,
             )
@@ -123,7 +123,7 @@ class KernelRaid(Check):
                 message = f"array {array.name} of {host} is degraded: {_members(array)}"
                 yield self.finding(Severity.FAIL, host, message)
             elif array.syncing:
-                yield self.finding(Severity.WARN, host, f"array {array.name} of {host} is synchronising")
+                yield self.finding(Severity.WARN, host, f"array {array.name} of {host} is resyncing")
 
     def compare(self, before: Observation, after: Observation, context: Context) -> Iterator[Finding]:
         """Compare array by array; a resync alone is a note."""
@@ -133,10 +133,10 @@ class KernelRaid(Check):
             if new is None:
                 yield self.finding(Severity.FAIL, subject, f"{subject} is gone", before=_members(old))
             elif new.wanted - new.active > old.wanted - old.active or new.wanted < old.wanted or _stopped(old, new):
-                message = f"{subject} is worse than before: {_members(new)}, before {_members(old)}"
+                message = f"{subject} is worse than before: {_members(new)} (before: {_members(old)})"
                 yield self.finding(Severity.FAIL, subject, message, before=_members(old), after=_members(new))
             elif new.syncing and not old.syncing:
-                yield self.finding(Severity.WARN, subject, f"{subject} is synchronising since the upgrade")
+                yield self.finding(Severity.WARN, subject, f"{subject} has been resyncing since the upgrade")
 
 
 class FailedUnits(Check):
@@ -152,7 +152,7 @@ class FailedUnits(Check):
         if reason := old.unknown.get("failed_units") or new.unknown.get("failed_units"):
             yield self.finding(Severity.INFO, context.host, f"failed units were not compared: {reason}")
         elif failed := [unit for unit in new.failed_units if unit not in old.failed_units]:
-            yield self.finding(Severity.WARN, context.host, f"failed since the upgrade: {listed(failed)}")
+            yield self.finding(Severity.WARN, context.host, f"units that failed since the upgrade: {listed(failed)}")
 
 
 def _stopped(old: RaidArray, new: RaidArray) -> bool:

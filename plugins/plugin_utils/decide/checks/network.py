@@ -33,7 +33,7 @@ class NodeNetwork(Check):
         if before is None:
             return missing
         return missing + [
-            f"what {name} sees of {context.node} could not be read {when} the upgrade: {facts.unknown[ALL_FIELDS]}"
+            f"probes of {context.node} from {name} could not be read {when} the upgrade: {facts.unknown[ALL_FIELDS]}"
             for when, seen in (("before", before), ("after", now))
             for name, facts in seen.facts.items()
             if name != context.host and ALL_FIELDS in facts.unknown
@@ -45,7 +45,7 @@ class NodeNetwork(Check):
             if not probe.ok:
                 target = f"{probe.kind} from {context.host} to {probe.name or probe.target}"
                 reason = probe.error or "no answer"
-                yield self.doubt(context, f"{target} fails already ({reason}): it can't be compared later")
+                yield self.doubt(context, f"{target} already fails ({reason}): it can't be compared later")
 
     def compare(self, before: Observation, after: Observation, context: Context) -> Iterator[Finding]:
         """Compare group by group of probes."""
@@ -65,9 +65,10 @@ class Peer(Check):
         host, peer = context.host, context.peer
         if not peer:
             message = (
-                f"no other host is there to look at {host} from outside: its network is seen from its own side only"
+                f"no other host is available to check {host} from outside: "
+                "its network is checked from the host itself only"
             )
             yield self.finding(Severity.WARN, host, message)
         elif reason := unread("facts", now, replace(context, host=peer)):
-            message = f"{peer} could not look at {host} from outside: {reason}"
+            message = f"{peer} could not check {host} from outside: {reason}"
             yield self.finding(Severity.UNKNOWN, peer, message)

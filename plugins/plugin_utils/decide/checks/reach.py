@@ -40,7 +40,7 @@ def compare_probes(
         failed_before = [probe for probe in old.get(group, ()) if not probe.ok]
         all_failed = len(failed) == len(probes) and len(failed_before) < len(old.get(group, ()))
         if failed and len(failed) <= len(failed_before) and not all_failed:
-            yield check.finding(Severity.WARN, group.name, f"{_sentence(group)} fails as it did before")
+            yield check.finding(Severity.WARN, group.name, f"{_sentence(group)} fails, as before")
         elif failed:
             yield check.finding(
                 Severity.FAIL,
@@ -53,10 +53,10 @@ def compare_probes(
     for group, probes in old.items():
         if group not in new and any(probe.ok for probe in probes):
             if _pods_are_gone(probes, before, after, context.policy):
-                message = f"{_sentence(group)} could not be compared: no such pod is there now"
+                message = f"{_sentence(group)} could not be compared: no such pod exists now"
                 yield check.finding(Severity.INFO, group.name, message)
             else:
-                message = f"{_sentence(group)} worked before and was not asked again"
+                message = f"{_sentence(group)} worked before, but was not probed again"
                 yield check.finding(Severity.UNKNOWN, group.name, message, before=_count(probes), after="no probe")
 
 
@@ -102,4 +102,4 @@ def _sentence(group: _Group) -> str:
 
 
 def _count(probes: list[Reach]) -> str:
-    return f"{sum(probe.ok for probe in probes)} of {len(probes)} answered" if probes else "not asked"
+    return f"{sum(probe.ok for probe in probes)} of {len(probes)} answered" if probes else "not probed"

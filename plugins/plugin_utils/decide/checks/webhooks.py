@@ -38,7 +38,7 @@ class WebhookEndpoints(Check):
             new = now.get(_key(old))
             subject = f"webhook {old.name}"
             if new is None:
-                message = f"{subject} ({old.configuration}) is gone: what became of it is not known"
+                message = f"{subject} ({old.configuration}) is gone, and it is unknown why"
                 yield self.finding(Severity.UNKNOWN, subject, message, after="gone")
             elif new.ready_endpoints is None:
                 yield self._uncounted(old, new, subject)
@@ -52,7 +52,7 @@ class WebhookEndpoints(Check):
         return self.finding(Severity.INFO, subject, f"{subject} is called by URL: its endpoints can't be counted")
 
     def _fewer(self, old: Webhook, new: Webhook, subject: str) -> Finding:
-        left = f"{subject} has {counted(new.ready_endpoints)} of service {new.service}, before {old.ready_endpoints}"
+        left = f"{subject} has {counted(new.ready_endpoints)} of service {new.service} (before: {old.ready_endpoints})"
         if new.ready_endpoints:
             severity, message = Severity.WARN, left
         elif new.failure_policy == "Fail":

@@ -38,7 +38,7 @@ class Workloads(Check):
         for workload in watched(now.snapshot.workloads, context.policy):
             lacking, subject = workload.wanted - workload.available, label(workload)
             if lacking > without_place[_key(workload)]:
-                message = f"{subject} has {available(workload)}; friday_ignore_workloads would leave it out"
+                message = f"{subject} has {available(workload)}; to leave it out, name it in friday_ignore_workloads"
                 yield self.finding(Severity.FAIL, subject, message)
             elif lacking > 0:
                 message = f"{subject} has {available(workload)}: the others wait for a node that Friday cordoned"
@@ -57,10 +57,10 @@ class Workloads(Check):
             tolerated = max(0, old.wanted - old.available)
             lacking = new.wanted - new.available
             if lacking > tolerated + expected[_key(new)]:
-                message = f"{subject} has {available(new)}, before {available(old)}"
+                message = f"{subject} has {available(new)} (before: {available(old)})"
                 yield self.finding(Severity.FAIL, subject, message, available(old), available(new))
             elif lacking > tolerated:
-                message = f"{subject} has {available(new)}: the others wait for a node that is worked on"
+                message = f"{subject} has {available(new)}: the others wait for a node that Friday is working on"
                 yield self.finding(Severity.WARN, subject, message, available(old), available(new))
 
 
@@ -113,7 +113,7 @@ class NodePods(Check):
             new, owner = now.get(key), "static pod" if kind == "Pod" else kind
             subject = f"{owner} {namespace}/{name}"
             if new is None:
-                message = f"{subject} has no pod on {context.node} any more"
+                message = f"{subject} no longer has a pod on {context.node}"
                 yield self.finding(Severity.FAIL, subject, message, before="ready", after="no pod")
             elif not new.ready:
                 state = new.waiting or new.phase or "not ready"
