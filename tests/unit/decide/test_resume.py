@@ -139,6 +139,8 @@ BOOTED = replace(facts("node1"), boot_id="now")
     ("record", "owes"),
     [
         (HostRecord(HostState.UPGRADED, 1.0, "upgrade", boot_id="now"), True),
+        (HostRecord(HostState.UPGRADED, 1.0, "recheck", boot_id="now"), True),
+        (HostRecord(HostState.FAILED, 1.0, "recheck", boot_id="now"), True),
         (HostRecord(HostState.UPGRADED, 1.0, "upgrade", boot_id="before"), False),  # it has booted since
         (HostRecord(HostState.CORDONED, 1.0, "drain", boot_id="now"), False),
         # The next run died, too, before it came to the reboot that the first one owed.
