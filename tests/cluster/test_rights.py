@@ -53,7 +53,7 @@ def work(api: Api, things: Things) -> set[tuple[str, str]]:
         locked,
         lambda: cluster_record.write(api, things.namespace, RunRecord(run=RUN, seq=1)),
         lambda: cluster_record.read(api, things.namespace, RUN),
-        lambda: cluster_record.read_all(api, things.namespace),
+        lambda: cluster_record.read_stored(api, things.namespace),
         lambda: cluster_record.prune(api, things.namespace, [RUN]),
         lambda: read_snapshot(api, cni_nodes=[node]),
         lambda: cordon(api, node, RUN),

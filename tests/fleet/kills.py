@@ -32,6 +32,7 @@ from tests.fleet.aborts import NAMESPACE
 from tests.fleet.controller import LIMIT, Controller, Started
 from tests.fleet.machines import PACKAGES, Machine
 from tests.fleet.world import World
+from tests.support.records import records
 
 _TICK = 0.002  # seconds; events are at least tens of milliseconds apart
 
@@ -197,7 +198,7 @@ def wrong_in_sum(world: World, code: int, output: str) -> Iterator[str]:
         yield f"still cordoned: {', '.join(left)}"
     if holder := lease.current(world.api, NAMESPACE):
         yield f"the lock is still held by {holder.identity}"
-    for record in cluster_record.read_all(world.api, NAMESPACE):
+    for record in records(world.api, NAMESPACE):
         if record.started and not record.finished:
             yield f"the record of run {record.run} was never closed"
 

@@ -11,10 +11,10 @@ import pytest
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.lock import keeper
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind
-from ansible_collections.friday.upgrade.plugins.plugin_utils.run import cluster_record
 from tests.playbooks.machines import CANDIDATE, META, RUNNING
 from tests.playbooks.runs import REPORTS, ROOT, Hosts, Run, Runner
 from tests.playbooks.world import NODES, World
+from tests.support.records import records
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def idle(run: Runner, world: World, current: Hosts) -> Run:
     variables = {"friday_packages": "kernel", "friday_namespace": "friday-idle"}
     with world.untouched(own_records=True):
         done = run("friday.yml", hosts=current, variables=variables, watched=True)
-    stored = cluster_record.read_all(world.api, "friday-idle")
+    stored = records(world.api, "friday-idle")
     assert [(each.outcome, each.hosts) for each in stored] == [("nothing-to-do", {})]
     return done
 

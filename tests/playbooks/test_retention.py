@@ -9,6 +9,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run import cluster_record
 from tests.playbooks.runs import Hosts, Runner
 from tests.playbooks.world import World
+from tests.support.records import records
 
 DIED, OLD, LAST = "20261101-161500-3f2a", "20261102-161500-3f2a", "20261103-161500-3f2a"
 
@@ -23,11 +24,11 @@ def test_old_records_go_when_a_run_begins(run: Runner, world: World, current: Ho
 
     checked = run("friday.yml", "--check", hosts=current, variables=variables)
     assert checked.code == 0, checked.output
-    assert len(cluster_record.read_all(world.api, namespace)) == 3
+    assert len(records(world.api, namespace)) == 3
 
     done = run("friday.yml", hosts=current, variables=variables)
     assert done.code == 0, done.output
     assert done.folder
-    assert {each.run for each in cluster_record.read_all(world.api, namespace)} == {DIED, LAST, done.folder.name}
+    assert {each.run for each in records(world.api, namespace)} == {DIED, LAST, done.folder.name}
     assert f"old records deleted (friday_keep_runs): {OLD}" in done.text
     assert [event.data["message"] for event in done.events() if event.kind == "note"]

@@ -23,6 +23,7 @@ from tests.playbooks.machines import Machine
 from tests.playbooks.runs import Hosts, Run, Runner
 from tests.playbooks.world import World
 from tests.support.control_plane import Cluster
+from tests.support.records import records
 from tests.support.things import wait_until
 
 K = EventKind
@@ -279,7 +280,7 @@ def test_nodes_that_may_not_be_read(
 
 def _may_list(kubeconfig: Path, namespace: str) -> bool:
     try:
-        return cluster_record.read_all(connect(str(kubeconfig)), namespace) != ()
+        return records(connect(str(kubeconfig)), namespace) != ()
     except KubeError:
         return False
 

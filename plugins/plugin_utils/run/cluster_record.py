@@ -149,19 +149,6 @@ def read(api: Api, namespace: str, run: str) -> RunRecord | None:
     return _parse([first, *_further(api, namespace, run, first)])
 
 
-def read_all(api: Api, namespace: str) -> tuple[RunRecord, ...]:
-    """Return the records of all runs, the newest first.
-
-    Raises:
-        ApiError: they can't be listed.
-        ValueError: one isn't a record.
-    """
-    stored = read_stored(api, namespace)
-    for why in stored.unreadable.values():
-        raise ValueError(why)
-    return stored.records
-
-
 def read_stored(api: Api, namespace: str) -> Stored:
     """Return all that is there of any run; one that can't be read is told, and the others are still worth having.
 

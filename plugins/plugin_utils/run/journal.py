@@ -80,16 +80,6 @@ def folder_of(state_dir: str | os.PathLike[str], run: str) -> Path | None:
     return folder if is_run_id(run) and (folder / FILE_NAME).is_file() else None
 
 
-def latest(state_dir: str | os.PathLike[str]) -> Path | None:
-    """The folder of the newest run under ``state_dir`` that has a journal; None when there is none."""
-    try:
-        names = sorted(os.listdir(state_dir), reverse=True)
-    except FileNotFoundError:
-        return None
-    folders = (Path(state_dir, name) for name in names if _RUN_ID.fullmatch(name))
-    return next((folder for folder in folders if (folder / FILE_NAME).is_file()), None)
-
-
 def read(folder: str | os.PathLike[str], after: Mark | None = None) -> Events:
     """All events of the journal in ``folder``, in order; with ``after`` those behind that place.
 

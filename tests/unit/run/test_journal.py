@@ -21,7 +21,6 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.run import journal 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run.journal import (
     Journal,
     JournalError,
-    latest,
     new_run_id,
     read,
 )
@@ -228,14 +227,6 @@ def test_where_the_journals_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert module.state_folder("~/runs") == Path.home() / "runs"
     monkeypatch.delenv("XDG_STATE_HOME")
     assert module.state_folder() == Path.home() / ".local/state/friday"
-
-
-def test_latest_is_the_newest_run_with_a_journal(tmp_path: Path) -> None:
-    assert latest(tmp_path / "absent") is None and latest(tmp_path) is None
-    for name in ("20261120-160000-aaaa", "20261127-160000-bbbb", "other"):
-        Journal(tmp_path / name).append(name, EventKind.NOTE)
-    (tmp_path / "20261204-160000-cccc").mkdir()  # died before its first event
-    assert latest(tmp_path) == tmp_path / "20261127-160000-bbbb"
 
 
 def test_no_journal_is_no_events(tmp_path: Path) -> None:
