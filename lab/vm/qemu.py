@@ -61,8 +61,8 @@ def accelerator(kernel: Path) -> list[str]:
     if number < OLDEST:
         have, wanted = (".".join(map(str, each)) for each in (number, OLDEST))
         raise QemuError(
-            f"KVM does not work here and QEMU {have} is too old to go without: its emulation is unreliable with newer "
-            f"kernels; install {wanted} or newer (on Debian 12: from bookworm-backports)"
+            f"KVM does not work here and QEMU {have} is too old to work without it: its emulation is unreliable with "
+            f"newer kernels; install {wanted} or newer (on Debian 12: from bookworm-backports)"
         )
     return ["-accel", "tcg,thread=multi", "-cpu", "qemu64"]
 
