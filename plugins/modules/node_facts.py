@@ -346,7 +346,7 @@ def main() -> None:
     sections = set(SECTIONS) if "all" in asked["gather"] else set(asked["gather"])
     problems = [problem(probe) for probe in asked["reach"]]
     if asked["reach"] and "reach" not in sections:
-        problems.append("there are probes in reach, but gather does not name reach")
+        problems.append("reach has probes, but gather does not include reach")
     if any(problems):
         module.fail_json(msg="; ".join(filter(None, problems)))
 
