@@ -22,7 +22,7 @@ setup: ## install what is missing: Python environment, system packages for the l
 	@tools/setup lab
 
 .PHONY: friday
-friday: setup ## the story on a cluster of VMs: a Friday that stops at the canary, the fix, a Friday that ends well
+friday: setup ## the story on a cluster of VMs: an upgrade that stops at the canary, the fix, an upgrade that succeeds
 	@python -m lab friday
 
 .PHONY: test

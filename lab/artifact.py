@@ -66,7 +66,7 @@ def build(name: str, inputs: Iterable[Input], make: Callable[[Path], None], esti
             with progress.step(f"building {name}", estimate):
                 make(partial)
             if not partial.exists():
-                raise RuntimeError(f"building {name} made nothing at {partial}")
+                raise RuntimeError(f"building {name} produced nothing at {partial}")
             os.rename(partial, target)
         finally:
             remove(partial)

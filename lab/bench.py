@@ -36,7 +36,7 @@ def run(lab: Lab | None = None) -> int:
     with step(f"the bare playbook on {NODE}", BARE_SECONDS):
         code, bare = _bare(lab)
     if code:
-        say(f"no comparison: the bare playbook ended with {code}")
+        say(f"no comparison: the bare playbook exited with code {code}")
         return 1
     lab.reset(build=2)
     with step(f"a Friday on {NODE}", FRIDAY_SECONDS):
@@ -44,7 +44,7 @@ def run(lab: Lab | None = None) -> int:
         code, report = friday(lab, "-e", json.dumps({"friday_only": [NODE], "friday_soak": 0}))
         whole = time.monotonic() - started
     if code:
-        say(f"no comparison: Friday ended with {code}")
+        say(f"no comparison: Friday exited with code {code}")
         return 1
     print("\n".join(table(bare, steps(report, whole))))
     return 0

@@ -144,7 +144,7 @@ def read_request(body: bytes) -> tuple[list[str], dict[PurePosixPath, bytes]]:
             for member in tar:
                 file = tar.extractfile(member) if member.isreg() else None
                 if file is None:
-                    raise Refused(f"member {member.name!r} is no file")
+                    raise Refused(f"member {member.name!r} is not a file")
                 if member.name == "argv":
                     arguments = file.read().decode().split("\0")[:-1]
                 else:
@@ -153,7 +153,7 @@ def read_request(body: bytes) -> tuple[list[str], dict[PurePosixPath, bytes]]:
                         raise Refused(f"path {member.name!r}")
                     sources[path] = file.read()
     except (tarfile.TarError, UnicodeDecodeError) as error:
-        raise Refused(f"no tar of a request: {error}") from error
+        raise Refused(f"the request is not a tar archive: {error}") from error
     if arguments is None:
         raise Refused("no argv in the request")
     return arguments, sources

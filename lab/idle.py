@@ -49,7 +49,7 @@ Ticks = Mapping[str, int]
 
 def measure(lab: Lab, settle: float = SETTLE_SECONDS, seconds: int = MEASURE_SECONDS) -> list[str]:
     """Measure the running lab, with nothing asked of it; the table's lines."""
-    with step(f"letting the lab come to rest, then measuring it for {seconds} s", settle + seconds):
+    with step(f"waiting until the lab is at rest, then measuring it for {seconds} s", settle + seconds):
         time.sleep(settle)
         with ThreadPoolExecutor(len(NODES)) as pool:
             answers = [pool.submit(_inside, node, lab.ports, seconds) for node in NODES]

@@ -89,7 +89,7 @@ class Daemon:
                 if self._gone(seconds):
                     break
             else:
-                raise ProcessError(f"{self.name} (pid {pid}) did not end, not even after SIGKILL; see {self.log}")
+                raise ProcessError(f"{self.name} (pid {pid}) did not end, even after SIGKILL; see {self.log}")
         self.pid_file.unlink(missing_ok=True)
 
     def check(self) -> None:
@@ -114,7 +114,7 @@ class Daemon:
             except OSError as error:
                 if waiting.exhausted(self.logged()):
                     raise ProcessError(
-                        f"{self.name} does not listen on port {port}: {error}; see {self.log}"
+                        f"{self.name} is not listening on port {port}: {error}; see {self.log}"
                     ) from error
                 time.sleep(0.1)
             else:

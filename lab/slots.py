@@ -37,7 +37,7 @@ def claim(cache: Path, checkout: Path) -> Path:
             if not in_use(slot):
                 _hand_over(slot, checkout)
                 return slot
-    raise NoSlotError(f"{MOST} labs are running already, in {slots[0]} and beside it; stop one of them")
+    raise NoSlotError(f"{MOST} labs are already running, in {slots[0]} and beside it; stop one of them")
 
 
 def ports(slot: Path) -> Ports:
@@ -57,7 +57,7 @@ def ports(slot: Path) -> Ports:
             if str(base) not in taken and _free(Ports(base)):
                 record.write_text(f"{base}\n")
                 return Ports(base)
-    raise NoSlotError(f"no free range of ports among those that begin at {', '.join(map(str, BASES))}")
+    raise NoSlotError(f"no free range of ports; tried those that begin at {', '.join(map(str, BASES))}")
 
 
 def in_use(slot: Path) -> bool:

@@ -92,7 +92,7 @@ def run(node: Node, ports: Ports, words: str, *, text: str | None = None, timeou
         raise UnreachableError(f"{node.name}: {done.stderr.strip() or 'no SSH connection'}")
     if done.returncode:
         output = (done.stderr or done.stdout).strip()
-        raise RuntimeError(f"{node.name}: {words!r} failed with {done.returncode}: {output}")
+        raise RuntimeError(f"{node.name}: {words!r} failed with exit code {done.returncode}: {output}")
     return done.stdout
 
 

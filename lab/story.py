@@ -3,7 +3,7 @@
 """``make friday``: the Friday that this project exists for, played on the lab, with proof taken from outside of Friday.
 
 1. A Friday to kernel B with the first build of Cilium: the rehearsal finds what kernel B refuses, no node is touched.
-   Asked about other kernels, it names the newest that would do.
+   Asked about other kernels, it names the newest that would pass.
 2. The same with the rehearsal switched off: the canary fails, the run stops, the other nodes are untouched.
 3. Cilium is updated, as the report advised, and the canary recovers.
 4. The same command as at first: the rehearsal passes, the fleet goes to kernel B, wave by wave.
@@ -90,7 +90,7 @@ def main(lab: Lab) -> int:
 CHAPTERS: Mapping[str, float] = {
     "The lab, on kernel A with Cilium's first build": 25,
     "A Friday to kernel B: the rehearsal stops it, nothing is touched": 330,
-    "Other kernels, just asked for: which of them would do": 120,
+    "Other kernels, rehearsed only: which of them would pass": 120,
     "The rehearsal is switched off: the canary fails, and the run stops": 420,
     "Cilium is updated: the canary recovers": 120,
     "The first command again: the rehearsal passes, the fleet goes to kernel B": 780,
@@ -109,7 +109,7 @@ def outlook(plan: Plan, boot: Sequence[Work], known: Durations) -> list[str]:
     whole = words(known.expected(*build, *boot, *chapters))
     return [
         *lines,
-        f"In all: {whole}." if whole else "How long that takes here is not known: nothing was measured yet.",
+        f"In all: {whole}." if whole else "How long that takes here is unknown: nothing was measured yet.",
     ]
 
 
@@ -138,7 +138,7 @@ def play(lab: Lab) -> list[Chapter]:
     with Traffic(lab) as traffic:
         with _chapter(chapters, "A Friday to kernel B: the rehearsal stops it, nothing is touched") as chapter:
             _rehearsed_friday(lab, chapter, before, pair.candidate.release)
-        with _chapter(chapters, "Other kernels, just asked for: which of them would do") as chapter:
+        with _chapter(chapters, "Other kernels, rehearsed only: which of them would pass") as chapter:
             _asked_for(lab, chapter, before, [*kernels.neighbours(), pair.candidate])
         with _chapter(chapters, "The rehearsal is switched off: the canary fails, and the run stops") as chapter:
             canary = _stopped_friday(lab, chapter, before, pair.candidate.release)
@@ -189,7 +189,7 @@ def _rehearsed_friday(lab: Lab, chapter: Chapter, before: Mapping[str, Seen], ke
     refused = sorted({each["program"] for group in groups for each in group["programs"] if each["word"] == "fail"})
     chapter.claims += [
         Claim("the run failed", code != 0 and report.get("summary", {}).get("outcome") == "fail", f"exit code {code}"),
-        Claim(f"the rehearsal says what {kernel} would refuse", bool(refused), ", ".join(refused)),
+        Claim(f"the rehearsal reports what {kernel} would refuse", bool(refused), ", ".join(refused)),
         Claim("with the verifier's own line", "too large" in problems, problems[:200]),
         Claim("every node is untouched: kernel, boot id, no cordon", look(lab) == before),
     ]
@@ -204,7 +204,7 @@ def _asked_for(lab: Lab, chapter: Chapter, before: Mapping[str, Seen], wanted: S
     for kernel in wanted:
         words = {group["word"] for group in rehearsal.get("groups", ()) if group["candidate"] == kernel.release}
         expected = {"fail"} if kernels.refuses_incident(kernel.version) else {"pass", "warn"}
-        claim = f"{kernel.release} {'would not do' if expected == {'fail'} else 'would do'}"
+        claim = f"{kernel.release} {'would not pass' if expected == {'fail'} else 'would pass'}"
         chapter.claims.append(Claim(claim, bool(words) and words <= expected, ", ".join(sorted(words))))
     told = {each["release"] for each in rehearsal.get("newest", ())}
     passing = [kernel.release for kernel in wanted if not kernels.refuses_incident(kernel.version)]
@@ -342,7 +342,7 @@ class Traffic:
             share += f", median answer {self.summary['median_seconds']:.2f} s"
         return [
             Claim(f"web never had fewer than {wanted} replicas available", low >= wanted, f"at least {low}"),
-            Claim("a client asked it all the time", asked > 0, share),
+            Claim("a client queried it all the time", asked > 0, share),
         ]
 
 

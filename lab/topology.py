@@ -56,7 +56,7 @@ def node(name: str) -> Node:
     for candidate in NODES:
         if candidate.name == name:
             return candidate
-    raise KeyError(f"no node {name!r} in the lab; there are {', '.join(each.name for each in NODES)}")
+    raise KeyError(f"no node {name!r} in the lab; the nodes are {', '.join(each.name for each in NODES)}")
 
 
 @dataclass(frozen=True)

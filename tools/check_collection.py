@@ -30,12 +30,12 @@ def errors(names: Iterable[str]) -> Iterator[str]:
     members = set(names)
     for name in NEEDED:
         if name not in members:
-            yield f"the archive lacks {name}"
+            yield f"{name} is missing from the archive"
     for top in sorted({name.partition("/")[0] for name in members} - ALLOWED):
-        yield f"the archive holds {top}: name it in galaxy.yml's build_ignore, or in tools/check_collection.py"
+        yield f"the archive contains {top}: name it in galaxy.yml's build_ignore, or in tools/check_collection.py"
     for name in sorted(members):
         if name.endswith(".pyc") or name.startswith("inventories/lab"):
-            yield f"the archive holds {name}"
+            yield f"the archive contains {name}"
 
 
 def lacking(names: Iterable[str], tracked: Iterable[str]) -> Iterator[str]:
@@ -43,7 +43,7 @@ def lacking(names: Iterable[str], tracked: Iterable[str]) -> Iterator[str]:
     members = set(names)
     for name in sorted(tracked):
         if name.partition("/")[0] in ALLOWED and name not in members:
-            yield f"the archive lacks {name}: something in galaxy.yml's build_ignore leaves it out"
+            yield f"{name} is missing from the archive: something in galaxy.yml's build_ignore excludes it"
 
 
 def main() -> int:

@@ -40,18 +40,18 @@ def plugin_errors(plugins: Iterable[tuple[str, str]], documents: Mapping[str, Ma
         found = documents.get(kind, {}).get(full)
         doc = (found or {}).get("doc")
         if not doc:
-            reason = (found or {}).get("error", "it is unknown")
+            reason = (found or {}).get("error", "not found")
             yield f"plugins/{folder}/{name}.py: ansible-doc -t {kind} {full} shows nothing: {reason}"
             continue
         if not doc.get("short_description"):
             yield f"{full}: no short_description"
         if not _is_text(doc.get("description")):
-            yield f"{full}: the description is no text"
+            yield f"{full}: the description is not text"
         if kind == "module" and not (found or {}).get("examples"):
             yield f"{full}: no EXAMPLES"
         for option, spec in (doc.get("options") or {}).items():
             if not _is_text(spec.get("description")):
-                yield f"{full}: option {option} has no description, or one that is no text"
+                yield f"{full}: option {option} has no description, or one that is not text"
 
 
 def _is_text(description: object) -> bool:
@@ -109,7 +109,7 @@ def main() -> int:
         errors += variable_errors(_used(), declared)
         page = make_reference.TARGET
         if not page.exists() or page.read_text(encoding="utf-8") != make_reference.render(declared):
-            errors.append(f"{page.relative_to(ROOT)} is not what the argument specs say: run `make reference`")
+            errors.append(f"{page.relative_to(ROOT)} does not match the argument specs: run `make reference`")
     except make_reference.Conflict as error:
         errors.append(str(error))
     for line in errors:

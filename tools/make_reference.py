@@ -25,7 +25,7 @@ HEAD = """\
 Made by `make reference` from the roles' `meta/argument_specs.yml`; edit those. Set variables in `group_vars/all.yml` of
 the inventory or with `--extra-vars`: they are for the whole run, and refused where they are set for some hosts only.
 `friday_zone`, `friday_node_name` and `friday_bpf_objects` belong to hosts, and `friday_hosts` is for `--extra-vars`
-alone. Wrong values, and names that look like Friday's and are not, are refused before anything is touched.
+alone. Wrong values, and names that look like Friday's but are not, are refused before anything is touched.
 """
 
 

@@ -32,16 +32,16 @@ PLACES = {
 
 HEAD = """\
 ---
-# The least rights that a Friday needs: kubectl apply --filename manifests/rights.yaml
+# The least rights that Friday needs: kubectl apply --filename manifests/rights.yaml
 # Made by `make reference` from the rights that the code names. What each is for: docs/reference/rights.md. Before it
-# begins, Friday asks the API server for every one of them and names those that it lacks.
+# starts, Friday checks every one of them, and reports those that are missing.
 #
-# To change before it is applied, where need be:
-# - `subjects` of the four bindings say who gets the rights: the service account `friday`, and everybody in the group
+# Change before you apply it, where needed:
+# - `subjects` of the four bindings name who gets the rights: the service account `friday`, and everybody in the group
 #   `friday:operators` (of a client certificate, O=friday:operators, or of an identity provider). Put your own user,
-#   group or service account there, and take out what you don't use;
+#   group or service account there, and remove what you don't use;
 # - lines marked `friday_namespace`: Friday's own namespace, when that variable is not `friday`;
-# - lines marked `agents`: where Cilium's agents run, when that is not kube-system. Without Cilium, take out the Role
+# - lines marked `agents`: where Cilium's agents run, when that is not kube-system. Without Cilium, remove the Role
 #   `friday-agents` and its binding.
 apiVersion: v1
 kind: Namespace

@@ -112,14 +112,14 @@ class Tier:
 def judge_pytest(tier: str, code: int | None, report: str | None, seconds: float) -> Outcome:
     """Judge a pytest run by its exit code (``None``: ended at its limit) and JUnit XML (``None``: it wrote none)."""
     counts, parts = (count_junit(report), timed(report)) if report else (Counts(), ())
-    broken = _PYTEST_BROKEN.get(code, f"pytest ended with code {code}") if code not in (0, 1) else ""
+    broken = _PYTEST_BROKEN.get(code, f"pytest exited with code {code}") if code not in (0, 1) else ""
     if counts.failed:
         names = _some(failing(report or ""))
         return Outcome(tier, Result.FAILED, counts, seconds, "; ".join(filter(None, (broken, names))), parts)
     if broken:
         return Outcome(tier, Result.COULD_NOT_RUN, counts, seconds, broken, parts)
     if code == 1:
-        return Outcome(tier, Result.FAILED, counts, seconds, "pytest failed, its report counts no failure")
+        return Outcome(tier, Result.FAILED, counts, seconds, "pytest failed, but its report has no failure")
     if not counts.passed:
         note = "every test was skipped" if counts.skipped else "no tests"
         return Outcome(tier, Result.COULD_NOT_RUN, counts, seconds, note)
@@ -127,8 +127,8 @@ def judge_pytest(tier: str, code: int | None, report: str | None, seconds: float
 
 
 _PYTEST_BROKEN: Mapping[int | None, str] = {
-    None: "ended at its time limit",
-    2: "interrupted, or errors while collecting",
+    None: "stopped at its time limit",
+    2: "interrupted, or errors during collection",
     3: "pytest's internal error",
     4: "pytest's usage error",
     5: "no tests",
@@ -370,7 +370,7 @@ def main(names: Sequence[str]) -> int:
     """Run the named tiers (none named: all), print the table and the closing line; 0 if every one passed."""
     known = {tier.name: tier for tier in TIERS}
     if unknown := [name for name in names if name not in known]:
-        print(f"unknown tier: {', '.join(unknown)}; there are {', '.join(known)}", file=sys.stderr)
+        print(f"unknown tier: {', '.join(unknown)}; known are {', '.join(known)}", file=sys.stderr)
         return 2
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that SIGTERM ends the tier's programs too
     RESULTS.mkdir(parents=True, exist_ok=True)

@@ -38,7 +38,7 @@ def mirror() -> Mirror:
     security = os.environ.get("FRIDAY_DEBIAN_SECURITY_MIRROR", security)
     if not archive or not security:
         raise RuntimeError(
-            "this machine's apt sources name no Debian mirror: set FRIDAY_DEBIAN_MIRROR (an address that ends in"
+            "this machine's apt sources have no Debian mirror: set FRIDAY_DEBIAN_MIRROR (an address that ends in"
             " /debian) and FRIDAY_DEBIAN_SECURITY_MIRROR (the one that ends in /debian-security)"
         )
     return Mirror(archive, security)

@@ -193,7 +193,7 @@ def _check_libraries(root: Path) -> None:
         done = subprocess.run([*command, str(root / program)], capture_output=True, text=True, check=False)
         strangers = [line.strip() for line in done.stdout.splitlines() if "=> /" in line and f"=> {root}" not in line]
         if done.returncode != 0 or strangers:
-            raise RuntimeError(f"{program} lacks libraries in the image: {strangers or done.stderr.strip()}")
+            raise RuntimeError(f"{program} needs libraries missing from the image: {strangers or done.stderr.strip()}")
 
 
 @contextmanager

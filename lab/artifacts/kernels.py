@@ -62,7 +62,7 @@ def neighbours() -> list[Kernel]:
         try:
             found += of_suites(*suites)[:1]
         except RuntimeError as error:
-            progress.say(f"no neighbour from {suites[0]}: {str(error).splitlines()[-1]}")
+            progress.say(f"no adjacent kernel from {suites[0]}: {str(error).splitlines()[-1]}")
     return [each for each in found if each.version not in (both.running.version, both.candidate.version)]
 
 
@@ -112,7 +112,7 @@ def refuses_incident(version: str) -> bool:
     """Whether a kernel package of this version is known to refuse the incident's programs: 6.12 from 6.12.85 on."""
     found = re.match(r"(\d+)\.(\d+)\.(\d+)", version)
     if not found:
-        raise ValueError(f"{version!r} is no version of a kernel package")
+        raise ValueError(f"{version!r} is not a version of a kernel package")
     numbers = tuple(int(part) for part in found.groups())
     return numbers >= _FIRST_REFUSING and numbers[:2] == _LAST_REFUSING_SERIES
 
@@ -122,8 +122,8 @@ def _download(target: Path) -> None:
     candidate = _fetch(CANDIDATE_SUITES, target / "candidate")
     if refuses_incident(running) or not refuses_incident(candidate):
         raise RuntimeError(
-            f"the mirror's kernels {running} and {candidate} do not make the incident: the first has to load"
-            f" its programs (6.1) and the second to refuse them (6.12.85 or a later 6.12)"
+            f"the mirror's kernels {running} and {candidate} cannot show the incident: the first must load"
+            f" its programs (6.1) and the second must refuse them (6.12.85 or a later 6.12)"
         )
 
 

@@ -52,7 +52,7 @@ def read_summary(log: Path) -> dict[str, Any]:
     for line in reversed(lines):
         if line.startswith('{"summary"'):
             return dict(json.loads(line)["summary"])
-    raise RuntimeError(f"the client left no summary in {log}; was it started?")
+    raise RuntimeError(f"the client wrote no summary to {log}; was it started?")
 
 
 def _daemon(lab: Lab) -> Daemon:

@@ -370,7 +370,7 @@ class Lab:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                say("another command is working on the lab; waiting for it")
+                say("another command is using the lab; waiting for it")
                 fcntl.flock(file, fcntl.LOCK_EX)
             yield
 

@@ -194,7 +194,7 @@ def _run_while_it_writes(command: Sequence[str | Path], files: Sequence[Path]) -
         try:
             while process.poll() is None:
                 if waiting.exhausted(tuple(_written(path) for path in files)):
-                    raise TimeoutError(f"{command[0]} makes no progress: {waiting.words()}")
+                    raise TimeoutError(f"{command[0]} is making no progress: {waiting.words()}")
                 time.sleep(1)
         finally:
             process.kill()
@@ -241,4 +241,4 @@ def _run(command: list[str], text: str | None = None) -> None:
     done = subprocess.run(command, input=text, capture_output=True, text=True)
     if done.returncode:
         output = (done.stderr or done.stdout)[-4000:]
-        raise RuntimeError(f"{shlex.join(command)} failed with {done.returncode}:\n{output}")
+        raise RuntimeError(f"{shlex.join(command)} failed with exit code {done.returncode}:\n{output}")

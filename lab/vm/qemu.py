@@ -43,7 +43,7 @@ def version() -> tuple[int, int]:
         raise QemuError(f"{PROGRAM} is not installed; `make setup` installs it") from error
     found = re.search(r"version (\d+)\.(\d+)", text)
     if not found:
-        raise QemuError(f"{PROGRAM} --version says {text!r}")
+        raise QemuError(f"{PROGRAM} --version printed {text!r}")
     return int(found[1]), int(found[2])
 
 
@@ -61,8 +61,8 @@ def accelerator(kernel: Path) -> list[str]:
     if number < OLDEST:
         have, wanted = (".".join(map(str, each)) for each in (number, OLDEST))
         raise QemuError(
-            f"KVM does not work here and QEMU {have} is too old to go without: its emulation is unreliable with newer "
-            f"kernels; install {wanted} or newer (on Debian 12: from bookworm-backports)"
+            f"KVM does not work here and QEMU {have} is too old to work without it: its emulation is unreliable with "
+            f"newer kernels; install {wanted} or newer (on Debian 12: from bookworm-backports)"
         )
     return ["-accel", "tcg,thread=multi", "-cpu", "qemu64"]
 
@@ -103,7 +103,7 @@ def create_overlay(target: Path, backing: Path, backing_format: str) -> None:
     command = ["qemu-img", "create", "-q", "-f", "qcow2", "-F", backing_format, "-b", str(backing), str(target)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        raise QemuError(f"no overlay over {backing}: {done.stderr.strip()}")
+        raise QemuError(f"could not create an overlay over {backing}: {done.stderr.strip()}")
 
 
 def hardware(processor: list[str], disk: Path | str, archives: Iterable[Path | str], console: Path | str) -> list[str]:

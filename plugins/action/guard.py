@@ -39,8 +39,8 @@ _REFERENCE = "see `ansible-doc -t role friday.upgrade.guard`"
 _HOSTS = "friday_hosts"
 _UNVERIFIED = Problem(
     "friday_kubeconfig",
-    "it has insecure-skip-tls-verify: the API server's certificate is not checked, and whoever is on the way there can "
-    "read and change everything, credentials included",
+    "it has insecure-skip-tls-verify: the API server's certificate is not checked, and whoever is between "
+    "here and there can read and change everything, credentials included",
     "put the cluster's CA into it (certificate-authority-data) and remove insecure-skip-tls-verify",
 )
 
@@ -105,7 +105,11 @@ class ActionModule(FridayAction):
                 given[name] = to_data(self._templar.template(task_vars[name]))
             except (AnsibleError, TypeError) as error:
                 # The message may quote the value.
-                reason = "what is wrong would tell a secret" if declared.of_the_run()[name].get("no_log") else error
+                reason = (
+                    "the reason is not shown, since it would reveal a secret"
+                    if declared.of_the_run()[name].get("no_log")
+                    else error
+                )
                 problems.append(Problem(name, f"cannot be evaluated: {reason}", _REFERENCE))
         return {name: value for name, value in given.items() if value is not None}, problems
 
@@ -185,9 +189,13 @@ def _fitted(given: Mapping[str, Any], told: Collection[str]) -> tuple[dict[str, 
 def _of_the_call(variables: Mapping[str, Any], policy: Policy, plan_only: bool) -> Iterator[Problem]:
     """What is right by itself, and has no effect as this run was called."""
     if variables["friday_candidate_kernel"] and not plan_only:
-        yield Problem("friday_candidate_kernel", "is not what the upgrade would bring", "run friday.upgrade.rehearse")
+        yield Problem(
+            "friday_candidate_kernel",
+            "is only for rehearsals: an upgrade brings its own kernel",
+            "run friday.upgrade.rehearse",
+        )
     if variables["friday_candidate_kernel"] and policy.rehearsal == "skip":
-        message = "asks for a rehearsal, and friday_rehearsal: skip switches it off"
+        message = "requires a rehearsal, but friday_rehearsal: skip switches it off"
         yield Problem("friday_candidate_kernel", message, "add -e friday_rehearsal=require")
     yield from parse(variables["friday_notify"])[1]
 
@@ -196,7 +204,7 @@ def _unread(own: Mapping[str, Mapping[str, Any]]) -> Iterator[Problem]:
     """The one variable that Ansible reads before it has read the hosts' own. ``own``: by host, extra variables too."""
     found = next((variables[_HOSTS] for variables in own.values() if _HOSTS in variables), None)
     if found is not None and not invocation.by_extra_vars(_HOSTS):
-        message = "is set in the inventory, where Ansible reads it too late: it has no effect"
+        message = "is set in the inventory, where Ansible reads it too late, so it has no effect"
         yield Problem(_HOSTS, message, f"give it on the command line: -e {_HOSTS}={found}")
 
 
@@ -205,7 +213,9 @@ def _folder_problems(folder: str) -> list[Problem]:
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        return [Problem("friday_state_dir", f"{folder} cannot be made: {error.strerror}", "name a folder of your own")]
+        return [
+            Problem("friday_state_dir", f"{folder} cannot be created: {error.strerror}", "name a folder of your own")
+        ]
     return []
 
 

@@ -43,9 +43,9 @@ class ActionModule(FridayAction):
         offers = _offers(facts, task_vars) if kernel else {}
         nodes = {host: str(task_vars["hostvars"][host].get("friday_node_name") or host) for host in facts}
         hosts = decide.asked_for(facts, nodes, kernel, offers) if kernel else session.files.plan().hosts()
-        found = Groups(skipped="it was switched off (friday_rehearsal: skip)")
+        found = Groups(skipped="switched off (friday_rehearsal: skip)")
         if session.problems:
-            found = Groups(skipped="the run's own problems come first")
+            found = Groups(skipped="the run's other problems must be fixed first")
         elif session.policy.rehearsal != "skip":
             groups = decide.groups(hosts, facts, _states(hosts, task_vars), _agents(seen), offers)
             found = Groups(groups, "" if groups else _why_none(hosts, kernel))

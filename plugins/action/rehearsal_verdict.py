@@ -99,5 +99,5 @@ def _told(verdicts: Sequence[GroupVerdict]) -> str:
 
 
 def _reason(result: Mapping[str, Any]) -> str:
-    text = str(result.get("msg") or "it was not tried").strip()
+    text = str(result.get("msg") or "it was not rehearsed").strip()
     return text.splitlines()[-1][:400]

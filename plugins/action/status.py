@@ -50,7 +50,7 @@ class ActionModule(FridayAction):
         run, notes = (wanted, ()) if wanted else (last, notes)
         seen = _journal(arguments["state_dir"], run)
         if wanted and run not in recorded and run not in stored.unreadable and not (seen and seen.record):
-            raise LookupError(f"friday_run: there is no run {run}; {_known(recorded)}")
+            raise LookupError(f"friday_run: run {run} does not exist; {_known(recorded)}")
         nodes, unread = _nodes(api)
         names, unnamed = _node_names(task_vars)
         status = decide.assess(

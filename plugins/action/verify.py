@@ -52,7 +52,7 @@ class ActionModule(FridayAction):
             return {"changed": False, "again": True, "msg": "waited for the lock; checking again"}
         kept = looks.load(session.files, host, looks.SEEN)
         if kept is None:
-            raise LookupError(f"{host} was not looked at: the task friday.upgrade.observe comes before this one")
+            raise LookupError(f"{host} was not observed: the task friday.upgrade.observe must run before this one")
         seen = replace(kept, facts=judging.facts_of({host: arguments["host"], peer: arguments["peer"]}))
         known = _known(session, host, phase)
         if phase is steps.BEFORE:

@@ -21,14 +21,14 @@ type: aggregate
 short_description: Journal what no task can, and report on runs that ended early
 version_added: 0.1.0
 description:
-  - Notes unreachable hosts in the journal of the run.
-  - Lets Ctrl-C (and SIGTERM) end the run after the steps in hand, with its report; a second one stops at once.
-  - Writes the report when a run has ended without its verdict, so that there is one in every case but a kill.
-  - Loads the Kubernetes client where Ansible forks its workers, so that not each task has to.
+  - Records unreachable hosts in the journal of the run.
+  - Lets Ctrl-C (and SIGTERM) end the run after the running steps, with its report; a second one stops immediately.
+  - Writes the report when a run has ended without its verdict, so that there is one in every case except a kill.
+  - Loads the Kubernetes client where Ansible forks its workers, so that each task does not need to.
 author: [Friday contributors]
 requirements:
-  - Listed in C(callbacks_enabled) of C(ansible.cfg), or in E(ANSIBLE_CALLBACKS_ENABLED). The guard refuses a Friday
-    that it does not listen to.
+  - Listed in C(callbacks_enabled) of C(ansible.cfg), or in E(ANSIBLE_CALLBACKS_ENABLED). The guard refuses a run
+    without it.
 """
 
 

@@ -10,13 +10,13 @@ from ansible.errors import AnsibleFilterError
 
 DOCUMENTATION = r"""
 name: running
-short_description: Read which kernel runs since which boot
+short_description: Read the running kernel and its boot id
 version_added: 0.1.0
 author: [Friday contributors]
 description:
-  - Reads the answer of a host to C(echo "now runs $(uname -r) since boot $(cat /proc/sys/kernel/random/boot_id)"), in
-    whatever else a login shell has printed around it.
-  - A raw command answers as soon as there is a shell. A module would need a Python that has to be started first.
+  - Reads the answer of a host to C(echo "now runs $(uname -r) since boot $(cat /proc/sys/kernel/random/boot_id)"), and
+    ignores whatever else a login shell has printed around it.
+  - A raw command answers as soon as there is a shell. A module would need Python, which must be started first.
 options:
   _input:
     description: What the host answered.

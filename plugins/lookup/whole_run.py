@@ -15,12 +15,12 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import console
 
 DOCUMENTATION = r"""
 name: whole_run
-short_description: Refuse a run that would leave out a part of Friday
+short_description: Refuse a run that would skip a part of Friday
 version_added: 0.1.0
 description:
   - Returns its terms, and fails when C(ansible-playbook) was called with C(--limit), C(--tags), C(--skip-tags),
     C(--start-at-task) or C(--step).
-  - Meant for C(hosts) of the first play, which is evaluated in every case. A limit or C(--start-at-task) leaves out
+  - Meant for C(hosts) of the first play, which is evaluated in every case. A limit or C(--start-at-task) skips
     every task that could refuse it, and a run that did nothing at all then ends with exit code 0.
 author: [Friday contributors]
 options:

@@ -69,7 +69,9 @@ class Grub(BootLoader):
             environment = self.system.read("/boot/grub/grubenv") if self.system.exists("/boot/grub/grubenv") else ""
             saved = _SAVED_ENTRY.search(environment)
             default = saved[1] if saved else "0"
-        return "" if default in ("", "0") else f"GRUB is set to start the entry {default!r}, not the newest kernel"
+        if default in ("", "0"):
+            return ""
+        return f"GRUB is set to start the entry {default!r} instead of the newest kernel"
 
 
 class SystemdBoot(BootLoader):
@@ -115,7 +117,7 @@ def incomplete(system: System, loader: BootLoader | None, release: str) -> list[
     files = [f"/boot/vmlinuz-{release}", f"/lib/modules/{release}/modules.dep"]
     for name in files + ([f"/boot/initrd.img-{release}"] if initrd_made else []):
         if not system.size(name):
-            missing.append(f"{name} is {'empty' if system.exists(name) else 'not there'}")
+            missing.append(f"{name} is {'empty' if system.exists(name) else 'missing'}")
     if loader and release not in loader.releases():
         missing.append(f"the menu of {loader.name} has no entry for {release}")
     return missing

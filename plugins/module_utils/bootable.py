@@ -59,8 +59,8 @@ def next_kernel(names: KernelPackages, pending: Sequence[Change], releases: Coll
     newest, own = next_boot((set(releases) | brought) - removed, running), parse(running)
     if newest.flavour != own.flavour:
         raise Unreadable(
-            f"the next boot would start {newest.name}, but the running kernel {running} is of the flavour"
-            f" {own.flavour or 'none'}: remove the packages of the other flavour, or boot it first"
+            f"the next boot would start {newest.name}, but the running kernel {running} has the flavour"
+            f" {own.flavour or 'none'}: remove the packages of the other flavour, or boot that kernel first"
         )
     return newest.name
 

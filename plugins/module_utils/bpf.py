@@ -57,7 +57,7 @@ def ask(system: System, argv: list[str]) -> Any:
     try:
         answer = json.loads(text or "[]")
     except ValueError:
-        raise Unreadable(f"{' '.join(argv)}: no JSON but {text.strip()[:100]!r}") from None
+        raise Unreadable(f"{' '.join(argv)}: expected JSON, but got {text.strip()[:100]!r}") from None
     if isinstance(answer, dict) and "error" in answer:
         raise Unreadable(f"{' '.join(argv)}: {answer['error']}")
     return answer

@@ -59,7 +59,7 @@ def read(system: System, given: Sequence[str]) -> dict[str, Any]:
         unknown["live"] = str(error)
     paths = [*_paths(system, given, unknown), *_carried(system)]
     if len(paths) > MOST:
-        unknown["objects"] = f"there are {len(paths)}; the first {MOST} are taken"
+        unknown["objects"] = f"{len(paths)} found; only the first {MOST} are used"
     objects: dict[str, dict[str, Any]] = {}
     for path in paths[:MOST]:
         found = _object(system, path, live, unknown)
@@ -82,7 +82,7 @@ def _paths(system: System, given: Iterable[str], unknown: dict[str, str]) -> lis
     for pattern in given:
         names = system.glob(pattern)
         if not names:
-            unknown[pattern] = "there is no such file or folder"
+            unknown[pattern] = "no such file or folder"
         for name in names:
             inside = [*system.glob(f"{name}/*.o"), *system.glob(f"{name}/*.elf")]
             found += inside if os.path.isdir(system.path(name)) else _within(system, name) or [name]
@@ -217,12 +217,12 @@ def content(system: System, path: str) -> bytes:
             if number:
                 begin, end, _ = next(itertools.islice(elf.embedded(data), int(number) - 1, None))
             if end - begin > LARGEST:
-                raise Unreadable(f"has {end - begin} bytes; an object may have {LARGEST}")
+                raise Unreadable(f"has {end - begin} bytes, at most {LARGEST} allowed")
             return bytes(data[begin:end])
     except OSError as error:
         raise Unreadable(f"{path}: {error.strerror}") from error
     except (StopIteration, ValueError):
-        raise Unreadable(f"{path}: there is no such object in it any more") from None
+        raise Unreadable(f"{path}: it no longer contains that object") from None
 
 
 def _contents(
@@ -237,7 +237,7 @@ def _contents(
                 contents[section] = found[0]
             # Cilium's is each endpoint's own, and what differs is addresses and numbers.
             if found[1:] and section != ".rodata.config":
-                unknown[f"{path} ({section})"] = f"is live with {len(found)} contents; one of them is rehearsed"
+                unknown[f"{path} ({section})"] = f"is live with {len(found)} contents; only one of them is rehearsed"
     return contents
 
 

@@ -97,7 +97,7 @@ class Facts:
             for field, empty in fields.items():
                 facts[field] = empty
                 if section != ALWAYS and section not in sections:
-                    unknown[field] = "not asked for"
+                    unknown[field] = "not requested"
                     continue
                 try:
                     facts[field] = getattr(self, field)()

@@ -43,7 +43,7 @@ def installed(system: System, release: str) -> Image | None:
     if not system.exists(path):
         return None
     if system.size(path) > LARGEST:
-        raise Unreadable(f"{path} has {system.size(path)} bytes; an image may have {LARGEST}")
+        raise Unreadable(f"{path} has {system.size(path)} bytes, at most {LARGEST} allowed")
     with open(system.path(path), "rb") as file:
         data = file.read()
     config = _config(system, release)
@@ -89,7 +89,7 @@ def packaged(manager: PackageManager, release: str, packages: Sequence[tuple[str
                         builtin = {module_name(line) for line in file.read(_BLOCK).decode().splitlines()}
     if not data:
         names = ", ".join(name for name, _ in packages)
-        raise Unreadable(f"{names}: no image of {release} in it")
+        raise Unreadable(f"{names}: contains no image of {release}")
     return Image(data, frozenset(modules | builtin) if modules else None, config)
 
 
@@ -117,5 +117,5 @@ def _members(command: list[str], name: str) -> Iterator[tuple[tarfile.TarInfo, I
 
 def _whole(file: IO[bytes], size: int) -> bytes:
     if size > LARGEST:
-        raise Unreadable(f"the image has {size} bytes; one may have {LARGEST}")
+        raise Unreadable(f"the image has {size} bytes, at most {LARGEST} allowed")
     return file.read()

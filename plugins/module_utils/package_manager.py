@@ -178,7 +178,7 @@ def find(system: System) -> PackageManager:
     for kind in kinds():
         if kind.present(system):
             return kind(system)
-    raise Unreadable(f"no package manager that Friday knows ({', '.join(kind.name for kind in kinds())})")
+    raise Unreadable(f"no package manager that Friday supports ({', '.join(kind.name for kind in kinds())})")
 
 
 def offered_kernels(manager: PackageManager, running: str) -> list[tuple[str, list[tuple[str, str]]]]:

@@ -37,11 +37,11 @@ def problem(probe: Probe) -> str:
     """What is wrong with a probe as it was asked for; empty when nothing is."""
     kind, target, query = probe["kind"], probe["target"], probe.get("query")
     if (kind == "dns") != bool(query):
-        return f"the {kind} probe of {target!r} {'needs a' if kind == 'dns' else 'takes no'} query"
+        return f"the {kind} probe of {target!r} {'needs a' if kind == 'dns' else 'must not have a'} query"
     if probe["timeout"] <= 0:
-        return f"the timeout of the {kind} probe of {target!r} is not above 0"
+        return f"the timeout of the {kind} probe of {target!r} must be above 0"
     if kind == "http" and not target.startswith(("http://", "https://")):
-        return f"{target!r} is no http or https URL"
+        return f"{target!r} is not an http or https URL"
     try:
         if kind in ("tcp", "dns"):
             split_port(target, _DNS_PORT if kind == "dns" else None)
@@ -157,7 +157,7 @@ def dns_query(number: int, name: str, kind: int) -> bytes:
     """
     labels = [label.encode("idna") for label in name.rstrip(".").split(".")]
     if not all(0 < len(label) < 64 for label in labels):
-        raise ValueError(f"{name!r} is no domain name")
+        raise ValueError(f"{name!r} is not a domain name")
     question = b"".join(bytes([len(label)]) + label for label in labels) + b"\0"
     return struct.pack("!6H", number, 0x0100, 1, 0, 0, 0) + question + struct.pack("!2H", kind, 1)
 

@@ -108,7 +108,7 @@ class System:
                 out, err = process.communicate(timeout=timeout)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
-                raise Unreadable(f"{argv[0]} gave no answer within {timeout:.0f} s") from None
+                raise Unreadable(f"{argv[0]} did not answer within {timeout:.0f} s") from None
         return Result(process.returncode, out.decode(errors="replace"), err.decode(errors="replace"))
 
     def read_from(self, argv: list[str], timeout: float = 60.0, env: dict[str, str] | None = None) -> str:

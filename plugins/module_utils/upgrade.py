@@ -43,11 +43,13 @@ def compare(
         if change.removal and (plan is None or not plan.removal):
             forbidding.append(f"{change}, which was not planned")
         elif expected is not None and (plan is None or plan.candidate != change.candidate):
-            said = "was not planned" if plan is None else f"the plan had {plan.candidate or 'its removal'}"
+            said = "was not planned" if plan is None else f"the plan has {plan.candidate or 'its removal'}"
             (forbidding if names.image_release(change.name) else other).append(f"{change}: {said}")
     for name, plan in planned.items():
         if name not in now and installed.get(name, "") != plan.candidate:
-            (forbidding if names.image_release(name) else other).append(f"{plan} was planned, and is not available now")
+            (forbidding if names.image_release(name) else other).append(
+                f"{plan} was planned, but is no longer available"
+            )
     return Comparison(forbidding, other)
 
 
@@ -86,14 +88,14 @@ class Upgrade:
         """Find out what is to be done, and whether it may be done; changes nothing."""
         broken = self.manager.broken()
         if broken:
-            raise Failed(f"packages are broken before the upgrade: {', '.join(broken)}")
+            raise Failed(f"packages were already broken before the upgrade: {', '.join(broken)}")
         installed = self.manager.installed()
         self._packages = scope_packages(self.scope, self.manager, self.kernel)
         self.changes = self.manager.pending(self._packages)
         comparison = compare(self.manager.kernels, self.expected, self.changes, installed)
         self.differences = comparison.other
         if comparison.forbidding:
-            raise Failed(f"not what was planned: {'; '.join(comparison.forbidding)}")
+            raise Failed(f"the upgrade differs from the plan: {'; '.join(comparison.forbidding)}")
         releases = installed_releases(self.system, self.kernel)
         self.target = next_kernel(self.manager.kernels, self.changes, releases, self.kernel)
 
@@ -111,8 +113,9 @@ class Upgrade:
         except StillRunning as running:
             self.output = tail(running.output)
             raise Failed(
-                f"the upgrade has not ended within {self.limits.work} s. It continues as process {running.pid}:"
-                f" wait for its end, then check the packages{_with(self.manager.remedies.check)}; do not reboot before"
+                f"the upgrade did not finish within {self.limits.work} s. It continues as process {running.pid}:"
+                f" wait until it ends, then check the packages{_with(self.manager.remedies.check)};"
+                " do not reboot before"
             ) from None
         self.output = tail(result.out)
         if result.rc:
@@ -126,7 +129,7 @@ class Upgrade:
         for change in self.changes:
             if installed.get(change.name, "") != change.candidate:
                 found, wanted = installed.get(change.name) or "not installed", change.candidate or "gone"
-                problems.append(f"{change.name} is {found}, not {wanted}")
+                problems.append(f"{change.name} is {found} instead of {wanted}")
         # A kernel of one's own, and a container's none, are not the package manager's to prove.
         if kernel_package(self.manager.kernels, self.target, (), installed):
             problems += boot_loader.incomplete(self.system, boot_loader.find(self.system), self.target)

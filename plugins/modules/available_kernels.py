@@ -29,7 +29,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: See which kernels there are
+- name: List the available kernels
   friday.upgrade.available_kernels:
   register: available
 """

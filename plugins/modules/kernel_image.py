@@ -11,8 +11,8 @@ short_description: Get the image of a kernel that a node runs, or is about to ru
 version_added: 0.1.0
 description:
   - Takes the image from C(/boot) where the kernel is installed; otherwise the node's package manager downloads its
-    packages from the node's own sources, verifies them, and they are unpacked into a folder that is thrown away.
-  - Says which modules there are for the kernel, and with which options it was built.
+    packages from the node's own sources, verifies them, and they are unpacked into a temporary folder.
+  - Returns which modules exist for the kernel, and the options that it was built with.
 author:
   - Friday contributors (!UNKNOWN)
 requirements:
@@ -71,7 +71,7 @@ changed:
   returned: always
   type: bool
 release:
-  description: As asked for.
+  description: As given.
   returned: always
   type: str
 sha256:
@@ -83,13 +83,13 @@ size:
   returned: success
   type: int
 modules:
-  description: Names of the modules that there are for it, as C(lsmod) shows them. Null where they are in packages that
+  description: Names of the modules that exist for it, as C(lsmod) shows them. Null where they are in packages that
     were not named.
   returned: success
   type: list
   elements: str
 config:
-  description: SHA-256 of the file with the options that it was built with; empty when there is none.
+  description: SHA-256 of the file with the options that it was built with; empty when there is no such file.
   returned: success
   type: str
 data:

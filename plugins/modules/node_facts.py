@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: node_facts
-short_description: Read what an upgrade has to know of a node, in one round trip
+short_description: Read what an upgrade must know of a node, in one round trip
 version_added: 0.1.0
 description:
   - Reads kernel, boot, packages, disks, BPF attachments, kernel log, units and what the node reaches, before an upgrade
@@ -29,7 +29,7 @@ options:
   gather:
     description:
       - Sections to read. The fields of all others are returned empty, and RV(facts.unknown) says that they were not
-        asked for.
+        requested.
       - V(system) is read always.
     type: list
     elements: str
@@ -47,7 +47,7 @@ options:
   update_cache:
     description:
       - Fetch the lists of packages first. If that fails, pending packages and kernels are unknown.
-      - In check mode a copy of the lists is refreshed, used and thrown away; those of the node stay as they are.
+      - In check mode a copy of the lists is refreshed, used and removed; those of the node stay as they are.
     type: bool
     default: false
   timeout:
@@ -56,7 +56,7 @@ options:
     default: 600
   since:
     description:
-      - Kernel messages count from so many seconds after the boot on; V(0) is since the boot.
+      - Ignore kernel messages from earlier than this many seconds after the boot; V(0) reads all since the boot.
     type: float
     default: 0
   reach:
@@ -71,7 +71,7 @@ options:
           - V(ping) is an ICMP echo, by the C(ping) program or else a socket. Where neither is allowed, a TCP connection
             to port 22 that is accepted or refused counts.
           - V(tcp) is a connection.
-          - V(http) is a GET request; redirections are not followed, proxies not used.
+          - V(http) is a GET request; redirects are not followed, proxies are not used.
           - V(dns) asks one server for the addresses of O(reach[].query), over UDP.
         type: str
         choices: [ping, tcp, http, dns]
@@ -84,17 +84,17 @@ options:
         required: true
       name:
         description:
-          - What the target stands for; returned with the result, so that looks at changing addresses can be compared.
+          - What the target represents; returned with the result, so that probes of changing addresses can be compared.
         type: str
       query:
-        description: The domain name to ask for; needed for V(dns), and for nothing else.
+        description: The domain name to ask for; required for V(dns), and allowed for nothing else.
         type: str
       timeout:
         description: Seconds after which the probe has failed.
         type: float
         default: 5
       status:
-        description: HTTP status codes that are right. Without any, 200 to 399 are.
+        description: HTTP status codes that count as success. Without any, 200 to 399 do.
         type: list
         elements: int
         default: []
@@ -346,7 +346,7 @@ def main() -> None:
     sections = set(SECTIONS) if "all" in asked["gather"] else set(asked["gather"])
     problems = [problem(probe) for probe in asked["reach"]]
     if asked["reach"] and "reach" not in sections:
-        problems.append("there are probes in reach, but gather does not name reach")
+        problems.append("reach has probes, but gather does not include reach")
     if any(problems):
         module.fail_json(msg="; ".join(filter(None, problems)))
 

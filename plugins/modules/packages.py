@@ -31,7 +31,7 @@ options:
     default: all
   expected:
     description:
-      - What the plan says that the upgrade changes, as M(friday.upgrade.node_facts) returned it in C(pending).
+      - What the upgrade changes according to the plan, as M(friday.upgrade.node_facts) returned it in C(pending).
       - If the upgrade would now bring another kernel, not bring the planned one, or remove a package that was not to be
         removed, the module fails and names it, with nothing changed. All other differences are returned.
       - What was planned and is installed by now counts as done, so that an interrupted upgrade can be continued.
@@ -59,21 +59,21 @@ options:
   update_cache:
     description:
       - Fetch the lists of packages first.
-      - In check mode a copy of the lists is refreshed, used and thrown away.
+      - In check mode a copy of the lists is refreshed, used and removed.
     type: bool
     default: false
   timeout:
     description:
       - Seconds that each of refreshing, downloading and installing may take.
-      - An installation that takes longer is not ended, as that would leave packages half configured. The module fails
-        and names the process.
+      - An installation that takes longer is not stopped, since that would leave packages half configured. The module
+        fails and names the process.
     type: int
     default: 3600
 extends_documentation_fragment: [friday.upgrade.lock_timeout]
 attributes:
   check_mode:
     support: full
-    description: Says what would be done, and whether it is what was planned.
+    description: Reports what would be done, and whether that matches the plan.
   diff_mode:
     support: full
     description: Returns the versions before and after.

@@ -10,9 +10,9 @@ module: recheck
 short_description: Check once more before a reboot
 version_added: 0.1.0
 description:
-  - Says whether the host must reboot. If so, makes sure that its node is still the planned one (the same UID), is still
-    cordoned by this run, and has no pod on it that a drain would evict. Packages take minutes, in which others work on
-    the cluster too.
+  - Returns whether the host must reboot. If so, makes sure that its node is still the planned one (the same UID), is
+    still cordoned by this run, and has no pod on it that a drain would evict. Packages take minutes, in which others
+    work on the cluster too.
   - Fails with everything that is different, and changes nothing on the host.
 author: [Friday contributors]
 options:

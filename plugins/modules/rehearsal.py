@@ -11,7 +11,7 @@ short_description: Boot kernels in small virtual machines and load BPF programs 
 version_added: 0.1.0
 description:
   - Boots each kernel with an initramfs that holds the loader and the objects, and nothing else (no disk, no network);
-    loads each program by itself, and says what the kernel said to it.
+    loads each program by itself, and returns how the kernel answered.
   - Uses KVM where a guest comes to its end under it, and emulation where not.
   - It judges nothing, and leaves nothing behind. A guest that hangs is ended.
 author:
@@ -90,7 +90,7 @@ seconds:
   returned: success
   type: float
 answers:
-  description: Key of the trial to what the guest said; with RV(answers.*.error) where there could be none.
+  description: Key of the trial to the guest's answer; with RV(answers.*.error) where there is none.
   returned: success
   type: dict
 """

@@ -10,7 +10,7 @@ module: rehearse
 short_description: Load the nodes' BPF programs on the kernels of a run
 version_added: 0.1.0
 description:
-  - Brings kernels, objects and the loader to the host that the task runs on, if that is another than the controller,
+  - Brings kernels, objects and the loader to the host that the task runs on, if that is not the controller,
     and runs M(friday.upgrade.rehearsal) there. What was rehearsed before is taken from the controller's cache.
   - Builds the loader on the controller, once, unless it is given.
 author: [Friday contributors]

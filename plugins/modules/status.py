@@ -11,8 +11,8 @@ short_description: Show where things stand
 version_added: 0.1.0
 description:
   - Reads who holds the lock, the record of the last run (or of another), this controller's journal of it, and what the
-    cluster says of each of its nodes now.
-  - Says for each host what that means, and what to do next. Changes nothing, takes no lock, and needs no guard.
+    cluster reports about each of its nodes now.
+  - Explains for each host what that means, and what to do next. Changes nothing, takes no lock, and needs no guard.
   - Runs on the controller.
 author: [Friday contributors]
 options:

@@ -30,7 +30,7 @@ extends_documentation_fragment: [friday.upgrade.cluster, friday.upgrade.state_di
 attributes:
   check_mode:
     support: full
-    description: Says what it would do.
+    description: Reports what it would do.
 """
 
 EXAMPLES = r"""

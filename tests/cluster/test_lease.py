@@ -136,7 +136,7 @@ def test_one_that_came_and_went_in_another_namespace_is_seen_by_who_was_away(
     theirs = lease.take(api, away, OTHER, LATER, ttl=60)
     assert lease.release(api, theirs)
     lease.check_alone(api, mine)
-    with pytest.raises(lease.LeaseLost, match=f"namespace {away}, has been at work meanwhile"):
+    with pytest.raises(lease.LeaseLost, match=f"namespace {away}, has been running in the meantime"):
         lease.check_alone(api, mine, since=mine.written)
     now = lease.renew(api, mine)
     lease.check_alone(api, now, since=now.written)

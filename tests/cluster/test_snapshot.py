@@ -465,4 +465,4 @@ def test_what_may_not_be_read_is_unknown_and_the_rest_is_there(cluster: Cluster,
     assert f'User "{user}" cannot list resource "pods"' in snapshot.unknown["pods"]
     assert snapshot.pods == ()
     assert snapshot.workloads == (), "half of the workloads would mislead"
-    assert "the agents' pods are unknown" in snapshot.unknown["agents"]
+    assert "the agents' pods could not be read" in snapshot.unknown["agents"]

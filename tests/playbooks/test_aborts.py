@@ -239,7 +239,7 @@ def test_a_second_friday_of_another_namespace_is_refused(stage: Stage) -> None:
         assert code == 2, output
         run = controller.runs()[0].name
         words = " ".join(output.split())
-        assert f"another Friday is at work on this cluster, with its lock in namespace friday: run {run} of" in words
+        assert f"another Friday is running on this cluster, with its lock in namespace friday: run {run} of" in words
         assert other.runs() == []
         assert lease.current(world.api, "friday-other") is None
         first.kill()

@@ -123,7 +123,7 @@ def test_the_lock_of_a_run_that_lives(run: Runner, world: World, current: Hosts)
     with world.untouched():
         done = run("friday.yml", hosts=current, variables={"friday_namespace": "friday-locked"})
     assert done.code == 2, done.output
-    assert "another Friday is at work on this cluster" in done.text
+    assert "another Friday is running on this cluster" in done.text
     assert "run 20261122-161500-3f2a of ann@tower, process 4711, started" in done.text
     assert re.search(r"started \S+ \S+ UTC \(\d+ s ago\), renewed \d+ s ago", done.text)
     assert "TASK [friday.upgrade.survey : Read the host]" not in done.output

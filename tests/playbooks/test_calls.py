@@ -56,7 +56,7 @@ def test_what_only_lists_is_not_refused(run: Runner, outdated: Hosts, option: st
     assert done.code == 0, done.output
 
 
-UNHEARD = "a Friday needs this callback, and it is not enabled"
+UNHEARD = "Friday needs this callback, but it is not enabled"
 
 
 @pytest.fixture

@@ -200,4 +200,4 @@ def test_a_state_folder_that_cannot_be_made(run: Runner, world: World, outdated:
     assert "2 problems to solve before anything is touched" in done.text
     assert "friday_sock: there is no such variable" in done.text
     assert "friday_state_dir: " + str(tmp_path / "file/state") in done.text
-    assert "cannot be made: Not a directory" in done.text
+    assert "cannot be created: Not a directory" in done.text

@@ -105,7 +105,7 @@ WAYS: dict[str, tuple[Callable[[Runner, Cluster, Path], Path], str]] = {
     "strange token": (_strange_token, "does not accept its credentials (401)"),
     "unreachable server": (_unreachable_server, "can't connect: Connection refused"),
     "unreachable proxy": (_unreachable_proxy, "can't connect to the proxy: can't connect: Connection refused"),
-    "broken proxy": (_broken_proxy, "is no URL"),
+    "broken proxy": (_broken_proxy, "is not a URL"),
     "broken key": (_broken_key, "Incorrect padding"),
     "plugin fails": (_plugin_fails, "login with ***, login --secret=*** refused"),
     "plugin answers nonsense": (_plugin_answers_nonsense, "failed to decode process output"),

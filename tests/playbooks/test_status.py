@@ -224,7 +224,7 @@ def test_another_run_can_be_asked_for(
     assert f"run {BEFORE} started 1970-01-01 00:00:01 UTC, ended 1970-01-01 00:00:02 UTC" in done.text
     missing = ask(run, world, tmp_path, friday_namespace=namespace, friday_run="20260101-000000-0000")
     assert missing.code == 2
-    assert f"there is no run 20260101-000000-0000; the cluster has records of {RUN}, {BEFORE}" in missing.text
+    assert f"run 20260101-000000-0000 does not exist; the cluster has records of {RUN}, {BEFORE}" in missing.text
 
 
 def test_a_record_that_cannot_be_read_hides_no_other(

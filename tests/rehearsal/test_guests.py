@@ -94,7 +94,7 @@ def test_a_program_that_takes_too_long_is_ended_and_the_others_are_tried(
     trial = guest.Trial(pair[B].image, given, {}, program_seconds=1.0)
     answer = guest.run_through(trial, stage.loader, stage.processor)
     (late,) = answer["objects"]["checks_20"]["programs"]
-    assert (late["outcome"], late["error"]) == ("crash", "not done within 1 s")
+    assert (late["outcome"], late["error"]) == ("crash", "did not finish within 1 s")
     assert answer["objects"]["xdp_bounds"]["programs"][0]["outcome"] == "loaded"
 
 

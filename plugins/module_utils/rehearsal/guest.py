@@ -80,7 +80,7 @@ def run(trial: Trial, loader: Path, processor: Sequence[str]) -> dict[str, Any]:
         code, words, expired = _run_to_end(command, trial.seconds)
         answer = report.read(_text(said), _text(console))
         if code and not expired and not answer["release"]:
-            raise GuestError(f"{command[0]} ended with {code}: {words.strip()[-400:] or 'it said nothing'}")
+            raise GuestError(f"{command[0]} exited with code {code}: {words.strip()[-400:] or 'no output'}")
         ended = time.monotonic()
         answer["expired"] = expired
         answer["console"] = _text(console)[-2000:] if not answer["complete"] else ""
@@ -186,7 +186,7 @@ def program(machine: str) -> str:
     """QEMU for guests of this machine. Raises GuestError when there is none."""
     name = _PROGRAMS.get(machine)
     if name is None:
-        raise GuestError(f"guests of {machine} are not supported, only of {', '.join(_PROGRAMS)}")
+        raise GuestError(f"virtual machines for {machine} are not supported, only for {', '.join(_PROGRAMS)}")
     found = shutil.which(name)
     if not found:
         raise GuestError(f"{name} is not installed (Debian, Ubuntu: package qemu-system-x86)")
@@ -208,8 +208,8 @@ def processor(trial: Trial, loader: Path, cache: Path) -> list[str]:
     if number < OLDEST_EMULATOR:
         have, wanted = (".".join(map(str, each)) for each in (number, OLDEST_EMULATOR))
         raise GuestError(
-            f"KVM does not work here, and QEMU {have} is too old to go without: its emulation is unreliable with newer "
-            f"kernels; install {wanted} or newer, or name another friday_rehearsal_host"
+            f"KVM does not work here, and QEMU {have} is too old to work without it: its emulation is unreliable with "
+            f"newer kernels; install {wanted} or newer, or set friday_rehearsal_host to another host"
         )
     return ["-accel", "tcg", "-cpu", "qemu64"]
 
@@ -247,7 +247,7 @@ def _version(name: str) -> tuple[int, int]:
         raise GuestError(f"{name} --version: {error}") from error
     found = re.search(r"version (\d+)\.(\d+)", text)
     if not found:
-        raise GuestError(f"{name} --version says {text[:100]!r}")
+        raise GuestError(f"{name} --version printed {text[:100]!r}")
     return int(found[1]), int(found[2])
 
 

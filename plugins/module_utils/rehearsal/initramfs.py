@@ -77,6 +77,6 @@ def _copy(source: os.PathLike[str], target: BinaryIO, size: int) -> None:
         while size:
             block = file.read(min(size, _BLOCK))
             if not block:
-                raise OSError(f"{os.fspath(source)} has become shorter while it was read")
+                raise OSError(f"{os.fspath(source)} became shorter while being read")
             target.write(block)
             size -= len(block)

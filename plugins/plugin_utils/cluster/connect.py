@@ -55,7 +55,7 @@ def connect(kubeconfig: str = "", context: str = "", timeout: float = 30.0) -> A
     try:
         api = Api(ApiClient(configuration), timeout)
     except LocationValueError as error:
-        text = f"{paths[0]}: its server or its proxy-url is no URL: {masked(str(error), paths)}"
+        text = f"{paths[0]}: its server or its proxy-url is not a URL: {masked(str(error), paths)}"
         raise KubeError(Problem(SUBJECT, text, "check the file")) from None
     if api.unverified:
         _do_not_warn_of_each_request(api.server)
@@ -106,11 +106,15 @@ def _connection_problem(error: ApiError, api: Api, configuration: Configuration)
         return Problem(SUBJECT, f"{api.server} does not accept its credentials (401)", "get a new kubeconfig")
     if error.status == 403 and ANONYMOUS in error.message:
         return Problem(
-            SUBJECT, f"it has no credentials that {api.server} knows: {error.message}", "check the user of the context"
+            SUBJECT,
+            f"it has no credentials that {api.server} accepts: {error.message}",
+            "check the user of the context",
         )
     if error.status:
         return Problem(SUBJECT, f"{api.server}: {error.message} ({error.status})", advice(error.status))
-    return Problem(SUBJECT, f"{api.server}: {error.message}", "check the server's address and the way to it")
+    return Problem(
+        SUBJECT, f"{api.server}: {error.message}", "check the server's address, and the network between here and there"
+    )
 
 
 def _expired_credentials(configuration: Configuration) -> str:

@@ -44,7 +44,7 @@ def advice(status: int) -> str:
     return {
         0: "is the API server up and reachable from here?",
         401: "get a new kubeconfig",
-        403: "give this user the right that the message names",
+        403: "grant this user the right that the message names",
     }.get(status, "")
 
 

@@ -75,7 +75,7 @@ def check_context(paths: Iterable[Path], context: str) -> None:
         current = current or str(data.get("current-context") or "")
     known = f"the file has {', '.join(names)}" if names else "the file has none"
     if context and context not in names:
-        raise KubeError(Problem("friday_context", f"there is no context {context!r}", known))
+        raise KubeError(Problem("friday_context", f"the context {context!r} does not exist", known))
     if not context and not current:
         raise KubeError(Problem("friday_context", "the kubeconfig has no current-context", f"name one: {known}"))
 
@@ -106,8 +106,8 @@ def configuration_of(paths: Sequence[Path], context: str) -> Configuration:
     if complaints.texts:
         remove()
         text = masked("; ".join(complaints.texts), paths)
-        advice = "run by hand the program that it names for its credentials"
-        raise KubeError(Problem(SUBJECT, f"{paths[0]}: it gives no credentials: {text}", advice))
+        advice = "run the credential program that it names by hand"
+        raise KubeError(Problem(SUBJECT, f"{paths[0]}: it provides no credentials: {text}", advice))
     # Only reads are tried again, and where the server asks for it (429, 503); all else is for the caller to decide.
     configuration.retries = Retry(
         total=3, connect=1, read=1, redirect=0, other=0, status=2, allowed_methods=["GET"], backoff_factor=0.2

@@ -104,5 +104,5 @@ def _missing_right(api: Api, need: Need, place: str) -> Problem:
     return Problem(
         f"rights of {api.user or 'the user'}",
         f"may not {need.verb} {resource} {where} (needed to {need.why})",
-        f"add to a {kind} of theirs: {json.dumps(need.rule())}",
+        f"add to one of its {kind}s: {json.dumps(need.rule())}",
     )

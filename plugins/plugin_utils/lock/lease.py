@@ -92,7 +92,7 @@ class LeaseHeld(KubeError):
 
     def __init__(self, holder: Holder, now: float, namespace: str = "") -> None:
         where = f", with its lock in namespace {namespace}" if namespace else ""
-        message = f"another Friday is at work on this cluster{where}: {holder.line(now)}"
+        message = f"another Friday is running on this cluster{where}: {holder.line(now)}"
         advice = "wait until it has ended (a killed one's lock expires by itself); friday.upgrade.status shows it"
         super().__init__(Problem("lock", message, advice))
         self.holder = holder
@@ -169,7 +169,7 @@ def check_alone(api: Api, lease: Lease, *, since: float = 0.0, clock: Callable[[
             raise LeaseHeld(owner, now, namespace)
         # One that was given back has no holder any more, whose name would say that it is not somebody else's.
         if since and _written(found) > since and (found["metadata"].get("labels") or {}).items() >= _LABELS.items():
-            raise LeaseLost(f"another Friday, with its lock in namespace {namespace}, has been at work meanwhile")
+            raise LeaseLost(f"another Friday, with its lock in namespace {namespace}, has been running in the meantime")
 
 
 def renew(api: Api, lease: Lease, *, clock: Callable[[], float] = time.time) -> Lease:

@@ -23,7 +23,7 @@ NEEDS = (
     # The request for a web socket is a GET; from 1.35 on, the server asks for "create" as well (KEP-5325).
     Need("get", "", "pods/exec", "ask the network agents", "agents"),
     Need("create", "", "pods/exec", "ask the network agents", "agents"),
-    Need("get", "", "pods/log", "ask the network agents", "agents", note="what the verifier said"),
+    Need("get", "", "pods/log", "ask the network agents", "agents", note="for the messages of the verifier"),
 )
 """The rights that it takes."""
 
@@ -74,7 +74,7 @@ def read_agent(api: Api, pod: Pod, node: str, timeout: float = COMMAND_SECONDS) 
         _, endpoints = _ask(api, pod, (program,), ("endpoint", "list"), timeout)
         fields = {**parse_status(health), **parse_endpoints(endpoints)}
     except (ApiError, KeyError, TypeError, ValueError, AttributeError) as error:
-        reason = str(error) if isinstance(error, (ApiError, ValueError)) else f"an answer of another shape: {error!r}"
+        reason = str(error) if isinstance(error, (ApiError, ValueError)) else f"an unexpected answer: {error!r}"
         return replace(status, error=reason + (f"; {log_error}" if log_error else _last_words(log)))
     if log_error:
         # Without its log a refusal would go unseen, and the agent's own words are not to be trusted on that.
@@ -158,7 +158,7 @@ def _log(api: Api, pod: Pod, timeout: float) -> tuple[str, str]:
     try:
         return api.text(path, container=CONTAINER, tailLines=LOG_LINES, timeout=timeout), ""
     except ApiError as error:
-        return "", f"its log can't be read: {error}"
+        return "", f"its log could not be read: {error}"
 
 
 def _failing(controllers: Iterable[dict[str, Any]]) -> dict[str, str]:

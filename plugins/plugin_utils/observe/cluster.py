@@ -34,7 +34,7 @@ AGENT_LABELS = {"k8s-app": "cilium"}
 
 NEEDS: tuple[Need, ...] = (
     *(resource.need for resource in RESOURCES),
-    Need("list", "discovery.k8s.io", "endpointslices", SEE, note="who answers for a webhook"),
+    Need("list", "discovery.k8s.io", "endpointslices", SEE, note="which endpoints serve a webhook"),
     Need("list", "", "services", "find the DNS service", "dns"),
     *agent.NEEDS,
 )
@@ -136,7 +136,7 @@ def _result(field: str, call: Callable[[], Any], unknown: dict[str, str], empty:
     except ApiError as error:
         unknown[field] = str(error)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        unknown[field] = f"an object that can't be read: {error!r}"
+        unknown[field] = f"an object that could not be read: {error!r}"
     return empty
 
 
@@ -197,7 +197,9 @@ def with_agents(api: Api, snapshot: Snapshot, nodes: Collection[str]) -> Snapsho
     if snapshot.cni != _CILIUM or not nodes:
         return snapshot
     if reason := snapshot.unknown.get("pods"):
-        return replace(snapshot, unknown={**snapshot.unknown, "agents": f"the agents' pods are unknown: {reason}"})
+        return replace(
+            snapshot, unknown={**snapshot.unknown, "agents": f"the agents' pods could not be read: {reason}"}
+        )
     pods = {pod.node: pod for pod in snapshot.pods if AGENT_LABELS.items() <= pod.labels.items()}
     with ThreadPoolExecutor(_AGENTS_AT_ONCE) as pool:
         asked = tuple(pool.map(lambda node: _agent(api, pods.get(node), node), sorted(nodes)))

@@ -27,7 +27,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot impo
     Workload,
 )
 
-SEE = "see the state of the cluster"
+SEE = "read the state of the cluster"
 
 _ROLE = "node-role.kubernetes.io/"
 _ETCD_ROLES = {"etcd", "control-plane", "master"}
@@ -213,7 +213,7 @@ _ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 NODES = Resource("nodes", "/api/v1/nodes", _node)
 RESOURCES: tuple[Resource, ...] = (
     NODES,
-    Resource("pods", "/api/v1/pods", _pod, note="and that evicted pods are gone"),
+    Resource("pods", "/api/v1/pods", _pod, note="and make sure that evicted pods are gone"),
     Resource("workloads", "/apis/apps/v1/deployments", _replicated("Deployment")),
     Resource("workloads", "/apis/apps/v1/statefulsets", _replicated("StatefulSet")),
     Resource("workloads", "/apis/apps/v1/daemonsets", _daemon_set),

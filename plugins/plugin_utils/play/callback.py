@@ -30,11 +30,11 @@ def missing() -> Problem | None:
         return None
     enabled = [str(name) for name in constants.CALLBACKS_ENABLED or ()]
     if NAME in enabled:
-        return Problem(NAME, "this callback is enabled and was not loaded", "see Ansible's warning above")
+        return Problem(NAME, "this callback is enabled, but was not loaded", "see Ansible's warning above")
     # Without blanks, so that no console breaks the line that is to be copied.
     value = ",".join([*enabled, NAME])
     message = (
-        "a Friday needs this callback, and it is not enabled: Ctrl-C and SIGTERM would stop hosts in the middle of a "
+        "Friday needs this callback, but it is not enabled: Ctrl-C and SIGTERM would stop hosts in the middle of a "
         "step, and a run that ends early would leave no report"
     )
     if os.environ.get(_SETTING):  # it outranks ansible.cfg

@@ -61,7 +61,7 @@ class Pause:
         reason = self.halted()
         if reason and step == UNCORDON.name and not self.lock_lost():
             unsure = self._lock_unsure()
-            reason = f"the lock may not be ours any more: {unsure}" if unsure else ""
+            reason = f"the lock may no longer be ours: {unsure}" if unsure else ""
         if reason:
             raise Halted(f"step {step} was not started: {reason}")
 

@@ -105,8 +105,8 @@ def test_a_raid_that_was_degraded_before_and_one_that_synchronises():
 def test_failed_units_are_a_warning():
     finding = note(lab.with_facts(WELL, failed_units=("smartd.service",)), "failed-units")
     assert finding.severity is Severity.WARN and "smartd.service" in finding.message
-    unasked = note(lab.with_facts(WELL, unknown={"failed_units": "not asked for"}), "failed-units")
-    assert unasked.severity is Severity.INFO and "not asked for" in unasked.message
+    unasked = note(lab.with_facts(WELL, unknown={"failed_units": "not requested"}), "failed-units")
+    assert unasked.severity is Severity.INFO and "not requested" in unasked.message
 
 
 @pytest.mark.parametrize(

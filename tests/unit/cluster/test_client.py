@@ -71,7 +71,7 @@ def test_not_a_kubeconfig(tmp_path: Path, text: str) -> None:
 
 def test_no_such_context(tmp_path: Path) -> None:
     line = refusal(write(tmp_path / "config"), "staging")
-    assert line == "friday_context: there is no context 'staging' -> the file has lab, prod"
+    assert line == "friday_context: the context 'staging' does not exist -> the file has lab, prod"
 
 
 def test_no_current_context(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_where_the_kubeconfig_is_looked_for(tmp_path: Path, monkeypatch: pytest.
     assert "/nowhere/ansible: no such file" in refusal("")
     # Several files, as kubectl takes them: what isn't there is left out.
     both = os.pathsep.join(["/nowhere/a", write(tmp_path / "one")])
-    assert "there is no context 'x'" in refusal(both, "x")
+    assert "the context 'x' does not exist" in refusal(both, "x")
 
 
 def test_without_the_client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

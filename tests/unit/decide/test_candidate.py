@@ -168,6 +168,6 @@ def test_a_kernel_of_another_flavour_is_a_problem_and_no_candidate() -> None:
 def test_without_evidence_there_is_no_candidate() -> None:
     assert next_of() == candidate.Candidate()
     assert next_of(HERE, COMING, running="") == candidate.Candidate()
-    pinned = next_of(HERE, COMING, boot_default="GRUB is set to start the entry '2', not the newest kernel")
+    pinned = next_of(HERE, COMING, boot_default="GRUB is set to start the entry '2' instead of the newest kernel")
     assert pinned.release == ""
     assert "entry '2'" in pinned.problem

@@ -113,7 +113,7 @@ def test_the_next_kernel_has_to_be_known_and_of_the_same_flavour():
     other = kernels(OLD, "6.12.5-amd64")
     message = "would boot 6.12.5-amd64 next, whose flavour (amd64) differs from that of the running kernel"
     assert of_host(kernels=other) == [("node2", f"{message} {OLD} (cloud-amd64)")]
-    (problem,) = of_host(boot_default="GRUB is set to start the entry '2', not the newest kernel")
+    (problem,) = of_host(boot_default="GRUB is set to start the entry '2' instead of the newest kernel")
     assert "would not boot the newest kernel: GRUB is set to start the entry '2'" in problem[1]
     assert of_host(kernels=()) == [
         ("node2", "its kernels could not be read, so the kernel of its next boot is unknown")

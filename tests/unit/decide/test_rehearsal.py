@@ -178,7 +178,7 @@ def test_a_warning_of_the_kernel_that_the_control_has_too_is_none_of_the_candida
 
 def test_a_load_that_does_not_end_is_a_failure_and_with_a_complaint_the_kernels_own() -> None:
     """The loader had to be killed in it: nobody wants an agent that hangs there."""
-    late = ProgramResult("cil_from_netdev", LoadOutcome.CRASH, error="not done within 90 s")
+    late = ProgramResult("cil_from_netdev", LoadOutcome.CRASH, error="did not finish within 90 s")
     candidate = trial(B, late, loaded("tail_handle_ipv4"))
     assert weigh(GOOD, candidate).word is Word.FAIL
     stuck = replace(candidate, splats=("watchdog: BUG: soft lockup - CPU#0 stuck for 26s!",))

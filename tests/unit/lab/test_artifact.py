@@ -60,7 +60,7 @@ def test_what_an_interrupted_build_left_is_not_taken_for_whole() -> None:
 
 
 def test_a_build_that_makes_nothing_is_an_error() -> None:
-    with pytest.raises(RuntimeError, match="made nothing"):
+    with pytest.raises(RuntimeError, match="produced nothing"):
         artifact.build("thing", [], lambda path: None, 1)
 
 

@@ -119,7 +119,7 @@ def test_malformed_requests_are_refused(members: dict[str, bytes]) -> None:
 
 
 def test_what_is_no_tar_is_refused() -> None:
-    with pytest.raises(Refused, match="no tar"):
+    with pytest.raises(Refused, match="not a tar archive"):
         read_request(b"hello" * 200)
 
 

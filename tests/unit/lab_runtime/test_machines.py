@@ -106,7 +106,7 @@ def test_equal_contents_make_equal_archives(tmp_path: Path) -> None:
 def test_a_boot_that_writes_nothing_any_more_is_ended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     image._run_while_it_writes(["true"], [tmp_path / "console"])
     monkeypatch.setattr(image, "PREPARATION_SECONDS", -1.0)
-    with pytest.raises(TimeoutError, match="sleep makes no progress"):
+    with pytest.raises(TimeoutError, match="sleep is making no progress"):
         image._run_while_it_writes(["sleep", "60"], [tmp_path / "console"])
 
 

@@ -63,7 +63,7 @@ def test_a_slot_in_which_nothing_runs_is_taken_over(tmp_path: Path) -> None:
 
 def test_no_more_labs_than_there_are_slots(monkeypatch: pytest.MonkeyPatch, running: Path) -> None:
     monkeypatch.setattr(slots, "MOST", 1)
-    with pytest.raises(slots.NoSlotError, match="1 labs are running"):
+    with pytest.raises(slots.NoSlotError, match="1 labs are already running"):
         slots.claim(running, Path("/two"))
 
 

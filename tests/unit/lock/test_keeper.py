@@ -198,7 +198,7 @@ def test_a_run_of_another_namespace_that_came_and_went_is_seen(tmp_path: Path, o
 
     leases.request = request  # type: ignore[method-assign]
     assert keep(leases, tmp_path, patience=600)[0] is not ours
-    assert ("namespace away, has been at work meanwhile" in keeper.lost(tmp_path)) is ours
+    assert ("namespace away, has been running in the meantime" in keeper.lost(tmp_path)) is ours
 
 
 def test_one_that_has_slept_for_too_long_gives_up_before_it_asks(tmp_path: Path) -> None:

@@ -126,5 +126,5 @@ def test_ubuntus_bpftool_after_an_upgrade(system: FakeSystem) -> None:
 
 def test_an_answer_that_is_no_json(system: FakeSystem) -> None:
     system.answers["-j net show"] = "Error: something"
-    with pytest.raises(Unreadable, match="no JSON"):
+    with pytest.raises(Unreadable, match="expected JSON"):
         bpf.attachments(system)

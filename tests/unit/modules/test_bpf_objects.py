@@ -136,7 +136,7 @@ def test_an_object_that_is_live_with_several_configurations_is_said_to_be(system
     live(system, {"prog": [(".rodata", b"34")], "program": [(".rodata", b"56")]})
     read = bpf_objects.read(system, ["/opt/agent.o"])
     assert read["objects"][0]["contents"] == {".rodata": "3334"}
-    assert read["unknown"] == {"/opt/agent.o (.rodata)": "is live with 2 contents; one of them is rehearsed"}
+    assert read["unknown"] == {"/opt/agent.o (.rodata)": "is live with 2 contents; only one of them is rehearsed"}
 
 
 def test_read_only_data_that_cannot_be_read_is_said(system: FakeSystem) -> None:
@@ -180,7 +180,7 @@ def test_objects_within_what_the_holders_of_programs_run(system: FakeSystem) -> 
     assert found[0]["name"].endswith("/usr/bin/agent (process 7) #1")
     assert found[2]["name"] == "/usr/lib/libagent.so.1 (process 7) #1"
     assert [each["carried"] for each in found] == [True, True, True]
-    with pytest.raises(Unreadable, match="no such object in it any more"):
+    with pytest.raises(Unreadable, match="it no longer contains that object"):
         bpf_objects.content(system, "/proc/7/exe#3")
 
 
@@ -194,7 +194,7 @@ def test_files_folders_and_patterns_of_ones_own(system: FakeSystem) -> None:
     for name in ("a/one.o", "a/two.elf", "a/readme", "b/three.bin"):
         system.write(f"/opt/{name}", name)
     assert paths(system, "/opt/a", "/opt/b/*.bin") == ["/opt/a/one.o", "/opt/a/two.elf", "/opt/b/three.bin"]
-    assert bpf_objects.read(system, ["/opt/none"])["unknown"] == {"/opt/none": "there is no such file or folder"}
+    assert bpf_objects.read(system, ["/opt/none"])["unknown"] == {"/opt/none": "no such file or folder"}
 
 
 def test_what_is_too_large_is_left_out_and_said(system: FakeSystem) -> None:

@@ -95,7 +95,7 @@ def test_the_kernel_alone(system: FakeSystem) -> None:
 def test_what_was_not_asked_for_is_unknown(system: FakeSystem) -> None:
     facts = gather(Facts(system), "reach")
     assert facts.boot_id and "boot_id" not in facts.unknown
-    assert facts.unknown["pending"] == facts.unknown["bpf"] == "not asked for" and "reach" not in facts.unknown
+    assert facts.unknown["pending"] == facts.unknown["bpf"] == "not requested" and "reach" not in facts.unknown
     assert system.calls == []
 
 

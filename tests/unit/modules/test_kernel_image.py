@@ -95,7 +95,7 @@ def test_the_image_of_newer_packages_is_among_the_modules(tmp_path: Path) -> Non
 def test_a_package_without_the_image(tmp_path: Path) -> None:
     system = FakeSystem(tmp_path / "node")
     manager = sources(system, package(tmp_path, "meta", {"usr/share/doc/meta": ""}))
-    with pytest.raises(Unreadable, match=r"meta: no image of 6.12.107"):
+    with pytest.raises(Unreadable, match=r"meta: contains no image of 6.12.107"):
         kernel_image.packaged(manager, RELEASE, [("meta", "1")], LIMITS)
 
 

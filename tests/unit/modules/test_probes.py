@@ -146,7 +146,7 @@ def test_ping_by_the_program(tmp_path: Path) -> None:
         "10.0.0.1": "1 packets transmitted, 1 received",
         "10.0.0.2": Result(1, "2 packets transmitted, 0 received", ""),
         "nowhere": Result(2, "", "ping: nowhere: Name or service not known"),
-        "10.0.0.3": Unreadable("ping gave no answer within 3 s"),
+        "10.0.0.3": Unreadable("ping did not answer within 3 s"),
     }
     results = probes.run_all(system, [probe("ping", host) for host in ("10.0.0.1", "10.0.0.2", "nowhere", "10.0.0.3")])
     assert [one["error"] for one in results] == [
@@ -184,12 +184,12 @@ def test_the_checksum_of_rfc_1071() -> None:
     ("wanted", "said"),
     [
         (probe("dns", "10.96.0.10"), "needs a query"),
-        (probe("tcp", "10.0.0.1:1", query="x"), "takes no query"),
+        (probe("tcp", "10.0.0.1:1", query="x"), "must not have a query"),
         (probe("tcp", "10.0.0.1"), "not of the form host:port"),
         (probe("tcp", "10.0.0.1:http"), "not of the form host:port"),
-        (probe("http", "10.0.0.1"), "no http or https URL"),
+        (probe("http", "10.0.0.1"), "not an http or https URL"),
         (probe("dns", "10.96.0.10", query="a..b"), "a..b"),
-        (probe("ping", "10.0.0.1", timeout=0.0), "not above 0"),
+        (probe("ping", "10.0.0.1", timeout=0.0), "must be above 0"),
         (probe("tcp", "[fd00::1]:443"), ""),
         (probe("dns", "fd00::1", query="a.b"), ""),
         (probe("ping", "node2"), ""),

@@ -57,13 +57,13 @@ def test_a_kernel_that_goes_down_leaves_what_was_done_before() -> None:
 
 
 def test_a_loader_that_falls_over_an_object_or_a_program() -> None:
-    crash = {"kind": "crash", "object": "a.o", "error": "the loader fell over it (exit status 2): panic: index"}
-    of_program = {"kind": "crash", "object": "b.o", "program": "x", "error": "not done within 90 s"}
+    crash = {"kind": "crash", "object": "a.o", "error": "the loader crashed on it (exit status 2): panic: index"}
+    of_program = {"kind": "crash", "object": "b.o", "program": "x", "error": "did not finish within 90 s"}
     reading = read_object("a.o")[0]
     answer = report.read(lines(BOOT, reading, crash, *read_object("b.o", "x"), of_program, END), "")
-    assert answer["objects"]["a.o"]["error"].startswith("the loader fell over it")
+    assert answer["objects"]["a.o"]["error"].startswith("the loader crashed on it")
     assert answer["objects"]["b.o"]["programs"] == [
-        {"object": "b.o", "program": "x", "error": "not done within 90 s", "outcome": "crash"}
+        {"object": "b.o", "program": "x", "error": "did not finish within 90 s", "outcome": "crash"}
     ]
 
 
@@ -132,7 +132,7 @@ def _alive(stat: Path) -> bool:
 
 def test_an_emulator_that_refuses(tmp_path: Path, emulator: Callable[[str], None]) -> None:
     emulator("echo 'Could not access KVM kernel module' >&2; exit 1")
-    with pytest.raises(guest.GuestError, match=r"qemu-system-x86_64 ended with 1: Could not access KVM"):
+    with pytest.raises(guest.GuestError, match=r"qemu-system-x86_64 exited with code 1: Could not access KVM"):
         guest.run(a_trial(tmp_path, "a.o"), tmp_path / "loader", [])
 
 
@@ -160,7 +160,7 @@ def test_an_emulator_that_is_too_old_to_emulate(tmp_path: Path, emulator: Callab
 
 
 def test_an_architecture_without_guests() -> None:
-    with pytest.raises(guest.GuestError, match="guests of aarch64 are not supported"):
+    with pytest.raises(guest.GuestError, match="virtual machines for aarch64 are not supported"):
         guest.program("aarch64")
 
 

@@ -239,7 +239,7 @@ def test_no_such_program_as_a_failed_handshake() -> None:
         ({STATUS: ApiError(0, "no answer to cilium-dbg within 30 s")}, "no answer to cilium-dbg within 30 s"),
         ({STATUS: ExecResult(1, "", "daemon unreachable")}, "status failed (exit code 1): daemon unreachable"),
         ({STATUS: "Usage: cilium-dbg"}, "answered with something that is not JSON"),
-        ({STATUS: "[]"}, "an answer of another shape"),
+        ({STATUS: "[]"}, "an unexpected answer"),
         ({ENDPOINTS: '[{"id": "x"}]'}, "invalid literal"),
         ({ENDPOINTS: ExecResult(137, "", "")}, "endpoint list failed (exit code 137)"),
     ],
@@ -262,4 +262,4 @@ def test_the_last_words_and_the_refusals_of_an_agent_that_is_down() -> None:
 
 def test_without_its_log_an_agent_is_not_believed() -> None:
     found = read(healthy(texts={LOG_PATH: ApiError(0, "no answer in time")}))
-    assert "its log can't be read" in found.error
+    assert "its log could not be read" in found.error

@@ -52,7 +52,7 @@ def test_a_list_that_expires_on_the_way_is_begun_again_and_nothing_comes_twice()
 def test_an_object_that_can_not_be_read_makes_its_resource_unknown() -> None:
     snapshot = read(cluster(**{"/api/v1/nodes": [node("a"), {"metadata": {}}]}))
     assert snapshot.nodes == ()
-    assert "an object that can't be read: KeyError('name')" in snapshot.unknown["nodes"]
+    assert "an object that could not be read: KeyError('name')" in snapshot.unknown["nodes"]
 
 
 def test_one_of_two_lists_missing() -> None:

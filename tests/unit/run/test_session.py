@@ -288,7 +288,7 @@ def test_a_request_to_stop_ends_the_wait_and_gives_nothing_back(
     session = a_session(tmp_path, recorded=True)
     Lapses(monkeypatch, lambda _own: halt.ask(tmp_path, "Ctrl-C"))
     assert session.pause.halted() == "Ctrl-C"
-    with pytest.raises(Halted, match="step uncordon was not started: the lock may not be ours any more"):
+    with pytest.raises(Halted, match="step uncordon was not started: the lock may no longer be ours"):
         session.recorder.step("n1", UNCORDON)
 
 

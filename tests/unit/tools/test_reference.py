@@ -91,7 +91,7 @@ def test_a_description_that_is_a_mapping_is_an_error() -> None:
     doc = {"short_description": "Look.", "description": ["Looks.", {"One look": "compares."}], "options": {}}
     documents = {"lookup": {"friday.upgrade.look": {"doc": doc}}}
     assert list(check_docs.plugin_errors([("lookup", "look")], documents)) == [
-        "friday.upgrade.look: the description is no text"
+        "friday.upgrade.look: the description is not text"
     ]
 
 
@@ -99,9 +99,9 @@ def test_the_archive_holds_what_users_need_and_no_more() -> None:
     good = [*check_collection.NEEDED, "plugins/modules/a.py", "MANIFEST.json"]
     assert not list(check_collection.errors(good))
     assert list(check_collection.lacking(good, ["plugins/modules/a.py", "tools/b.py", "roles/a/files/c.go"])) == [
-        "the archive lacks roles/a/files/c.go: something in galaxy.yml's build_ignore leaves it out"
+        "roles/a/files/c.go is missing from the archive: something in galaxy.yml's build_ignore excludes it"
     ]
     found = "\n".join(check_collection.errors([*good[1:], "lab/qemu.py", "plugins/a.pyc"]))
-    assert "lacks LICENSE" in found
-    assert "holds lab" in found
+    assert "LICENSE is missing" in found
+    assert "contains lab" in found
     assert "a.pyc" in found

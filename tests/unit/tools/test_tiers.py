@@ -64,11 +64,11 @@ def test_the_profile_shows_the_slowest_of_each_tier() -> None:
     [
         (0, junit(tests=3, skipped=1), Result.PASSED, ""),
         (1, junit(tests=3, failures=1), Result.FAILED, ""),
-        (1, None, Result.FAILED, "counts no failure"),
+        (1, None, Result.FAILED, "its report has no failure"),
         (5, junit(), Result.COULD_NOT_RUN, "no tests"),
         (0, junit(tests=4, skipped=4), Result.COULD_NOT_RUN, "every test was skipped"),
         (0, None, Result.COULD_NOT_RUN, "no tests"),
-        (2, junit(tests=1, errors=1), Result.FAILED, "collecting"),
+        (2, junit(tests=1, errors=1), Result.FAILED, "errors during collection"),
         (4, None, Result.COULD_NOT_RUN, "usage"),
         (-9, None, Result.COULD_NOT_RUN, "-9"),
         (None, None, Result.COULD_NOT_RUN, "time limit"),

@@ -52,7 +52,7 @@ func loadObject(objects []object, at place, types *btf.Cache) {
 		write(os.Stdout, read)
 		for number, name := range functionsOf(o) {
 			unread := line{Kind: kindProgram, place: place{at.Object, number}, Object: o.Name, Program: name}
-			unread.Outcome, unread.Error = outcomeUnsupported, "its object can't be read: "+read.Error
+			unread.Outcome, unread.Error = outcomeUnsupported, "its object could not be read: "+read.Error
 			write(os.Stdout, unread)
 		}
 		return

@@ -24,7 +24,7 @@ func loadTarget(objects []object, function string) (*ebpf.Collection, *ebpf.Prog
 			if program.Type != ebpf.Extension && hasFunction(program, function) {
 				loaded, err := ebpf.NewCollection(only(spec, name, program.Copy()))
 				if err != nil {
-					return nil, nil, fmt.Errorf("%s of %s, of which it replaces a function: %w", name, each.Name, err)
+					return nil, nil, fmt.Errorf("%s of %s, one of whose functions it replaces: %w", name, each.Name, err)
 				}
 				return loaded, loaded.Programs[name], nil
 			}

@@ -34,7 +34,7 @@ func runInit() {
 	read, err := readManifest()
 	boot := line{Kind: kindBoot, Seconds: uptime()}
 	if err != nil {
-		boot.Error = "the manifest can't be read: " + err.Error()
+		boot.Error = "the manifest could not be read: " + err.Error()
 	}
 	boot.Release, boot.Version, boot.Machine = names()
 	_, err = os.Stat("/sys/kernel/btf/vmlinux")
@@ -87,7 +87,7 @@ func supervise(port *os.File, log *kernelLog, at place, read manifest) (place, b
 	crash := last
 	crash.Kind, crash.Error = kindCrash, why(child.ProcessState, said.String())
 	if expired {
-		crash.Error = fmt.Sprintf("not done within %g s", read.ProgramSeconds)
+		crash.Error = fmt.Sprintf("did not finish within %g s", read.ProgramSeconds)
 	}
 	write(port, line{Kind: crash.Kind, place: crash.place, Object: crash.Object, Program: crash.Program, Error: crash.Error})
 	complain(port, log, last)
@@ -116,7 +116,7 @@ func complain(port *os.File, log *kernelLog, last line) {
 
 func why(state *os.ProcessState, said string) string {
 	words := strings.Split(strings.TrimSpace(said), "\n")
-	return fmt.Sprintf("the loader fell over it (%s): %s", state, words[0])
+	return fmt.Sprintf("the loader crashed on it (%s): %s", state, words[0])
 }
 
 func mount() {

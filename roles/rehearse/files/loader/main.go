@@ -30,7 +30,7 @@ func main() {
 		return
 	}
 	if os.Getpid() != 1 {
-		fmt.Fprintln(os.Stderr, "this is the init of a guest: it would reboot the machine that it runs on")
+		fmt.Fprintln(os.Stderr, "this is the init of a virtual machine: it would reboot the machine that it runs on")
 		os.Exit(2)
 	}
 	runInit()

@@ -41,7 +41,7 @@ func configure(spec *ebpf.CollectionSpec, o object) error {
 		}
 		if content, given := o.Contents[name]; given {
 			if len(content) != int(each.ValueSize) {
-				return fmt.Errorf("the node's %s has %d bytes, the object's %d: they do not belong together", name, len(content), each.ValueSize)
+				return fmt.Errorf("%s has %d bytes on the node, but %d in the object: they do not belong together", name, len(content), each.ValueSize)
 			}
 			each.Contents = []ebpf.MapKV{{Key: uint32(0), Value: content}}
 		}

@@ -43,7 +43,7 @@ func TestTheMapThatDoesNotFitIsTheFirstByName(t *testing.T) {
 			spec.Maps[name] = &ebpf.MapSpec{Name: name, Type: ebpf.Array, ValueSize: 4}
 		}
 		err := configure(spec, object{Contents: contents})
-		if err == nil || !strings.Contains(err.Error(), "the node's a has 1 bytes, the object's 4") {
+		if err == nil || !strings.Contains(err.Error(), "a has 1 bytes on the node, but 4 in the object") {
 			t.Fatal(err)
 		}
 	}

@@ -76,18 +76,18 @@ var btfSizes = map[uint32]struct{ own, each uint32 }{
 func makeVoid(raw []byte, order binary.ByteOrder, places map[btf.TypeID]bool) error {
 	const header, words = 24, 12
 	if len(raw) < header {
-		return errors.New("its type information is cut off")
+		return errors.New("its type information is truncated")
 	}
 	at := order.Uint32(raw[4:]) + order.Uint32(raw[8:])
 	end := uint64(at) + uint64(order.Uint32(raw[12:]))
 	if end > uint64(len(raw)) {
-		return errors.New("its type information is cut off")
+		return errors.New("its type information is truncated")
 	}
 	for id := btf.TypeID(1); uint64(at)+words <= end; id++ {
 		info := order.Uint32(raw[at+4:])
 		size, known := btfSizes[info>>24&0x1f]
 		if !known {
-			return fmt.Errorf("its type information has a kind %d", info>>24&0x1f)
+			return fmt.Errorf("its type information has the unknown kind %d", info>>24&0x1f)
 		}
 		if places[id] {
 			order.PutUint32(raw[at+8:], 0)
@@ -134,16 +134,16 @@ func bind(instruction asm.Instruction, wanted variable) (asm.Instruction, error)
 	name := instruction.Reference()
 	kernel, err := btf.LoadKernelSpec()
 	if err != nil {
-		return bound, fmt.Errorf("the kernel's variable %s: %w", name, err)
+		return bound, fmt.Errorf("kernel variable %s: %w", name, err)
 	}
 	var own *btf.Var
 	if err := kernel.TypeByName(name, &own); errors.Is(err, btf.ErrNotFound) && wanted.weak {
 		return bound, nil
 	} else if err != nil {
-		return bound, fmt.Errorf("the kernel's variable %s is not in its type information", name)
+		return bound, fmt.Errorf("kernel variable %s is not in its type information", name)
 	}
 	if err := btf.CheckTypeCompatibility(wanted.kind, own.Type); err != nil {
-		return bound, fmt.Errorf("the kernel's variable %s has another type: %w", name, err)
+		return bound, fmt.Errorf("kernel variable %s has a different type: %w", name, err)
 	}
 	id, err := kernel.TypeID(own)
 	if err != nil {
