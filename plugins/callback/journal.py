@@ -84,7 +84,7 @@ class CallbackModule(CallbackBase):
         )
         data, written, faults = finish.end(self.session)
         faults += finish.tell(self.session, data, written)
-        where = f"What is known is in {written['report']}" if written else "There is no report"
+        where = f"See {written['report']}" if written else "There is no report"
         self._display.display("; ".join([f"Friday ended before its verdict. {where}", *faults]))
 
     def _told(self) -> Any:
