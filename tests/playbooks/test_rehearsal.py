@@ -64,7 +64,7 @@ def test_a_kernel_that_cannot_be_had_is_the_reason(run: Runner, world: World, pr
     assert done.code == 2, done.output
     told = "; ".join(done.report()["rehearsal"]["groups"][0]["reasons"])
     assert f"the rehearsal of the candidate could not be done: linux-image-{CANDIDATE} can't be downloaded" in told
-    assert "the rehearsal of the running kernel could not be done: /nonexistent/go can't be asked" in told
+    assert "the rehearsal of the running kernel could not be done: /nonexistent/go did not report its version" in told
 
 
 def test_another_kernel_is_for_the_rehearsal_alone(run: Runner, world: World, probed: Hosts) -> None:
