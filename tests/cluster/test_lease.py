@@ -305,7 +305,7 @@ def test_a_lease_that_another_run_takes_meanwhile_is_left_alone(api: Api, things
         if lease.release(api, held):
             lease.take(api, home, OTHER, LATER)
 
-    with pytest.raises(lease.NotBroken, match=f"but run {LATER} of bob@host-b"):
+    with pytest.raises(lease.NotBroken, match=f"but by run {LATER} of bob@host-b"):
         lease.break_lease(Racing(api, take), home, RUN)  # type: ignore[arg-type]
     owner = lease.current(api, home)
     assert owner is not None
