@@ -47,3 +47,10 @@ def test_the_network_is_attached(node2: Host, cluster: Cluster) -> None:
 def test_the_run_passed(cluster: Cluster, run: Run) -> None:
     assert run.meta["outcome"] == "pass"
     assert cluster.lock() == ""
+    assert run.json("keeper.json")["released"]
+    assert run.meta["finished"] > run.meta["started"]
+    assert run.json("report.json")["summary"]["outcome"] == "pass"
+
+
+def test_it_was_looked_at_once_more(run: Run) -> None:
+    assert run.json("hosts/node2/last-verdict.json")["outcome"] == "pass"
