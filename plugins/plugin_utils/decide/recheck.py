@@ -54,6 +54,8 @@ def _refusals(policy: Policy, snapshot: Snapshot, planned: PlannedHost, run: str
         yield f"{name} was uncordoned by somebody else"
     elif node.cordoned_by != run:
         yield f"{name} was cordoned by {f'run {node.cordoned_by}' if node.cordoned_by else 'somebody else'}"
-    if pods := [full_name(pod) for pod in drain(policy, snapshot, name).evict]:
+    # What tolerates the cordon comes back as often as it is evicted (cilium#28549), and is nobody's fault.
+    evictable = drain(policy, snapshot, name).evict
+    if pods := [full_name(pod) for pod in evictable if not pod.tolerates_cordon]:
         more = f" and {len(pods) - _LISTED} more" if len(pods) > _LISTED else ""
         yield f"{name} is no longer empty: {', '.join(pods[:_LISTED])}{more}"

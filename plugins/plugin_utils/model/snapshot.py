@@ -49,6 +49,7 @@ class Pod:
     pod_ip: str = ""
     local_storage: bool = False  # has an emptyDir volume
     terminating: bool = False
+    tolerates_cordon: bool = False  # may be scheduled to a cordoned node
 
 
 @dataclass(frozen=True)

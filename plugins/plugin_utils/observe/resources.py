@@ -27,6 +27,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot impo
     Workload,
 )
 
+_CORDON_TAINT = "node.kubernetes.io/unschedulable"
 SEE = "read the state of the cluster"
 
 _ROLE = "node-role.kubernetes.io/"
@@ -111,7 +112,13 @@ def _pod(item: Json) -> Iterable[Pod]:
         pod_ip=status.get("podIP", ""),
         local_storage=any("emptyDir" in volume for volume in spec.get("volumes") or ()),
         terminating="deletionTimestamp" in meta,
+        tolerates_cordon=any(map(_tolerates_cordon, spec.get("tolerations") or ())),
     )
+
+
+def _tolerates_cordon(toleration: Json) -> bool:
+    """Whether it covers the taint of a cordoned node; without a key (operator Exists) it covers every taint."""
+    return toleration.get("key", "") in ("", _CORDON_TAINT) and toleration.get("effect", "") in ("", "NoSchedule")
 
 
 def _replicated(kind: str) -> Callable[[Json], Iterable[Workload]]:

@@ -59,6 +59,14 @@ def test_a_pod_that_came_meanwhile_is_named_with_what_let_it_in() -> None:
     )
 
 
+def test_a_pod_that_tolerates_the_cordon_is_no_reason_to_stop() -> None:
+    """It comes back after each eviction: an operator of the network, for one."""
+    snapshot = drained()
+    operator = lab.pod("cilium-operator-1", "node2", "ReplicaSet", "cilium-operator", "kube-system")
+    assert refused(replace(snapshot, pods=(*snapshot.pods, replace(operator, tolerates_cordon=True)))) == ()
+    assert len(refused(replace(snapshot, pods=(*snapshot.pods, operator)))) == 1
+
+
 def test_a_node_that_is_gone_is_all_there_is_to_say() -> None:
     snapshot = drained()
     gone = replace(snapshot, nodes=tuple(node for node in snapshot.nodes if node.name != "node2"))
