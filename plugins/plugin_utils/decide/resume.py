@@ -19,7 +19,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.targets impo
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import HostFacts, PackageChange
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import Plan, PlannedHost, Target
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy, variables
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord, RunRecord
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Snapshot
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import REBOOT, RECHECK, UPGRADE, HostState
@@ -27,8 +27,6 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import 
 _REBOOTING = (RECHECK.name, REBOOT.name)  # neither is begun on a host that need not reboot
 VARIABLE = "friday_replan"
 _LISTED = 5
-_MIB = {"min_free_root": 2**20, "min_free_boot": 2**20}
-# They say nothing about what is done to a host.
 _OWN = (
     *("replan", "keep_runs", "lease_ttl", "only", "canary", "known_bad_accept", "accept"),
     *(field.name for field in fields(Policy) if field.name.startswith("rehearsal")),
@@ -37,11 +35,8 @@ _OWN = (
 
 def policy_of(policy: Policy) -> dict[str, Any]:
     """The policy as a record keeps it: variables whose values are not the defaults, as somebody would write them."""
-    return {
-        _variable(field.name): _written(field.name, getattr(policy, field.name))
-        for field in fields(Policy)
-        if field.name not in _OWN and getattr(policy, field.name) != field.default
-    }
+    defaults = _written(Policy())
+    return {name: value for name, value in _written(policy).items() if value != defaults[name]}
 
 
 def inventory_of(hosts: Iterable[str]) -> str:
@@ -192,22 +187,18 @@ def _few(texts: list[str]) -> list[str]:
 
 
 def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
-    defaults = {_variable(field.name): _written(field.name, field.default) for field in fields(Policy)}
-    for name in sorted((then.keys() | now.keys()) - {_variable(name) for name in _OWN}):
+    defaults = _written(Policy())
+    for name in sorted((then.keys() | now.keys()) - {f"friday_{name}" for name in _OWN}):
         old, new = then.get(name, defaults.get(name)), now.get(name, defaults.get(name))
         if old != new:
             yield f"{name} was {_shown(old)}, is now {_shown(new)}"
 
 
-def _variable(name: str) -> str:
-    return f"friday_{name}_mib" if name in _MIB else f"friday_{name}"
-
-
-def _written(name: str, value: Any) -> Any:
-    """As JSON has it: lists for tuples, MiB for bytes."""
-    if name in _MIB:
-        return value // _MIB[name]
-    return list(value) if isinstance(value, tuple) else value
+def _written(policy: Policy) -> dict[str, Any]:
+    """The variables that are compared, as JSON has them: lists for tuples."""
+    written = variables(policy)
+    own = {f"friday_{name}" for name in _OWN}
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in written.items() if k not in own}
 
 
 def _shown(value: Any) -> str:
