@@ -17,11 +17,10 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.lock import keeper,
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import EventKind
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import HostState
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run import cluster_record
-from tests.fleet.controller import Controller, Started
+from tests.fleet.controller import NAMESPACE, Controller, Started
 from tests.fleet.machines import PACKAGES
 from tests.fleet.world import World
 
-NAMESPACE = "friday"
 WHERE: Mapping[str, str] = {
     "canary": "n1",
     "first host of a wave": "n4",

@@ -17,13 +17,14 @@ from typing import Any
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import ApiError
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Event, RunRecord, fold
-from ansible_collections.friday.upgrade.plugins.plugin_utils.run import journal
+from ansible_collections.friday.upgrade.plugins.plugin_utils.run import cluster_record, journal
 from tests.fleet.world import Way, World, wait_for
 from tests.playbooks.canaries import Canaries
 from tests.playbooks.machines import entering
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT = 300  # seconds for one run
+NAMESPACE = "friday"  # the default of friday_namespace
 POLICY: Mapping[str, object] = {
     "friday_soak": 1,
     "friday_soak_interval": 1,
@@ -246,6 +247,19 @@ class Controller:
 
         found: Event = wait_for(f"event {wanted}", LIMIT, look)
         return found
+
+    def await_record(self, started: Started, run: int, **wanted: Any) -> Event:
+        """As :meth:`await_event`, and until the run's record in the cluster has come up to that event."""
+        event = self.await_event(started, run, **wanted)
+
+        def look() -> bool:
+            record = cluster_record.read(self.world.api, NAMESPACE, event.run)
+            known = record is not None and record.seq >= event.seq
+            assert known or started.process.poll() is None, f"it ended before its record had {wanted}"
+            return known
+
+        wait_for(f"the record of {wanted}", LIMIT, look)
+        return event
 
     def _journal(self, run: int) -> list[Event]:
         runs = self.runs()

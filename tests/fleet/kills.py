@@ -28,8 +28,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.lock import lease
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Event
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import HostState
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run import cluster_record, journal
-from tests.fleet.aborts import NAMESPACE
-from tests.fleet.controller import LIMIT, Controller, Started
+from tests.fleet.controller import LIMIT, NAMESPACE, Controller, Started
 from tests.fleet.machines import PACKAGES, Machine
 from tests.fleet.world import World
 from tests.support.records import records

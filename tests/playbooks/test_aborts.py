@@ -16,6 +16,7 @@ import pytest
 from ansible_collections.friday.upgrade.plugins.plugin_utils.lock import lease
 from ansible_collections.friday.upgrade.plugins.plugin_utils.run import cluster_record, journal
 from tests.fleet import aborts, kills
+from tests.fleet.controller import NAMESPACE
 from tests.fleet.machines import PACKAGES, repository
 from tests.fleet.stage import Stage
 from tests.fleet.world import ZONES, World, wait_for
@@ -109,7 +110,7 @@ def test_journal_and_record_that_have_lost_something(stage: Stage) -> None:
     with stage.fleet(two) as (world, controller):
         started = controller.start(friday_soak=0)
         controller.await_event(started, 1, kind="step", host="n1", step="drain")
-        path = f"/api/v1/namespaces/{aborts.NAMESPACE}/configmaps/friday-run-{controller.runs()[0].name}"
+        path = f"/api/v1/namespaces/{NAMESPACE}/configmaps/friday-run-{controller.runs()[0].name}"
         older = world.api.get(path)["data"]
         controller.await_event(started, 1, kind="state", host="n1", state="upgraded")
         started.kill()
@@ -159,7 +160,7 @@ def test_a_dead_run_is_closed_by_the_next(stage: Stage) -> None:
         assert "upgrade was under way when the run ended" in " ".join(output.split())
         code, output = controller.run(friday_only=["n1"], friday_soak=0, friday_replan=True)
         assert code == 0, output
-        closed = cluster_record.read(world.api, aborts.NAMESPACE, dead.name)
+        closed = cluster_record.read(world.api, NAMESPACE, dead.name)
         assert closed
         assert closed.outcome == "inconclusive"
         assert world.cordoned() == {}
@@ -171,7 +172,7 @@ def test_a_run_that_died_between_two_waves_is_gone_on_for_as_it_was(stage: Stage
     """No node is cordoned then; that it has died is in its record. A plan sees it before anybody has closed it."""
     with stage.fleet() as (_, controller):
         started = controller.start()
-        controller.await_event(started, 1, kind="run-planned")
+        controller.await_record(started, 1, kind="run-planned")
         started.kill()
         dead = controller.runs()[-1].name
         for playbook in ("playbooks/plan.yml", "friday.yml", "friday.yml"):
@@ -205,7 +206,7 @@ def test_it_is_not_gone_on_for_with_other_hosts_or_another_plan(stage: Stage, tm
     """However often it is tried: the record that says so is not among those that are deleted."""
     with stage.fleet() as (world, controller):
         started = controller.start()
-        controller.await_event(started, 1, kind="run-planned")
+        controller.await_record(started, 1, kind="run-planned")
         started.kill()
         which = f"run {controller.runs()[-1].name}, which died before it was done"
         controller.inventory([name for name in world.machines if name != "n7"])
@@ -253,7 +254,7 @@ def test_a_second_friday_of_another_namespace_is_refused(stage: Stage) -> None:
 
 
 def _lives(world: World) -> bool:
-    holder = lease.current(world.api, aborts.NAMESPACE)
+    holder = lease.current(world.api, NAMESPACE)
     return holder is not None and time.time() < holder.renewed + holder.ttl
 
 
