@@ -8,6 +8,7 @@ Nodes and pods are only objects in it: there is no kubelet, so what a kubelet wo
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import signal
 import socket
@@ -24,6 +25,8 @@ from tests.support import rights
 from tests.support.pki import Authority, kubeconfig
 
 _READY_SECONDS = 60
+_LIBC = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 class Cluster:
@@ -125,6 +128,7 @@ class Cluster:
                 stderr=output,
                 cwd=self.folder,
                 env={"PATH": os.environ["PATH"], "HOME": str(self.folder)},
+                preexec_fn=_end_with_the_tests,
             )
         self._programs.append((process, log))
 
@@ -143,6 +147,11 @@ class Cluster:
                 if time.monotonic() > end:
                     raise RuntimeError(f"the API server is not ready after {_READY_SECONDS} s") from error
             time.sleep(0.1)
+
+
+def _end_with_the_tests() -> None:
+    """Called in a program before it is one: tests that are killed can't end it any more."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def free_port() -> int:

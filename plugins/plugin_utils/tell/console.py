@@ -24,6 +24,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.text import (
     clock,
     duration,
     estimate,
+    headed,
     one_line,
     plural,
     shorten,
@@ -294,7 +295,7 @@ def _consequences(findings: Sequence[Finding], width: int) -> list[str]:
     lines = []
     for finding in findings:
         word = "fails" if finding.severity is Severity.FAIL else "unknown"
-        text = f"{one_line(finding.subject)}: {clean(finding.message)}"
+        text = headed(one_line(finding.subject), clean(finding.message))
         lines += _hanging(f"  {finding.layer.label:<{label}}  {word:<7}  ", text, width)
     return lines
 

@@ -34,6 +34,11 @@ def one_line(text: object) -> str:
     return " ".join(clean(text).split())
 
 
+def headed(subject: str, message: str) -> str:
+    """``subject: message``; a message that begins with its subject stands alone."""
+    return message if message.casefold().startswith(subject.casefold()) else f"{subject}: {message}"
+
+
 def shorten(text: str, room: int, rest: str = "") -> str:
     """``text`` in at most ``room`` characters; what was cut off shows as ``…`` and ``rest``, which says where it is."""
     if len(text) <= room:

@@ -213,3 +213,8 @@ def test_clean_text_is_harmless_and_can_be_written(content: str) -> None:
 )
 def test_durations(seconds: float, exact: str, about: str) -> None:
     assert (text.duration(seconds), text.estimate(seconds)) == (exact, about)
+
+
+def test_a_subject_is_not_said_twice() -> None:
+    assert text.headed("program x", "Program x was refused") == "Program x was refused"
+    assert text.headed("device eth1", "program x is gone") == "device eth1: program x is gone"
