@@ -31,10 +31,13 @@ SECTIONS: dict[str, dict[str, Any]] = {
         "held": [],
         "broken": [],
         "kernels": [],
+        "boot_next": "",
+        "boot_default": "",
+        "boot_fix": "",
         "remedies": {},
         "reboot_required": False,
     },
-    "boot": {"boot_loader": "", "boot_default": ""},
+    "boot": {"boot_loader": ""},
     "storage": {"file_systems": [], "raid": []},
     "bpf": {"bpf": [], "btf": False},
     "kernel_log": {"kernel_log": []},
@@ -169,20 +172,47 @@ class Facts:
     def remedies(self) -> dict[str, str]:
         return self._packages.remedies._asdict()
 
+    @_Once
+    def _next_boot(self) -> tuple[str, str, str]:
+        """The kernel of the next boot, why it is not the newest, and what to do about that.
+
+        Where it is not known what the upgrade changes (kernels are unknown then), that of a boot as things are.
+        """
+        names, kernel, loader = self._packages.kernels, self.kernel(), self._loader
+        here = bootable.installed_releases(self.system, kernel)
+        try:
+            pending = self._pending
+        except Unreadable:
+            pending = []
+        try:
+            found = bootable.boot_after(loader, names, pending, here, kernel)
+        except boot_loader.Undecided as reason:
+            return "", str(reason), ""
+        after = bootable.releases_after(names, pending, here)
+        return (found.release, *bootable.not_newest(loader, found, after, kernel))
+
+    def boot_next(self) -> str:
+        return self._next_boot[0]
+
+    def boot_default(self) -> str:
+        return self._next_boot[1]
+
+    def boot_fix(self) -> str:
+        return self._next_boot[2]
+
     def reboot_required(self) -> bool:
         return bootable.reboot_required(
-            self.system, self._packages, self._installed, self.kernel(), self.kernel_version()
+            self.system, self._packages, self._installed, self.kernel(), self.kernel_version(), self._loader
         )
 
     # boot, storage, bpf, kernel_log, services, reach
 
-    def boot_loader(self) -> str:
-        loader = boot_loader.find(self.system)
-        return loader.name if loader else "none"
+    @_Once
+    def _loader(self) -> boot_loader.BootLoader | None:
+        return boot_loader.find(self.system)
 
-    def boot_default(self) -> str:
-        loader = boot_loader.find(self.system)
-        return loader.other_default() if loader else ""
+    def boot_loader(self) -> str:
+        return self._loader.name if self._loader else "none"
 
     def file_systems(self) -> list[dict[str, Any]]:
         return storage.file_systems(self.system)

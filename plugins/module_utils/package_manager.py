@@ -89,6 +89,10 @@ class KernelPackages(ABC):
     def metapackages(self, installed: Iterable[str], flavour: str) -> list[str]:
         """Those of the installed packages that pull in new kernels of this flavour, in order."""
 
+    def remakes_menu(self, package: str) -> bool:
+        """Whether the boot loader's menu is made anew when this package changes (a kernel's is, in any case)."""
+        return package.startswith(("grub", "shim", "systemd-boot", "os-prober", "memtest"))
+
     @abstractmethod
     def same_build(self, kernel_version: str, package_version: str) -> bool:
         """False when a running kernel (``uname -v``) is another build than its package that is installed now."""

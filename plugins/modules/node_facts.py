@@ -259,9 +259,20 @@ facts:
       description: V(grub), V(systemd-boot) or V(none).
       type: str
       sample: grub
-    boot_default:
-      description: Why the boot loader starts something else than the newest kernel; empty where it starts that.
+    boot_next:
+      description:
+        - Release of the kernel that the boot loader starts once the upgrade is done, by its own files and rules. Empty
+          where they do not say.
       type: str
+      sample: 6.12.107+deb13-cloud-amd64
+    boot_default:
+      description: Why that is not the newest kernel, or is not known; empty where it is the newest.
+      type: str
+      sample: "grub starts 6.1.0-50-amd64 next and not 6.1.0-51-amd64: GRUB is set to start the entry '1>2' (...)"
+    boot_fix:
+      description: What makes it the newest.
+      type: str
+      sample: set GRUB_DEFAULT=0 in /etc/default/grub, then update-grub
     file_systems:
       description: Each distinct file system of C(/), C(/boot), C(/usr) and C(/var); size and free room in bytes.
       type: list

@@ -56,6 +56,12 @@ options:
         type: str
         choices: [kernel, headers, other]
         default: other
+  target_kernel:
+    description:
+      - Release of the kernel that the next boot is to run according to the plan.
+      - If the boot loader would start another one, the module fails, with nothing changed. If it turns out to start
+        another one when all is installed, the module fails too.
+    type: str
   update_cache:
     description:
       - Fetch the lists of packages first.
@@ -184,6 +190,7 @@ def main() -> None:
         argument_spec={
             "scope": {"type": "str", "choices": ["all", "kernel"], "default": "all"},
             "expected": {"type": "list", "elements": "dict", "options": EXPECTED},
+            "target_kernel": {"type": "str"},
             "update_cache": {"type": "bool", "default": False},
             "lock_timeout": {"type": "int", "default": 300},
             "timeout": {"type": "int", "default": 3600},
@@ -202,7 +209,7 @@ def main() -> None:
         manager = package_manager.find(system)
     except Unreadable as reason:
         module.fail_json(msg=str(reason), changed=False, phase="check")
-    upgrade = Upgrade(system, manager, asked["scope"], expected, limits)
+    upgrade = Upgrade(system, manager, asked["scope"], expected, limits, asked["target_kernel"] or "")
     try:
         if asked["update_cache"]:
             refresher(limits, module.tmpdir if module.check_mode else "")(manager)

@@ -53,7 +53,7 @@ def preflight(
         problems += _other_machine(seen, nodes.get(target.node))
         problems += _packages(policy, seen, work[target.node])
         problems += _room(policy, seen, work[target.node])
-        problems += _boot(seen, work[target.node])
+        problems += _boot(policy, seen, work[target.node])
     problems += _same_machine([facts[target.host] for target in meant if target.host in facts])
     problems += _undrainable(policy, snapshot, [node for node, to_do in work.items() if to_do])
     return tuple(problems)
@@ -150,8 +150,8 @@ def _room(policy: Policy, facts: HostFacts, work: Work) -> Iterator[Problem]:
             yield Problem(facts.host, message, _with("make room", facts.remedies.free_space))
 
 
-def _boot(facts: HostFacts, work: Work) -> Iterator[Problem]:
-    following = next_kernel(facts)
+def _boot(policy: Policy, facts: HostFacts, work: Work) -> Iterator[Problem]:
+    following = next_kernel(facts, policy.accept_kernels)
     if following.problem:
         yield Problem(facts.host, following.problem, following.fix)
     elif not following.release and not {"kernels", "kernel", "*"} & facts.unknown.keys():

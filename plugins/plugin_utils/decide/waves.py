@@ -96,7 +96,7 @@ def work_of(policy: Policy, facts: HostFacts) -> Work:
     kernel_only = policy.packages == "kernel"
     pending = sorted(facts.pending, key=lambda change: (change.name, change.installed, change.candidate))
     packages = tuple(change for change in pending if not kernel_only or change.kind.of_kernel)
-    target = next_kernel(facts).release or facts.kernel
+    target = next_kernel(facts, policy.accept_kernels).release or facts.kernel
     # A rebuilt kernel keeps its release: that packages of it arrive is what tells.
     rebuilt = any(kernel.arriving and kernel.release == facts.kernel for kernel in facts.kernels)
     asked_for = facts.reboot_required and not kernel_only

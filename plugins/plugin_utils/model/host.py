@@ -157,7 +157,9 @@ class HostFacts:
     boot_id: str = ""
     uptime: float = 0.0
     boot_loader: str = ""  # grub, systemd-boot, none
-    boot_default: str = ""  # why the boot loader starts something else than the newest kernel; empty: it does not
+    boot_next: str = ""  # release that its boot loader starts once the upgrade is done, by the loader's own rules
+    boot_default: str = ""  # why that is not the newest kernel, or not known; empty: it is the newest
+    boot_fix: str = ""  # what makes it the newest
     pending: tuple[PackageChange, ...] = ()
     held: tuple[Package, ...] = ()
     broken: tuple[str, ...] = ()
