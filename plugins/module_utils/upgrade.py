@@ -42,6 +42,8 @@ def compare(
         plan = planned.get(change.name)
         if change.removal and (plan is None or not plan.removal):
             forbidding.append(f"{change}, which was not planned")
+        elif change.downgrade and (plan is None or plan.candidate != change.candidate):
+            forbidding.append(f"{change}, which is a downgrade that was not planned")
         elif expected is not None and (plan is None or plan.candidate != change.candidate):
             said = "was not planned" if plan is None else f"the plan has {plan.candidate or 'its removal'}"
             (forbidding if names.image_release(change.name) else other).append(f"{change}: {said}")
@@ -109,17 +111,22 @@ class Upgrade:
         if self._planned_kernel and self.target != self._planned_kernel:
             raise Failed(f"the next boot would start {self.target} instead of the planned {self._planned_kernel}")
 
-    def perform(self) -> None:
-        """Download, then install."""
+    def download(self) -> None:
+        """Fetch what is to be installed; changes nothing that is installed."""
         self.phase = "download"
         result = self.manager.download(self._packages, self.limits)
         self.output = tail(result.out + result.err)
         if result.rc:
             raise Failed(f"the download failed: {result.reason()}")
+
+    def perform(self) -> None:
+        """Download, then install."""
+        self.download()
         self.phase, self.changed = "install", True
         removals = any(change.removal for change in self.changes)
+        downgrades = any(change.downgrade for change in self.changes)
         try:
-            result = self.manager.upgrade(self._packages, removals, self.limits)
+            result = self.manager.upgrade(self._packages, removals, self.limits, downgrades)
         except StillRunning as running:
             self.output = tail(running.output)
             raise Failed(

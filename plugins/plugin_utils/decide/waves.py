@@ -155,10 +155,13 @@ def _candidate(
 
 
 def _up_to_date(policy: Policy, facts: HostFacts) -> str:
+    kept = f"; kept back: {', '.join(each.line() for each in facts.kept_back)}" if facts.kept_back else ""
+    if policy.packages == "kernel" and facts.kernel_metapackages == ():
+        return f"nothing brings it newer kernels: no metapackage of its kernel is installed (kernel {facts.kernel})"
     if policy.packages == "kernel" and facts.pending:
         others = _count(len(facts.pending), "other package")
-        return f"up to date (kernel {facts.kernel}; {others} skipped, friday_packages: kernel)"
-    return f"up to date (kernel {facts.kernel}{_held_kernel(facts)})"
+        return f"up to date (kernel {facts.kernel}; {others} skipped, friday_packages: kernel{kept})"
+    return f"up to date (kernel {facts.kernel}{_held_kernel(facts)}{kept})"
 
 
 def _held_kernel(facts: HostFacts) -> str:
@@ -348,6 +351,7 @@ def _planned(policy: Policy, host: _Candidate, reason: str) -> PlannedHost:
         seconds=_estimate(policy, host),
         uid=host.node.uid,
         remedies=host.facts.remedies,
+        kept_back=tuple(each.line() for each in host.facts.kept_back),
     )
 
 
