@@ -66,14 +66,14 @@ def next_kernel(facts: HostFacts, accepted: Collection[str] = ()) -> Candidate:
     kernels = {each.release: each for each in facts.kernels}
     if not kernels or not facts.kernel:
         return Candidate()
-    release = facts.boot_next
-    if facts.boot_default and (not release or release not in accepted):
-        fix = facts.boot_fix or "set it to boot the newest kernel, which is planned and rehearsed"
-        if release:
-            fix += f"; or keep it so: friday_accept_kernels: [{release}]"
-        return Candidate(None, f"would not boot the newest kernel: {facts.boot_default}", fix)
     staying = [each.release for each in facts.kernels if not each.leaving]
-    chosen, own = parse(release) if release else next_boot(staying, facts.kernel), parse(facts.kernel)
+    newest = next_boot(staying, facts.kernel)
+    chosen, own = parse(facts.boot_next) if facts.boot_next else newest, parse(facts.kernel)
+    if facts.boot_default and chosen.name not in accepted:
+        fix = facts.boot_fix or "set it to boot the newest kernel, which is planned and rehearsed"
+        known = "or keep it so" if facts.boot_next else "or, if you know that it boots that one"
+        message = f"would not boot the newest kernel: {facts.boot_default}"
+        return Candidate(None, message, f"{fix}; {known}: friday_accept_kernels: [{chosen.name}]")
     kernel = kernels.get(chosen.name, Kernel(chosen.name, installed=True))
     if chosen.flavour != own.flavour and chosen.name not in accepted:
         message = (

@@ -161,12 +161,17 @@ def _up_to_date(policy: Policy, facts: HostFacts) -> str:
     if policy.packages == "kernel" and facts.pending:
         others = _count(len(facts.pending), "other package")
         return f"up to date (kernel {facts.kernel}; {others} skipped, friday_packages: kernel{kept})"
-    return f"up to date (kernel {facts.kernel}{_held_kernel(facts)}{kept})"
+    return f"up to date (kernel {facts.kernel}{_held_kernel(facts)}{_accepted_kernel(facts)}{kept})"
 
 
 def _held_kernel(facts: HostFacts) -> str:
     held = sorted(package.name for package in facts.held if package.kind.of_kernel)
     return f"; held: {', '.join(held)}" if held else ""
+
+
+def _accepted_kernel(facts: HostFacts) -> str:
+    """A plan is made only where what is not the newest kernel was accepted by name."""
+    return f"; accepted (friday_accept_kernels): {facts.boot_default}" if facts.boot_default else ""
 
 
 def _with_drains(policy: Policy, snapshot: Snapshot, hosts: Sequence[_Candidate]) -> list[_Candidate]:
@@ -373,7 +378,7 @@ def _to_do(host: _Candidate) -> str:
     if work.reboot and work.target_kernel == host.facts.kernel:
         parts.append("reboot")
     text = ", ".join(parts) or f"already on kernel {host.facts.kernel}, nothing pending"
-    return text + _held_kernel(host.facts)
+    return text + _held_kernel(host.facts) + _accepted_kernel(host.facts)
 
 
 def _estimate(policy: Policy, host: _Candidate) -> int:

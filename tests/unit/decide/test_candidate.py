@@ -184,6 +184,10 @@ def test_what_the_boot_loader_starts_is_the_candidate() -> None:
     assert candidate.next_kernel(facts, [newest.release]).problem, "what it starts is to be accepted, nothing else"
     unknown = replace(facts, boot_next="", boot_default="its default is a variable")
     assert candidate.next_kernel(unknown, [A]).problem
+    assert f"if you know that it boots that one: friday_accept_kernels: [{newest.release}]" in (
+        candidate.next_kernel(unknown).fix
+    )
+    assert candidate.next_kernel(unknown, [newest.release]).release == newest.release
 
 
 def test_the_loaders_word_comes_before_the_order_of_versions() -> None:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.preflight import preflight
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.waves import make_plan, work_of
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import (
     KeptBack,
@@ -270,3 +271,13 @@ def test_what_a_host_that_is_skipped_does_not_get_is_said():
     assert kernel.skipped[0].reason == (
         f"nothing brings it newer kernels: no metapackage of its kernel is installed (kernel {NEW})"
     )
+
+
+def test_a_kernel_that_is_accepted_though_a_newer_one_is_there_is_said():
+    reason = f"grub starts {OLD} next and not {NEW}: GRUB is set to start the entry '1>2'"
+    pinned = fleet({"node1": "zone-a"}).with_facts("node1", boot_next=OLD, boot_default=reason)
+    (host,) = make_plan(*pinned.with_policy(accept_kernels=(OLD,)).arguments()).hosts()
+    assert (host.target_kernel, host.reboot) == (OLD, False)
+    assert host.reason.endswith(f"2 packages; accepted (friday_accept_kernels): {reason}")
+    assert [p.subject for p in preflight(*pinned.arguments())] == ["node1"]
+    assert preflight(*pinned.with_policy(accept_kernels=(OLD,)).arguments()) == ()
