@@ -2,22 +2,35 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """What Friday wants of a boot loader, and which one a machine has: which kernels it can start, and which it will.
 
-To add one: a subclass of :class:`BootLoader`, and its place in :func:`find`.
+To add one: a subclass of :class:`BootLoader` in a file of its own, and its place in :func:`find`.
 """
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
+from collections.abc import Collection
+from typing import NamedTuple
 
 from .system import System, Unreadable
 
-# The boot loader's own word on UEFI machines (systemd's Boot Loader Interface): 4 bytes of attributes, then UTF-16.
-_LOADER_INFO = "/sys/firmware/efi/efivars/LoaderInfo-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
-_GRUB_LINUX = re.compile(r"^\s*linux(?:16|efi)?\s+\S*/vmlinu[zx]-(\S+)", re.MULTILINE)
-_GRUB_DEFAULT = re.compile(r"^\s*GRUB_DEFAULT=(?P<quote>[\"']?)(?P<value>.*?)(?P=quote)\s*(?:#.*)?$", re.MULTILINE)
-_SAVED_ENTRY = re.compile(r"^saved_entry=(.+)$", re.MULTILINE)
-_ENTRY_VERSION = re.compile(r"^version\s+(\S+)", re.MULTILINE)
+# The loader's own variables on UEFI machines (systemd's Boot Loader Interface): 4 bytes of attributes, then UTF-16.
+_EFI = "/sys/firmware/efi/efivars/{}-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
+
+
+class Undecided(Unreadable):
+    """All was read, and what the next boot starts is still not known; the text says why, and what to do."""
+
+
+class NextBoot(NamedTuple):
+    """What the next boot starts: the kernel's release, by which of the loader's rules, and what changes that rule.
+
+    ``rule`` is what follows "since": ``GRUB_DEFAULT is 'saved', and ...``. ``fix`` leads to the newest kernel; in it
+    ``{newest}`` stands for that kernel's release.
+    """
+
+    release: str
+    rule: str
+    fix: str
 
 
 class BootLoader(ABC):
@@ -42,68 +55,36 @@ class BootLoader(ABC):
         """
 
     @abstractmethod
-    def other_default(self) -> str:
-        """Why it would start something else than the newest kernel; empty when it starts the newest."""
+    def next_boot(self, releases: Collection[str], remade: bool) -> NextBoot:
+        """What the next boot starts, by the loader's own files and rules.
 
+        Args:
+            releases: kernels that are in /boot then.
+            remade: whether its menu is made anew before, from those kernels; else it is the one that is there.
 
-class Grub(BootLoader):
-    """GRUB 2 with a menu made by grub-mkconfig."""
-
-    name = "grub"
-    menu = "/boot/grub/grub.cfg"
-
-    @staticmethod
-    def present(system: System) -> bool:
-        return system.exists(Grub.menu) and bool(system.find("grub-mkconfig") or system.find("update-grub"))
-
-    def releases(self) -> list[str]:
-        return sorted(set(_GRUB_LINUX.findall(self.system.read(self.menu))))
-
-    def other_default(self) -> str:
-        default = "0"
-        for name in ("/etc/default/grub", *self.system.glob("/etc/default/grub.d/*.cfg")):
-            if self.system.exists(name):
-                values = [match["value"] for match in _GRUB_DEFAULT.finditer(self.system.read(name))]
-                default = values[-1] if values else default
-        if default == "saved":
-            environment = self.system.read("/boot/grub/grubenv") if self.system.exists("/boot/grub/grubenv") else ""
-            saved = _SAVED_ENTRY.search(environment)
-            default = saved[1] if saved else "0"
-        if default in ("", "0"):
-            return ""
-        return f"GRUB is set to start the entry {default!r} instead of the newest kernel"
-
-
-class SystemdBoot(BootLoader):
-    """systemd-boot with entries of the Boot Loader Specification (type 1)."""
-
-    name = "systemd-boot"
-    entries = ("/boot/loader/entries", "/boot/efi/loader/entries", "/efi/loader/entries")
-
-    @staticmethod
-    def present(system: System) -> bool:
-        return any(system.glob(f"{folder}/*.conf") for folder in SystemdBoot.entries)
-
-    def releases(self) -> list[str]:
-        found = set()
-        for folder in self.entries:
-            for name in self.system.glob(f"{folder}/*.conf"):
-                found.update(_ENTRY_VERSION.findall(self.system.read(name)))
-        return sorted(found)
-
-    def other_default(self) -> str:
-        return ""
+        Raises:
+            Undecided: it can't be known; the text is the reason.
+            system.Unreadable: a file could not be read.
+        """
 
 
 def find(system: System) -> BootLoader | None:
     """The boot loader that started the machine, or the one whose menu is there; None for none that Friday knows."""
-    try:
-        told = system.read(_LOADER_INFO).replace("\0", "").lower()
-    except Unreadable:
-        told = ""
-    kinds = [kind for kind in (Grub, SystemdBoot) if kind.present(system)]
+    from .grub import Grub
+    from .systemd_boot import SystemdBoot
+
+    told = efi_variable(system, "LoaderInfo").lower()
+    kinds: list[type[BootLoader]] = [kind for kind in (Grub, SystemdBoot) if kind.present(system)]
     named = [kind for kind in kinds if kind.name in told]
     return next((kind(system) for kind in named + kinds), None)
+
+
+def efi_variable(system: System, name: str) -> str:
+    """Text of a variable of the boot loader; empty where it is not set, or the machine has none."""
+    try:
+        return system.read(_EFI.format(name)).replace("\0", "").lstrip("\1\2\3\4\5\6\7").strip()
+    except Unreadable:
+        return ""
 
 
 def incomplete(system: System, loader: BootLoader | None, release: str) -> list[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from .boot_loader import BootLoader, NextBoot, Undecided
 from .kernel_release import newest_first, next_boot, parse
 from .package_manager import Change, KernelPackages, PackageManager
 from .system import System, Unreadable
@@ -49,20 +50,65 @@ def kernels(
     return found
 
 
-def next_kernel(names: KernelPackages, pending: Sequence[Change], releases: Collection[str], running: str) -> str:
-    """The release that the next boot runs once ``pending`` is done: the newest, of the running kernel's own flavour.
+def boot_after(
+    loader: BootLoader | None, names: KernelPackages, pending: Sequence[Change], releases: Collection[str], running: str
+) -> NextBoot:
+    """What the next boot starts once ``pending`` is done: the loader's word, and without one the newest kernel.
 
     Raises:
-        Unreadable: the newest one is of another flavour, so that a boot would change the flavour too.
+        boot_loader.Undecided: the loader's files do not say.
+        Unreadable: one of its files could not be read.
     """
     brought, removed = _changed(names, pending)
-    newest, own = next_boot((set(releases) | brought) - removed, running), parse(running)
-    if newest.flavour != own.flavour:
+    staying = (set(releases) | brought) - removed or {running}
+    if loader is None:
+        return NextBoot(next_boot(staying, running).name, "it is the newest", "")
+    # What belongs to the loader itself makes its menu anew too.
+    remade = brought or removed or any(names.remakes_menu(change.name) for change in pending)
+    return loader.next_boot(staying, bool(remade))
+
+
+def not_newest(loader: BootLoader | None, found: NextBoot, releases: Collection[str], running: str) -> tuple[str, str]:
+    """Why the next boot starts another kernel than the newest of its flavour, and what to do; empty where it does not.
+
+    Args:
+        found: what it starts.
+        releases: the kernels that are there then.
+    """
+    flavour = parse(found.release).flavour
+    own = [name for name in releases if parse(name).flavour == flavour]
+    newest = newest_first([*own, found.release])[0].name
+    if newest == found.release or loader is None:
+        return "", ""
+    reason = f"{loader.name} starts {found.release} next and not {newest}: {found.rule}"
+    return reason, found.fix.replace("{newest}", newest)
+
+
+def next_kernel(
+    names: KernelPackages,
+    pending: Sequence[Change],
+    releases: Collection[str],
+    running: str,
+    loader: BootLoader | None = None,
+) -> str:
+    """The release that the next boot runs once ``pending`` is done, see :func:`boot_after`.
+
+    Raises:
+        Unreadable: it is not known, or it is of another flavour, so that a boot would change the flavour too.
+    """
+    found, own = parse(boot_after(loader, names, pending, releases, running).release), parse(running)
+    if found.flavour != own.flavour:
         raise Unreadable(
-            f"the next boot would start {newest.name}, but the running kernel {running} has the flavour"
+            f"the next boot would start {found.name}, but the running kernel {running} has the flavour"
             f" {own.flavour or 'none'}: remove the packages of the other flavour, or boot that kernel first"
         )
-    return newest.name
+    return found.name
+
+
+def releases_after(names: KernelPackages, pending: Sequence[Change], releases: Collection[str]) -> set[str]:
+    """The kernels that are there once ``pending`` is done."""
+    brought, removed = _changed(names, pending)
+    return (set(releases) | brought) - removed
 
 
 def _changed(names: KernelPackages, pending: Sequence[Change]) -> tuple[set[str], set[str]]:
@@ -81,9 +127,16 @@ def kernel_package(names: KernelPackages, release: str, pending: Collection[str]
 
 
 def reboot_required(
-    system: System, manager: PackageManager, installed: Mapping[str, str], running: str, version: str
+    system: System,
+    manager: PackageManager,
+    installed: Mapping[str, str],
+    running: str,
+    version: str,
+    loader: BootLoader | None = None,
 ) -> bool:
     """Whether the machine runs something else than what is installed: flag file, newer kernel, or newer build of it.
+
+    A newer kernel that its boot loader would not start is no reason: a reboot changes nothing.
 
     Args:
         running: release of the running kernel.
@@ -91,9 +144,14 @@ def reboot_required(
     """
     if system.exists("/run/reboot-required") or system.exists("/var/run/reboot-required"):
         return True
-    flavour = parse(running).flavour
-    own = [name for name in installed_releases(system, running) if parse(name).flavour == flavour]
+    flavour, here = parse(running).flavour, installed_releases(system, running)
+    own = [name for name in here if parse(name).flavour == flavour]
     if next_boot(own, running).name != running:
-        return True
+        try:
+            found = boot_after(loader, manager.kernels, (), here, running).release
+        except Undecided:
+            return True
+        if found != running:
+            return True
     package = kernel_package(manager.kernels, running, (), installed)
     return bool(package) and not manager.kernels.same_build(version, installed[package])

@@ -28,14 +28,20 @@ SECTIONS: dict[str, dict[str, Any]] = {
     "packages": {
         "package_manager": "",
         "pending": [],
+        "kept_back": [],
+        "unavailable": [],
+        "kernel_metapackages": None,
         "held": [],
         "broken": [],
         "kernels": [],
+        "boot_next": "",
+        "boot_default": "",
+        "boot_fix": "",
         "remedies": {},
         "reboot_required": False,
     },
-    "boot": {"boot_loader": "", "boot_default": ""},
-    "storage": {"file_systems": [], "raid": []},
+    "boot": {"boot_loader": ""},
+    "storage": {"file_systems": [], "initramfs": 0, "raid": []},
     "bpf": {"bpf": [], "btf": False},
     "kernel_log": {"kernel_log": []},
     "services": {"failed_units": [], "competing": []},
@@ -154,11 +160,38 @@ class Facts:
     def package_manager(self) -> str:
         return self._packages.name
 
-    def pending(self) -> list[dict[str, str]]:
-        return [{**change._asdict(), "kind": self._packages.kernels.kind(change.name)} for change in self._pending]
+    def pending(self) -> list[dict[str, Any]]:
+        return [
+            {
+                **change._asdict(),
+                "kind": self._packages.kind(change.name),
+                "initramfs": self._packages.makes_initramfs(change),
+                "role": self._packages.role(change.name),
+            }
+            for change in self._pending
+        ]
+
+    def kept_back(self) -> list[dict[str, str]]:
+        asked = self._asked()
+        return [each._asdict() for each in self._packages.kept_back(asked)] if asked != [] else []
+
+    def unavailable(self) -> list[str]:
+        asked = self._asked()
+        return self._packages.unavailable(asked) if asked != [] else []
+
+    def _asked(self) -> list[str] | None:
+        """What the package manager is asked to upgrade; nothing where that can't be known, which ``pending`` says."""
+        try:
+            _ = self._pending  # its lists are those of now after it
+        except Unreadable:
+            return []
+        return scope_packages(self.scope, self._packages, self.kernel())
+
+    def kernel_metapackages(self) -> list[str]:
+        return self._packages.kernel_metapackages(parse(self.kernel()).flavour)
 
     def held(self) -> list[dict[str, str]]:
-        return [{"name": name, "kind": self._packages.kernels.kind(name)} for name in self._packages.held()]
+        return [{"name": name, "kind": self._packages.kind(name)} for name in self._packages.held()]
 
     def broken(self) -> list[str]:
         return self._packages.broken()
@@ -169,23 +202,53 @@ class Facts:
     def remedies(self) -> dict[str, str]:
         return self._packages.remedies._asdict()
 
+    @_Once
+    def _next_boot(self) -> tuple[str, str, str]:
+        """The kernel of the next boot, why it is not the newest, and what to do about that.
+
+        Where it is not known what the upgrade changes (kernels are unknown then), that of a boot as things are.
+        """
+        names, kernel, loader = self._packages.kernels, self.kernel(), self._loader
+        here = bootable.installed_releases(self.system, kernel)
+        try:
+            pending = self._pending
+        except Unreadable:
+            pending = []
+        try:
+            found = bootable.boot_after(loader, names, pending, here, kernel)
+        except boot_loader.Undecided as reason:
+            return "", str(reason), ""
+        after = bootable.releases_after(names, pending, here)
+        return (found.release, *bootable.not_newest(loader, found, after, kernel))
+
+    def boot_next(self) -> str:
+        return self._next_boot[0]
+
+    def boot_default(self) -> str:
+        return self._next_boot[1]
+
+    def boot_fix(self) -> str:
+        return self._next_boot[2]
+
     def reboot_required(self) -> bool:
         return bootable.reboot_required(
-            self.system, self._packages, self._installed, self.kernel(), self.kernel_version()
+            self.system, self._packages, self._installed, self.kernel(), self.kernel_version(), self._loader
         )
 
     # boot, storage, bpf, kernel_log, services, reach
 
-    def boot_loader(self) -> str:
-        loader = boot_loader.find(self.system)
-        return loader.name if loader else "none"
+    @_Once
+    def _loader(self) -> boot_loader.BootLoader | None:
+        return boot_loader.find(self.system)
 
-    def boot_default(self) -> str:
-        loader = boot_loader.find(self.system)
-        return loader.other_default() if loader else ""
+    def boot_loader(self) -> str:
+        return self._loader.name if self._loader else "none"
 
     def file_systems(self) -> list[dict[str, Any]]:
         return storage.file_systems(self.system)
+
+    def initramfs(self) -> int:
+        return storage.largest_initramfs(self.system)
 
     def raid(self) -> list[dict[str, Any]]:
         return storage.raid(self.system)
@@ -221,10 +284,11 @@ def parse_os_release(text: str) -> dict[str, str]:
 
 
 def scope_packages(scope: str, manager: PackageManager, kernel: str) -> list[str] | None:
-    """What a package manager is asked to upgrade: None for everything, else the metapackages of the running flavour.
+    """What a package manager is asked to upgrade: None for everything, else what brings the running flavour's kernels.
 
     Those on hold are left out: to name a package to apt-get is to override its hold.
     """
     if scope == "all":
         return None
-    return manager.kernels.metapackages(manager.installed().keys() - set(manager.held()), parse(kernel).flavour)
+    held = set(manager.held())
+    return [name for name in manager.kernel_metapackages(parse(kernel).flavour) if name not in held]

@@ -21,11 +21,15 @@ KERNEL, HEADERS, OTHER = "kernel", "headers", "other"
 
 
 class Change(NamedTuple):
-    """A package that would change: ``installed`` is empty for a new one, ``candidate`` for a removal."""
+    """A package that would change: ``installed`` is empty for a new one, ``candidate`` for a removal.
+
+    ``downgrade``: the candidate is older than what is installed.
+    """
 
     name: str
     installed: str
     candidate: str
+    downgrade: bool = False
 
     @property
     def removal(self) -> bool:
@@ -35,6 +39,13 @@ class Change(NamedTuple):
         if self.removal:
             return f"{self.name} {self.installed} is removed"
         return f"{self.name} {self.installed or '(new)'} -> {self.candidate}"
+
+
+class KeptBack(NamedTuple):
+    """A package of which a newer version is available that the upgrade does not install, and why."""
+
+    name: str
+    reason: str
 
 
 class Limits(NamedTuple):
@@ -89,6 +100,10 @@ class KernelPackages(ABC):
     def metapackages(self, installed: Iterable[str], flavour: str) -> list[str]:
         """Those of the installed packages that pull in new kernels of this flavour, in order."""
 
+    def remakes_menu(self, package: str) -> bool:
+        """Whether the boot loader's menu is made anew when this package changes (a kernel's is, in any case)."""
+        return package.startswith(("grub", "shim", "systemd-boot", "os-prober", "memtest"))
+
     @abstractmethod
     def same_build(self, kernel_version: str, package_version: str) -> bool:
         """False when a running kernel (``uname -v``) is another build than its package that is installed now."""
@@ -134,6 +149,30 @@ class PackageManager(ABC):
     def pending(self, packages: Sequence[str] | None) -> list[Change]:
         """What an upgrade would change now: of everything, or of ``packages`` and what these need."""
 
+    def kept_back(self, packages: Sequence[str] | None) -> list[KeptBack]:
+        """What the same upgrade leaves as it is although there is a newer version, each with the reason."""
+        return []
+
+    def unavailable(self, packages: Sequence[str] | None) -> list[str]:
+        """Those of the upgrade's packages whose files their source does not have, each with what was seen."""
+        return []
+
+    def kernel_metapackages(self, flavour: str) -> list[str]:
+        """The installed packages that pull in new kernels of this flavour, in order."""
+        return self.kernels.metapackages(self.installed(), flavour)
+
+    def kind(self, package: str) -> str:
+        """``KERNEL``, ``HEADERS`` or ``OTHER``, by what is installed as well as by its name."""
+        return self.kernels.kind(package)
+
+    def makes_initramfs(self, change: Change) -> bool:
+        """Whether the change of this package makes an initramfs anew."""
+        return self.kind(change.name) == KERNEL and not change.removal
+
+    def role(self, package: str) -> str:
+        """What the package is to a node that lives by it: ``kubelet``, ``container runtime``, ...; empty for others."""
+        return ""
+
     @abstractmethod
     def download(self, packages: Sequence[str] | None, limits: Limits) -> Result:
         """Fetch what :meth:`upgrade` needs; changes nothing that is installed."""
@@ -154,8 +193,12 @@ class PackageManager(ABC):
         """The command that writes what is in the file of a package to its standard output, as a tar archive."""
 
     @abstractmethod
-    def upgrade(self, packages: Sequence[str] | None, removals: bool, limits: Limits) -> Result:
-        """Do what :meth:`pending` said. Without ``removals`` it fails, with nothing changed, rather than remove one.
+    def upgrade(
+        self, packages: Sequence[str] | None, removals: bool, limits: Limits, downgrades: bool = False
+    ) -> Result:
+        """Do what :meth:`pending` said.
+
+        Without ``removals`` it fails, with nothing changed, rather than remove one; without ``downgrades`` likewise.
 
         Raises:
             system.StillRunning: it took longer than ``limits.work``.

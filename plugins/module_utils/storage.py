@@ -11,7 +11,7 @@ from typing import Any
 from .system import System
 
 # Where packages and kernels go. One that lies on the file system of an earlier one is not told again.
-MOUNTS = ("/", "/boot", "/usr", "/var")
+MOUNTS = ("/", "/boot", "/boot/efi", "/efi", "/usr", "/var", "/var/cache/apt/archives", "/tmp")
 
 _ARRAY = re.compile(r"^(?P<name>md\S*) : (?P<state>\S+(?: \([^)]*\))?)(?: (?P<rest>.*))?$")
 _MEMBER = re.compile(r"\S+\[\d+\](?P<flags>(?:\([A-Z]\))*)")
@@ -21,7 +21,10 @@ _SYNCING = re.compile(r"\b(?:resync|recovery|reshape)\s*=")
 
 
 def file_systems(system: System) -> list[dict[str, Any]]:
-    """Size and room (for those who are not root) of each distinct file system of :data:`MOUNTS`, in bytes."""
+    """Size and room (for those who are not root) of each distinct file system of :data:`MOUNTS`.
+
+    In bytes and in inodes; a file system without a fixed number of inodes (btrfs, vfat) has 0 of them.
+    """
     found, seen = [], set()
     for mount in MOUNTS:
         if system.exists(mount):
@@ -31,9 +34,20 @@ def file_systems(system: System) -> list[dict[str, Any]]:
                 seen.add(device)
                 room = os.statvfs(path)
                 found.append(
-                    {"mount": mount, "size": room.f_blocks * room.f_frsize, "free": room.f_bavail * room.f_frsize}
+                    {
+                        "mount": mount,
+                        "size": room.f_blocks * room.f_frsize,
+                        "free": room.f_bavail * room.f_frsize,
+                        "inodes": room.f_files,
+                        "free_inodes": room.f_favail,
+                    }
                 )
     return found
+
+
+def largest_initramfs(system: System) -> int:
+    """Size in bytes of the largest initramfs in /boot: a new one is written beside it. 0 when there is none."""
+    return max((system.size(name) for name in system.glob("/boot/initr*")), default=0)
 
 
 def raid(system: System) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from . import boot_loader
-from .bootable import installed_releases, kernel_package, next_kernel, reboot_required
+from .bootable import boot_after, installed_releases, kernel_package, next_kernel, reboot_required
 from .facts import scope_packages
 from .package_manager import Change, KernelPackages, Limits, PackageManager
 from .system import StillRunning, System, tail
@@ -42,6 +42,8 @@ def compare(
         plan = planned.get(change.name)
         if change.removal and (plan is None or not plan.removal):
             forbidding.append(f"{change}, which was not planned")
+        elif change.downgrade and (plan is None or plan.candidate != change.candidate):
+            forbidding.append(f"{change}, which is a downgrade that was not planned")
         elif expected is not None and (plan is None or plan.candidate != change.candidate):
             said = "was not planned" if plan is None else f"the plan has {plan.candidate or 'its removal'}"
             (forbidding if names.image_release(change.name) else other).append(f"{change}: {said}")
@@ -68,7 +70,13 @@ class Upgrade:
     """
 
     def __init__(
-        self, system: System, manager: PackageManager, scope: str, expected: Sequence[Change] | None, limits: Limits
+        self,
+        system: System,
+        manager: PackageManager,
+        scope: str,
+        expected: Sequence[Change] | None,
+        limits: Limits,
+        planned_kernel: str = "",
     ) -> None:
         self.system = system
         self.manager = manager
@@ -82,6 +90,7 @@ class Upgrade:
         self.output: list[str] = []
         self.kernel = system.read("/proc/sys/kernel/osrelease").strip()
         self.target = self.kernel
+        self._planned_kernel = planned_kernel
         self._packages: list[str] | None = None
 
     def check(self) -> None:
@@ -97,19 +106,27 @@ class Upgrade:
         if comparison.forbidding:
             raise Failed(f"the upgrade differs from the plan: {'; '.join(comparison.forbidding)}")
         releases = installed_releases(self.system, self.kernel)
-        self.target = next_kernel(self.manager.kernels, self.changes, releases, self.kernel)
+        loader = boot_loader.find(self.system)
+        self.target = next_kernel(self.manager.kernels, self.changes, releases, self.kernel, loader)
+        if self._planned_kernel and self.target != self._planned_kernel:
+            raise Failed(f"the next boot would start {self.target} instead of the planned {self._planned_kernel}")
 
-    def perform(self) -> None:
-        """Download, then install."""
+    def download(self) -> None:
+        """Fetch what is to be installed; changes nothing that is installed."""
         self.phase = "download"
         result = self.manager.download(self._packages, self.limits)
         self.output = tail(result.out + result.err)
         if result.rc:
             raise Failed(f"the download failed: {result.reason()}")
+
+    def perform(self) -> None:
+        """Download, then install."""
+        self.download()
         self.phase, self.changed = "install", True
         removals = any(change.removal for change in self.changes)
+        downgrades = any(change.downgrade for change in self.changes)
         try:
-            result = self.manager.upgrade(self._packages, removals, self.limits)
+            result = self.manager.upgrade(self._packages, removals, self.limits, downgrades)
         except StillRunning as running:
             self.output = tail(running.output)
             raise Failed(
@@ -132,13 +149,27 @@ class Upgrade:
                 problems.append(f"{change.name} is {found} instead of {wanted}")
         # A kernel of one's own, and a container's none, are not the package manager's to prove.
         if kernel_package(self.manager.kernels, self.target, (), installed):
-            problems += boot_loader.incomplete(self.system, boot_loader.find(self.system), self.target)
+            loader = boot_loader.find(self.system)
+            problems += boot_loader.incomplete(self.system, loader, self.target)
+            problems += self._other_kernel(loader)
         if problems:
             raise Failed(f"the upgrade is not complete, do not reboot: {'; '.join(problems)}")
 
+    def _other_kernel(self, loader: boot_loader.BootLoader | None) -> list[str]:
+        """What the menu that is there now starts, if that is not the target."""
+        releases = installed_releases(self.system, self.kernel)
+        try:
+            found = boot_after(loader, self.manager.kernels, (), releases, self.kernel)
+        except boot_loader.Undecided as reason:
+            return [str(reason)]
+        if found.release == self.target:
+            return []
+        return [f"the next boot would start {found.release} instead of {self.target}: {found.rule}"]
+
     def reboot_required(self) -> bool:
         version = self.system.read("/proc/sys/kernel/version").strip()
-        return reboot_required(self.system, self.manager, self.manager.installed(), self.kernel, version)
+        loader = boot_loader.find(self.system)
+        return reboot_required(self.system, self.manager, self.manager.installed(), self.kernel, version, loader)
 
     def result(self) -> dict[str, Any]:
         """What the module returns, whether it failed or not."""

@@ -39,8 +39,8 @@ options:
     description:
       - Which upgrade RV(facts.pending) and RV(facts.kernels) are about.
       - V(all) is a full upgrade.
-      - V(kernel) is the kernel alone, that is the installed metapackages of the running kernel's flavour (such as
-        C(linux-image-cloud-amd64), C(linux-generic)) and what these need.
+      - V(kernel) is the kernel alone, that is the installed packages that bring kernels of the running one's flavour,
+        by what they depend on (such as C(linux-image-cloud-amd64), C(linux-virtual)), and what these need.
     type: str
     choices: [all, kernel]
     default: all
@@ -199,7 +199,34 @@ facts:
         kind:
           description: V(kernel) (image, modules, metapackage), V(headers) or V(other), as the package manager has it.
           type: str
+        downgrade:
+          description: Whether the new version is older than the installed one.
+          type: bool
+        initramfs:
+          description: Whether it makes an initramfs anew.
+          type: bool
+        role:
+          description: What it is to a node that lives by it, such as V(kubelet), V(ssh); empty for others.
+          type: str
       sample: [{name: linux-image-cloud-amd64, installed: 6.1.176-1, candidate: 6.12.107-1, kind: kernel}]
+    kept_back:
+      description: Packages that the upgrade leaves as they are although there is a newer version, with the reason.
+      type: list
+      elements: dict
+      sample: [{name: mdadm, reason: "deferred by phasing (10% of all machines get it now)"}]
+    unavailable:
+      description:
+        - Files of pending packages that their source does not have, with what was seen. Files of local repositories are
+          looked for, web servers are asked for their heads; those of other sources are not looked at.
+      type: list
+      elements: str
+      sample: ["curl_7.88.1-11_amd64.deb (HTTP 404 at http://deb.example.org/curl_7.88.1-11_amd64.deb)"]
+    kernel_metapackages:
+      description:
+        - Installed packages that bring new kernels of the running one's flavour, by what they depend on.
+      type: list
+      elements: str
+      sample: [linux-headers-virtual, linux-image-virtual, linux-virtual]
     held:
       description: Packages on hold, with their kind.
       type: list
@@ -259,14 +286,31 @@ facts:
       description: V(grub), V(systemd-boot) or V(none).
       type: str
       sample: grub
-    boot_default:
-      description: Why the boot loader starts something else than the newest kernel; empty where it starts that.
+    boot_next:
+      description:
+        - Release of the kernel that the boot loader starts once the upgrade is done, by its own files and rules. Empty
+          where they do not say.
       type: str
+      sample: 6.12.107+deb13-cloud-amd64
+    boot_default:
+      description: Why that is not the newest kernel, or is not known; empty where it is the newest.
+      type: str
+      sample: "grub starts 6.1.0-50-amd64 next and not 6.1.0-51-amd64: GRUB is set to start the entry '1>2' (...)"
+    boot_fix:
+      description: What makes it the newest.
+      type: str
+      sample: set GRUB_DEFAULT=0 in /etc/default/grub, then update-grub
     file_systems:
-      description: Each distinct file system of C(/), C(/boot), C(/usr) and C(/var); size and free room in bytes.
+      description:
+        - Each distinct file system that an upgrade writes to; size and free room in bytes, and in inodes (V(0) where
+          their number is not limited).
       type: list
       elements: dict
-      sample: [{mount: /, size: 8320901120, free: 5113417728}]
+      sample: [{mount: /, size: 8320901120, free: 5113417728, inodes: 524288, free_inodes: 461201}]
+    initramfs:
+      description: Size of the largest initramfs in C(/boot), in bytes; V(0) without one.
+      type: int
+      sample: 41943040
     raid:
       description: RAID arrays; how many members they want and have.
       type: list

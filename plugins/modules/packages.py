@@ -19,13 +19,13 @@ author:
   - Friday contributors (!UNKNOWN)
 requirements:
   - Python 3.9 or newer on the node
-  - apt 2.0 or newer on the node
+  - apt 2.1.16 or newer on the node
 options:
   scope:
     description:
       - V(all) is a full upgrade.
-      - V(kernel) is the kernel alone, that is the installed metapackages of the running kernel's flavour (such as
-        C(linux-image-cloud-amd64), C(linux-generic)) and what these need.
+      - V(kernel) is the kernel alone, that is the installed packages that bring kernels of the running one's flavour,
+        by what they depend on (such as C(linux-image-cloud-amd64), C(linux-virtual)), and what these need.
     type: str
     choices: [all, kernel]
     default: all
@@ -56,6 +56,28 @@ options:
         type: str
         choices: [kernel, headers, other]
         default: other
+      downgrade:
+        description: Whether the candidate is older than what is installed. A downgrade that is not planned is refused.
+        type: bool
+        default: false
+      initramfs:
+        description: Whether it makes an initramfs anew. Not used here; the plan has it.
+        type: bool
+      role:
+        description: What the package is to the node. Not used here; the plan has it.
+        type: str
+        default: ""
+  target_kernel:
+    description:
+      - Release of the kernel that the next boot is to run according to the plan.
+      - If the boot loader would start another one, the module fails, with nothing changed. If it turns out to start
+        another one when all is installed, the module fails too.
+    type: str
+  download_only:
+    description:
+      - Compare with the plan and download, and install nothing.
+    type: bool
+    default: false
   update_cache:
     description:
       - Fetch the lists of packages first.
@@ -176,6 +198,9 @@ EXPECTED = {
     "installed": {"type": "str", "default": ""},
     "candidate": {"type": "str", "default": ""},
     "kind": {"type": "str", "choices": [KERNEL, HEADERS, OTHER], "default": OTHER},
+    "downgrade": {"type": "bool", "default": False},
+    "initramfs": {"type": "bool"},
+    "role": {"type": "str", "default": ""},
 }
 
 
@@ -184,6 +209,8 @@ def main() -> None:
         argument_spec={
             "scope": {"type": "str", "choices": ["all", "kernel"], "default": "all"},
             "expected": {"type": "list", "elements": "dict", "options": EXPECTED},
+            "target_kernel": {"type": "str"},
+            "download_only": {"type": "bool", "default": False},
             "update_cache": {"type": "bool", "default": False},
             "lock_timeout": {"type": "int", "default": 300},
             "timeout": {"type": "int", "default": 3600},
@@ -194,7 +221,7 @@ def main() -> None:
     asked = module.params
     limits = Limits(lock=asked["lock_timeout"], work=asked["timeout"])
     expected = asked["expected"] and [
-        Change(each["name"], each["installed"], each["candidate"]) for each in asked["expected"]
+        Change(each["name"], each["installed"], each["candidate"], each["downgrade"]) for each in asked["expected"]
     ]
 
     system = System()
@@ -202,17 +229,20 @@ def main() -> None:
         manager = package_manager.find(system)
     except Unreadable as reason:
         module.fail_json(msg=str(reason), changed=False, phase="check")
-    upgrade = Upgrade(system, manager, asked["scope"], expected, limits)
+    upgrade = Upgrade(system, manager, asked["scope"], expected, limits, asked["target_kernel"] or "")
     try:
         if asked["update_cache"]:
             refresher(limits, module.tmpdir if module.check_mode else "")(manager)
         upgrade.check()
-        if not module.check_mode:
+        works = not module.check_mode and not asked["download_only"]
+        if works:
             if upgrade.changes:
                 upgrade.perform()
             upgrade.verify()
+        elif asked["download_only"] and upgrade.changes and not module.check_mode:
+            upgrade.download()
         result = upgrade.result()
-        if not module.check_mode:
+        if works:
             result["reboot_required"] = upgrade.reboot_required()
     except (Failed, Unreadable) as reason:
         seconds = round(time.monotonic() - started, 1)
@@ -221,7 +251,8 @@ def main() -> None:
         )
     if module._diff:
         result["diff"] = upgrade.diff()
-    module.exit_json(changed=bool(upgrade.changes), seconds=round(time.monotonic() - started, 1), **result)
+    changed = bool(upgrade.changes) and not asked["download_only"]
+    module.exit_json(changed=changed, seconds=round(time.monotonic() - started, 1), **result)
 
 
 if __name__ == "__main__":

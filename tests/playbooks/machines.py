@@ -131,6 +131,7 @@ class Machine:
         """The fields of a package's entry that are about its file."""
         deb = self.debs.get(package.name)
         if deb is None:
+            (repository / f"{package.name}.deb").write_bytes(b"x")  # it is listed, so it is there; no package is in it
             return {"Filename": f"./{package.name}.deb", "Size": "1", "SHA256": "0" * 64}
         shutil.copy2(deb, repository / deb.name)
         content = deb.read_bytes()

@@ -55,23 +55,36 @@ class Candidate:
         return self.kernel.release if self.kernel and not self.problem else ""
 
 
-def next_kernel(facts: HostFacts) -> Candidate:
-    """Choose among the kernels of a host: what its boot loader starts after the upgrade, which is the newest."""
+def next_kernel(facts: HostFacts, accepted: Collection[str] = ()) -> Candidate:
+    """The kernel that a host's boot loader starts after the upgrade.
+
+    Args:
+        facts: where they don't say it, the newest kernel is meant.
+        accepted: releases that may be booted all the same (``friday_accept_kernels``): though a newer one is there, or
+            of another flavour than the running one.
+    """
     kernels = {each.release: each for each in facts.kernels}
     if not kernels or not facts.kernel:
         return Candidate()
-    if facts.boot_default:
-        fix = "set it to boot the newest kernel, which is planned and rehearsed"
-        return Candidate(None, f"would not boot the newest kernel: {facts.boot_default}", fix)
     staying = [each.release for each in facts.kernels if not each.leaving]
-    chosen, own = next_boot(staying, facts.kernel), parse(facts.kernel)
+    newest = next_boot(staying, facts.kernel)
+    chosen, own = parse(facts.boot_next) if facts.boot_next else newest, parse(facts.kernel)
+    if facts.boot_default and chosen.name not in accepted:
+        fix = facts.boot_fix or "set it to boot the newest kernel, which is planned and rehearsed"
+        known = "or keep it so" if facts.boot_next else "or, if you know that it boots that one"
+        message = f"would not boot the newest kernel: {facts.boot_default}"
+        return Candidate(None, message, f"{fix}; {known}: friday_accept_kernels: [{chosen.name}]")
     kernel = kernels.get(chosen.name, Kernel(chosen.name, installed=True))
-    if chosen.flavour != own.flavour:
+    if chosen.flavour != own.flavour and chosen.name not in accepted:
         message = (
             f"would boot {chosen.name} next, whose flavour ({chosen.flavour or 'none'}) differs from that of the "
             f"running kernel {facts.kernel} ({own.flavour or 'none'})"
         )
-        return Candidate(kernel, message, "remove the packages of the other flavour, or boot that kernel first")
+        fix = (
+            "remove the packages of the other flavour, or boot that kernel first; "
+            f"or change to it: friday_accept_kernels: [{chosen.name}]"
+        )
+        return Candidate(kernel, message, fix)
     return Candidate(kernel)
 
 

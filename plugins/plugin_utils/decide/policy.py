@@ -79,6 +79,12 @@ def parse_policy(variables: Mapping[str, Any]) -> tuple[Policy, tuple[Problem, .
         accept=reader.read("friday_accept", _checks, DEFAULTS.accept),
         delete_emptydir_data=reader.read("friday_delete_emptydir_data", _boolean, DEFAULTS.delete_emptydir_data),
         evict_unmanaged=reader.read("friday_evict_unmanaged", _boolean, DEFAULTS.evict_unmanaged),
+        accept_kernels=reader.read("friday_accept_kernels", _listed("releases of kernels"), DEFAULTS.accept_kernels),
+        accept_removals=reader.read("friday_accept_removals", _listed("names of packages"), DEFAULTS.accept_removals),
+        accept_downgrades=reader.read(
+            "friday_accept_downgrades", _listed("names of packages"), DEFAULTS.accept_downgrades
+        ),
+        accept_skew=reader.read("friday_accept_skew", _boolean, DEFAULTS.accept_skew),
         min_free_root=reader.read("friday_min_free_root_mib", _mebibytes(2048), DEFAULTS.min_free_root),
         min_free_boot=reader.read("friday_min_free_boot_mib", _mebibytes(256), DEFAULTS.min_free_boot),
         cluster_domain=reader.read("friday_cluster_domain", _domain, DEFAULTS.cluster_domain),
@@ -266,6 +272,18 @@ def _names(value: Any) -> tuple[str, ...]:
     if names is None:
         raise _Wrong("must be a list of names of hosts of the inventory", "[node1, node2]")
     return tuple(dict.fromkeys(names))
+
+
+def _listed(things: str) -> Callable[[Any], tuple[str, ...]]:
+    example = "[6.1.0-50-amd64]" if "kernels" in things else "[package1, package2]"
+
+    def parse(value: Any) -> tuple[str, ...]:
+        given = _texts(value)
+        if given is None or any(not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.+~:_-]*", text) for text in given):
+            raise _Wrong(f"must be a list of {things}", example)
+        return tuple(dict.fromkeys(given))
+
+    return parse
 
 
 def _references(value: Any) -> tuple[str, ...]:

@@ -96,7 +96,7 @@ def work_of(policy: Policy, facts: HostFacts) -> Work:
     kernel_only = policy.packages == "kernel"
     pending = sorted(facts.pending, key=lambda change: (change.name, change.installed, change.candidate))
     packages = tuple(change for change in pending if not kernel_only or change.kind.of_kernel)
-    target = next_kernel(facts).release or facts.kernel
+    target = next_kernel(facts, policy.accept_kernels).release or facts.kernel
     # A rebuilt kernel keeps its release: that packages of it arrive is what tells.
     rebuilt = any(kernel.arriving and kernel.release == facts.kernel for kernel in facts.kernels)
     asked_for = facts.reboot_required and not kernel_only
@@ -155,15 +155,23 @@ def _candidate(
 
 
 def _up_to_date(policy: Policy, facts: HostFacts) -> str:
+    kept = f"; kept back: {', '.join(each.line() for each in facts.kept_back)}" if facts.kept_back else ""
+    if policy.packages == "kernel" and facts.kernel_metapackages == ():
+        return f"nothing brings it newer kernels: no metapackage of its kernel is installed (kernel {facts.kernel})"
     if policy.packages == "kernel" and facts.pending:
         others = _count(len(facts.pending), "other package")
-        return f"up to date (kernel {facts.kernel}; {others} skipped, friday_packages: kernel)"
-    return f"up to date (kernel {facts.kernel}{_held_kernel(facts)})"
+        return f"up to date (kernel {facts.kernel}; {others} skipped, friday_packages: kernel{kept})"
+    return f"up to date (kernel {facts.kernel}{_held_kernel(facts)}{_accepted_kernel(facts)}{kept})"
 
 
 def _held_kernel(facts: HostFacts) -> str:
     held = sorted(package.name for package in facts.held if package.kind.of_kernel)
     return f"; held: {', '.join(held)}" if held else ""
+
+
+def _accepted_kernel(facts: HostFacts) -> str:
+    """A plan is made only where what is not the newest kernel was accepted by name."""
+    return f"; accepted (friday_accept_kernels): {facts.boot_default}" if facts.boot_default else ""
 
 
 def _with_drains(policy: Policy, snapshot: Snapshot, hosts: Sequence[_Candidate]) -> list[_Candidate]:
@@ -348,6 +356,7 @@ def _planned(policy: Policy, host: _Candidate, reason: str) -> PlannedHost:
         seconds=_estimate(policy, host),
         uid=host.node.uid,
         remedies=host.facts.remedies,
+        kept_back=tuple(each.line() for each in host.facts.kept_back),
     )
 
 
@@ -369,7 +378,7 @@ def _to_do(host: _Candidate) -> str:
     if work.reboot and work.target_kernel == host.facts.kernel:
         parts.append("reboot")
     text = ", ".join(parts) or f"already on kernel {host.facts.kernel}, nothing pending"
-    return text + _held_kernel(host.facts)
+    return text + _held_kernel(host.facts) + _accepted_kernel(host.facts)
 
 
 def _estimate(policy: Policy, host: _Candidate) -> int:

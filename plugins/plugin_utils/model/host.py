@@ -26,12 +26,38 @@ class PackageChange:
     """A package that the upgrade would change: ``installed`` is empty for a new one, ``candidate`` for a removal.
 
     The kind has no default: a package of which it is not known must not pass for an ordinary one.
+
+    Attributes:
+        downgrade: the candidate is older than what is installed.
+        initramfs: it makes an initramfs anew; None where that is not known.
+        role: what it is to a node that lives by it (``kubelet``, ``container runtime``, ``ssh``); empty for others.
     """
 
     name: str
     installed: str = ""
     candidate: str = ""
     kind: PackageKind = field(kw_only=True)
+    downgrade: bool = False
+    initramfs: bool | None = field(default=None, compare=False)
+    role: str = field(default="", compare=False)
+
+    def line(self) -> str:
+        """The change as it is told: ``kubelet 1.34.1-1.1 -> 1.34.2-1.1``."""
+        if not self.candidate:
+            return f"{self.name} {self.installed} is removed"
+        return f"{self.name} {self.installed or '(new)'} -> {self.candidate}"
+
+
+@dataclass(frozen=True)
+class KeptBack:
+    """A package of which a newer version is available that the upgrade does not install, and why."""
+
+    name: str
+    reason: str
+
+    def line(self) -> str:
+        """As it is told: ``mdadm (on hold)``."""
+        return f"{self.name} ({self.reason})"
 
 
 @dataclass(frozen=True)
@@ -85,11 +111,13 @@ class Remedies:
 
 @dataclass(frozen=True)
 class FileSystem:
-    """Room on a mount point, in bytes."""
+    """Room on a mount point, in bytes and in inodes (``inodes`` is 0 where their number is not limited)."""
 
     mount: str
     size: int
     free: int
+    inodes: int = 0
+    free_inodes: int = 0
 
 
 @dataclass(frozen=True)
@@ -157,14 +185,20 @@ class HostFacts:
     boot_id: str = ""
     uptime: float = 0.0
     boot_loader: str = ""  # grub, systemd-boot, none
-    boot_default: str = ""  # why the boot loader starts something else than the newest kernel; empty: it does not
+    boot_next: str = ""  # release that its boot loader starts once the upgrade is done, by the loader's own rules
+    boot_default: str = ""  # why that is not the newest kernel, or not known; empty: it is the newest
+    boot_fix: str = ""  # what makes it the newest
     pending: tuple[PackageChange, ...] = ()
+    kept_back: tuple[KeptBack, ...] = ()
+    unavailable: tuple[str, ...] = ()  # pending packages whose files their source does not have, with what was seen
+    kernel_metapackages: tuple[str, ...] | None = None  # that bring new kernels of its flavour; None: not known
     held: tuple[Package, ...] = ()
     broken: tuple[str, ...] = ()
     reboot_required: bool = False
     package_manager: str = ""
     remedies: Remedies = field(default_factory=Remedies)
     file_systems: tuple[FileSystem, ...] = ()
+    initramfs: int = 0  # size in bytes of the largest in /boot; 0: there is none, or it is not known
     raid: tuple[RaidArray, ...] = ()
     bpf: tuple[BpfAttachment, ...] = ()
     btf: bool = False

@@ -40,6 +40,7 @@ class PlannedHost:
     seconds: int = 0
     uid: str = ""  # of the Node object
     remedies: Remedies = field(default_factory=Remedies)
+    kept_back: tuple[str, ...] = ()  # packages that stay although there is a newer version, each with the reason
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ class Plan:
         """The plan without its reasons and lists: who is in which wave, and what is to run there."""
 
         def short(host: PlannedHost) -> PlannedHost:
-            return replace(host, reason="", packages=(), evictions=(), blockers=(), remedies=Remedies())
+            return replace(host, reason="", packages=(), evictions=(), blockers=(), remedies=Remedies(), kept_back=())
 
         waves = (replace(wave, hosts=tuple(map(short, wave.hosts))) for wave in self.waves)
         return replace(self, waves=tuple(waves), skipped=())

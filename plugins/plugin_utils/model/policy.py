@@ -38,6 +38,10 @@ class Policy:
     accept: tuple[str, ...] = ()  # names of checks
     delete_emptydir_data: bool = False
     evict_unmanaged: bool = False
+    accept_kernels: tuple[str, ...] = ()  # releases that may be booted, though not the newest or of another flavour
+    accept_removals: tuple[str, ...] = ()  # packages that the upgrade may remove
+    accept_downgrades: tuple[str, ...] = ()  # packages that the upgrade may downgrade
+    accept_skew: bool = False  # a kubelet outside of what its API server supports
     min_free_root: int = 2 * 1024**3
     min_free_boot: int = 256 * 1024**2
     cluster_domain: str = "cluster.local"

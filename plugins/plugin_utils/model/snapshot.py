@@ -50,6 +50,7 @@ class Pod:
     local_storage: bool = False  # has an emptyDir volume
     terminating: bool = False
     tolerates_cordon: bool = False  # may be scheduled to a cordoned node
+    image: str = ""  # of its first container; kept of static pods only
 
 
 @dataclass(frozen=True)

@@ -113,6 +113,7 @@ def _pod(item: Json) -> Iterable[Pod]:
         local_storage=any("emptyDir" in volume for volume in spec.get("volumes") or ()),
         terminating="deletionTimestamp" in meta,
         tolerates_cordon=any(map(_tolerates_cordon, spec.get("tolerations") or ())),
+        image=(spec.get("containers") or [{}])[0].get("image", "") if mirror else "",
     )
 
 

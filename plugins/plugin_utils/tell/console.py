@@ -9,7 +9,7 @@ line is cut, and says which line of the journal has the rest.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import tzinfo
 
@@ -157,10 +157,40 @@ def plan_table(plan: Plan, width: int = WIDTH, rest: str = "plan.json") -> str:
         blocked = [f"{host.host}: {blocker}" for host in hosts for blocker in host.blockers]
         if blocked:
             lines += ["", "Would block a drain today:", *_items(blocked, width)]
+        lines += _told("Removed, downgraded, or what a node lives by:", _vital(hosts), width)
+        lines += _told("Kept back although there is a newer version:", _by_host((h.kept_back, h) for h in hosts), width)
         lines += ["", f"Every package and eviction by name: {rest}"]
     if plan.skipped:
         lines += ["", "Skipped:", *_items([f"{host.host}: {host.reason}" for host in plan.skipped], width)]
     return "\n".join(lines)
+
+
+def _vital(hosts: Sequence[PlannedHost]) -> list[str]:
+    """Removals, downgrades, and what a node lives by, with old and new version: what is told by name."""
+
+    def named(host: PlannedHost) -> list[str]:
+        found = []
+        for change in host.packages:
+            words = [change.role] if change.role else []
+            words += ["downgrade"] if change.downgrade else []
+            if words or not change.candidate:
+                found.append(change.line() + (f" ({', '.join(words)})" if words else ""))
+        return found
+
+    return _by_host((named(host), host) for host in hosts)
+
+
+def _by_host(texts: Iterable[tuple[Sequence[str], PlannedHost]]) -> list[str]:
+    """Each text once, with the hosts that it is about."""
+    found: dict[str, list[str]] = {}
+    for mine, host in texts:
+        for text in mine:
+            found.setdefault(one_line(text), []).append(one_line(host.host))
+    return [f"{text}: {', '.join(names)}" for text, names in sorted(found.items())]
+
+
+def _told(title: str, items: Sequence[str], width: int) -> list[str]:
+    return ["", title, *_items(items, width)] if items else []
 
 
 def acceptance(accept: Sequence[str], verdict: Verdict | None, width: int = WIDTH) -> list[str]:

@@ -25,7 +25,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot impo
 
 OLD, NEW = "6.1.0-18-cloud-amd64", "6.12.5-cloud-amd64"
 IMAGE = PackageChange("linux-image-cloud-amd64", "6.1.76-1", "6.12.5-1", kind=PackageKind.KERNEL)
-CURL = PackageChange("curl", "7.88.1-10", "7.88.1-11", kind=PackageKind.OTHER)
+CURL = PackageChange("curl", "7.88.1-10", "7.88.1-11", kind=PackageKind.OTHER, initramfs=False)
 REMEDIES = Remedies("repair", "check", "make-room", "install", "remove", "hold", "unhold")
 """Of no package manager that there is: what decide says of commands comes from here."""
 

@@ -171,3 +171,34 @@ def test_without_evidence_there_is_no_candidate() -> None:
     pinned = next_of(HERE, COMING, boot_default="GRUB is set to start the entry '2' instead of the newest kernel")
     assert pinned.release == ""
     assert "entry '2'" in pinned.problem
+
+
+def test_what_the_boot_loader_starts_is_the_candidate() -> None:
+    newest = Kernel("6.12.120+deb13-cloud-amd64", installed=True)
+    reason = f"grub starts {A} next and not {newest.release}"
+    found = next_of(HERE, newest, boot_next=A, boot_default=reason, boot_fix="set GRUB_DEFAULT=0")
+    assert (found.release, found.problem) == ("", f"would not boot the newest kernel: {reason}")
+    assert found.fix == f"set GRUB_DEFAULT=0; or keep it so: friday_accept_kernels: [{A}]"
+    facts = HostFacts("n1", kernel=A, kernels=(HERE, newest), boot_next=A, boot_default=reason)
+    assert candidate.next_kernel(facts, [A]).release == A
+    assert candidate.next_kernel(facts, [newest.release]).problem, "what it starts is to be accepted, nothing else"
+    unknown = replace(facts, boot_next="", boot_default="its default is a variable")
+    assert candidate.next_kernel(unknown, [A]).problem
+    assert f"if you know that it boots that one: friday_accept_kernels: [{newest.release}]" in (
+        candidate.next_kernel(unknown).fix
+    )
+    assert candidate.next_kernel(unknown, [newest.release]).release == newest.release
+
+
+def test_the_loaders_word_comes_before_the_order_of_versions() -> None:
+    first, rebuilt = "6.12.57+deb13-cloud-amd64", "6.12.57+deb13+1-cloud-amd64"
+    both = (Kernel(first, installed=True), Kernel(rebuilt, arriving=True))
+    assert next_of(*both, running=first, boot_next=rebuilt).release == rebuilt
+    assert next_of(*both, running=first, boot_next=first).release == first
+
+
+def test_another_flavour_may_be_accepted_by_name() -> None:
+    other = "6.12.117+deb13-amd64"
+    facts = HostFacts("n1", kernel=A, kernels=(HERE, Kernel(other, installed=True)), boot_next=other)
+    assert f"friday_accept_kernels: [{other}]" in candidate.next_kernel(facts).fix
+    assert candidate.next_kernel(facts, [other]).release == other

@@ -4,7 +4,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+import yaml
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.give_up import after_failure, lost_hosts
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import HostRecord, RunRecord
@@ -45,3 +48,14 @@ def test_lost_hosts_are_those_that_were_begun_and_have_come_to_no_end() -> None:
         "failed": HostRecord(S.FAILED, 1.0, "verify"),
     }
     assert set(lost_hosts(RunRecord("r", hosts=states))) == {"lost-at-once", "lost-in-reboot"}
+
+
+def test_what_can_fail_before_the_host_is_changed_comes_before_the_step_that_changes_it():
+    """A download that fails in the step `upgrade` would leave the host cordoned: it counts as changed."""
+    role = yaml.safe_load((Path(__file__).parents[3] / "roles/upgrade/tasks/main.yml").read_text())
+    block = next(task["block"] for task in role if "block" in task)
+    asked = [task.get("friday.upgrade.packages", {}).get("download_only") for task in block]
+    begun = next(i for i, task in enumerate(block) if task.get("friday.upgrade.event", {}).get("kind") == "step")
+    assert asked.index(True) < begun < asked.index(None, begun + 1)
+    assert after_failure(HostRecord(HostState.DRAINED, 0.0, step="drain"), left_before=False) is HostState.HELD
+    assert after_failure(HostRecord(HostState.DRAINED, 0.0, step="upgrade"), left_before=False) is HostState.FAILED

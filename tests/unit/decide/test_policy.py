@@ -51,6 +51,10 @@ def test_every_field_of_the_policy_can_be_set():
             "friday_rehearsal_timeout": 60,
             "friday_rehearsal_parallel": 4,
             "friday_known_bad_accept": "cilium/cilium#44216",
+            "friday_accept_kernels": "6.1.0-50-amd64",
+            "friday_accept_removals": ["cri-tools", "libfoo1:i386"],
+            "friday_accept_downgrades": "containerd.io, runc",
+            "friday_accept_skew": "yes",
         }
     )
     expected = Policy(
@@ -61,6 +65,8 @@ def test_every_field_of_the_policy_can_be_set():
         min_free_root=1024**2, min_free_boot=0, cluster_domain="k8s.example.org", lease_ttl=15,
         keep_runs=1, rehearsal="accept", rehearsal_warn_share=80, rehearsal_warn_growth=3, rehearsal_timeout=60,
         accept=("dns", "kernel-raid"), rehearsal_parallel=4, known_bad_accept=("cilium/cilium#44216",),
+        accept_kernels=("6.1.0-50-amd64",), accept_removals=("cri-tools", "libfoo1:i386"),
+        accept_downgrades=("containerd.io", "runc"), accept_skew=True,
     )  # fmt: skip
     assert (policy, problems) == (expected, ())
     same = {field.name for field in fields(Policy) if getattr(policy, field.name) == field.default}
@@ -180,3 +186,11 @@ def test_a_variable_of_the_run_has_no_place_on_a_host():
         "is set for b, c, d and others, where it has no effect",
     )
     assert not misplaced(["friday_soak"], {"friday_soak": "60"}, hosts)
+
+
+def test_names_that_are_accepted_are_names():
+    _, problems = parse_policy({"friday_accept_removals": ["a b"], "friday_accept_kernels": {"a": 1}})
+    assert [(each.subject, each.message) for each in problems] == [
+        ("friday_accept_kernels", "must be a list of releases of kernels; it is {'a': 1}"),
+        ("friday_accept_removals", "must be a list of names of packages; it is ['a b']"),
+    ]

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.preflight import preflight
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import (
     FileSystem,
     Package,
+    PackageChange,
     PackageKind,
     Remedies,
 )
@@ -167,3 +170,104 @@ def test_drains_that_are_certain_to_fail():
 
 def test_resources_that_could_not_be_read():
     assert problems_of(BASE.with_snapshot(unknown={"budgets": "403"})) == [("budgets", "could not be read: 403")]
+
+
+def change(name, installed, candidate, kind=PackageKind.OTHER, **fields):
+    return PackageChange(name, installed, candidate, kind=kind, **{"initramfs": False, **fields})
+
+
+def test_removals_are_problems_until_they_are_accepted_by_name():
+    gone = (change("kubelet", "1.18.4-00", "", role="kubelet"), change("cri", "1", "", role="container runtime"))
+    some = BASE.with_facts("node2", pending=(*gone, change("tool", "1", ""), CURL), candidate_kernel=OLD)
+    (problem,) = preflight(*some.arguments())
+    assert problem.message == "the upgrade would remove cri 1 (container runtime), kubelet 1.18.4-00, tool 1"
+    assert problem.fix.endswith("accept it: friday_accept_removals: [cri, kubelet, tool]")
+    (rest,) = preflight(*some.with_policy(accept_removals=("kubelet", "cri")).arguments())
+    assert rest.message == "the upgrade would remove tool 1"
+    assert problems_of(some.with_policy(accept_removals=("kubelet", "cri", "tool"))) == []
+
+
+def test_a_downgrade_is_a_problem_with_both_versions():
+    older = change("containerd.io", "1.7.27-1", "1.6.33-1", downgrade=True, role="container runtime")
+    some = BASE.with_facts("node2", pending=(older,), candidate_kernel=OLD)
+    (problem,) = preflight(*some.arguments())
+    assert "downgrade containerd.io from 1.7.27-1 to 1.6.33-1 (container runtime)" in problem.message
+    assert problem.fix.endswith("friday_accept_downgrades: [containerd.io]")
+    assert problems_of(some.with_policy(accept_downgrades=("containerd.io",))) == []
+
+
+def test_files_that_the_source_does_not_have():
+    (problem,) = of_host(unavailable=("curl_7_amd64.deb (not at file:/x)",))
+    assert problem == ("node2", "its package source does not have the files of curl_7_amd64.deb (not at file:/x)")
+    idle = of_host(unavailable=("x.deb",), pending=(), candidate_kernel=OLD)
+    assert idle == [], "nothing is to be done there"
+
+
+@pytest.mark.parametrize(
+    ("kubelet", "server", "said"),
+    [
+        ("1.34.1-1.1", "v1.34.9", ""),
+        ("1.34.1-1.1", "v1.35.0+k3s1", ""),
+        ("1.31.1-1.1", "v1.34.0", ""),
+        ("1.34.1-1.1", "v1.33.9", "newer than the oldest API server (1.33)"),
+        ("2:1.34.1-1.1", "v1.33.9", "newer than the oldest API server (1.33)"),
+        ("1.30.1-1.1", "v1.34.0", "more than 3 minor versions older than API server 1.34"),
+        ("1.34.1-1.1", "", ""),
+    ],
+)
+def test_a_kubelet_that_no_api_server_supports(kubelet, server, said):
+    some = BASE.with_facts("node2", pending=(change("kubelet", "1.29.0-1.1", kubelet),), candidate_kernel=OLD)
+    found = problems_of(some.with_snapshot(version=server))
+    assert [message for _, message in found] == ([f"its kubelet would become {kubelet}, {said}"] if said else [])
+    assert problems_of(some.with_snapshot(version=server).with_policy(accept_skew=True)) == []
+
+
+def test_the_oldest_api_server_counts():
+    """One of them was not upgraded yet; the one that answered was."""
+    some = BASE.with_facts("node2", pending=(change("kubelet", "1.33.0-1.1", "1.34.0-1.1"),), candidate_kernel=OLD)
+    server = pod("kube-apiserver-cp1", "node1", owner_kind="Node", labels={"component": "kube-apiserver"})
+    old = replace(server, image="registry.example.org:5000/kube-apiserver:v1.33.4")
+    found = problems_of(some.with_snapshot(version="v1.34.0", pods=(old,)))
+    assert "newer than the oldest API server (1.33)" in found[0][1]
+    assert (
+        problems_of(some.with_snapshot(version="v1.34.0", pods=(replace(old, image="x/kube-apiserver:v1.34.0"),))) == []
+    )
+
+
+MICROCODE = change("intel-microcode", "1", "2", initramfs=True)
+
+
+def test_room_for_an_initramfs_where_no_kernel_is_planned():
+    def found(pending, boot, **more):
+        free = room(**{"/": 9000, "/boot": boot})
+        return of_host(pending=pending, candidate_kernel=OLD, file_systems=free, **more)
+
+    message = "only 9 MiB free on /boot, 64 MiB required (for the initramfs that intel-microcode writes)"
+    assert found((MICROCODE, CURL), 9) == [("node2", message)]
+    assert found((MICROCODE, CURL), 64) == []
+    assert "50 MiB required" in found((MICROCODE,), 49, initramfs=40 * MIB)[0][1], "its size, and a quarter"
+    assert found((MICROCODE,), 51, initramfs=40 * MIB) == []
+    assert found((CURL,), 1) == []
+    assert found((replace(CURL, initramfs=None),), 1) != [], "it is not known that it makes none"
+    assert found((replace(MICROCODE, candidate=""),), 1, held=()) != [], "a removal needs to be accepted"
+
+
+def test_inodes():
+    def found(**free_inodes):
+        systems = tuple(replace(system, inodes=10**6, free_inodes=free_inodes[name]) for name, system in both.items())
+        return of_host(file_systems=systems)
+
+    both = {"root": room(**{"/": 9000})[0], "boot": room(**{"/boot": 9000})[0]}
+    assert found(root=20000, boot=20) == []
+    assert found(root=19999, boot=20) == [("node2", "only 19999 inodes free on /, 20000 required")]
+    assert found(root=20000, boot=3) == [("node2", "only 3 inodes free on /boot, 20 required")]
+
+
+def test_room_where_packages_and_kernels_are_written():
+    everywhere = {"/": 9000, "/boot": 9000, "/var": 9000, "/var/cache/apt/archives": 9000, "/boot/efi": 9000}
+    assert of_host(file_systems=room(**everywhere)) == []
+    little = of_host(file_systems=room(**{**everywhere, "/var/cache/apt/archives": 5}))
+    assert little[0][1].startswith("only 5 MiB free on /var/cache/apt/archives")
+    esp = room(**{**everywhere, "/boot/efi": 5})
+    assert of_host(file_systems=esp) == [], "GRUB's kernels are not there"
+    assert "on /boot/efi" in of_host(file_systems=esp, boot_loader="systemd-boot")[0][1]

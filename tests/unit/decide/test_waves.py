@@ -4,8 +4,14 @@ from dataclasses import replace
 
 import pytest
 
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.preflight import preflight
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.waves import make_plan, work_of
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import Package, PackageChange, PackageKind
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import (
+    KeptBack,
+    Package,
+    PackageChange,
+    PackageKind,
+)
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Snapshot
 from tests.unit.decide.fleets import CURL, IMAGE, NEW, OLD, budget, facts, fleet, kernels, pod, up_to_date
@@ -253,3 +259,25 @@ def test_up_to_date_hosts_are_not_asked_for_pods():
     some = fleet({"node1": "zone-a"})
     some.facts["node1"] = up_to_date("node1")
     assert make_plan(some.policy, some.targets, Snapshot(0, "x", nodes=some.snapshot.nodes), some.facts).waves == ()
+
+
+def test_what_a_host_that_is_skipped_does_not_get_is_said():
+    kept = (KeptBack("mdadm", "deferred by phasing"),)
+    idle = fleet({"node1": "zone-a"}).with_facts(
+        "node1", kernel=NEW, candidate_kernel=NEW, pending=(), kept_back=kept, kernel_metapackages=()
+    )
+    assert make_plan(*idle.arguments()).skipped[0].reason == f"up to date (kernel {NEW}; kept back: {kept[0].line()})"
+    kernel = make_plan(*idle.with_policy(packages="kernel").arguments())
+    assert kernel.skipped[0].reason == (
+        f"nothing brings it newer kernels: no metapackage of its kernel is installed (kernel {NEW})"
+    )
+
+
+def test_a_kernel_that_is_accepted_though_a_newer_one_is_there_is_said():
+    reason = f"grub starts {OLD} next and not {NEW}: GRUB is set to start the entry '1>2'"
+    pinned = fleet({"node1": "zone-a"}).with_facts("node1", boot_next=OLD, boot_default=reason)
+    (host,) = make_plan(*pinned.with_policy(accept_kernels=(OLD,)).arguments()).hosts()
+    assert (host.target_kernel, host.reboot) == (OLD, False)
+    assert host.reason.endswith(f"2 packages; accepted (friday_accept_kernels): {reason}")
+    assert [p.subject for p in preflight(*pinned.arguments())] == ["node1"]
+    assert preflight(*pinned.with_policy(accept_kernels=(OLD,)).arguments()) == ()

@@ -43,7 +43,8 @@ def test_pending_is_what_apt_would_unpack(system: FakeSystem) -> None:
 def test_pending_of_some_packages_names_them_and_takes_no_lock(system: FakeSystem) -> None:
     assert len(Apt(system).pending(["linux-image-cloud-amd64"])) == 3
     assert system.calls == [
-        "apt-get -s -q -o Debug::NoLocking=1 install --only-upgrade linux-image-cloud-amd64",
+        "apt-get -s -q -o APT::Get::Assume-Yes=true --allow-downgrades -o Debug::NoLocking=1"
+        " -o APT::Get::AutomaticRemove=false install --only-upgrade linux-image-cloud-amd64",
     ]
 
 

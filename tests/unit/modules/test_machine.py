@@ -103,34 +103,6 @@ class TestGrub:
         assert loader and loader.name == "grub"
         assert loader.releases() == ["6.1.0-50-cloud-amd64", "6.12.107+deb13-cloud-amd64"]
 
-    @pytest.mark.parametrize(
-        ("default", "environment", "other"),
-        [
-            ("", "", False),
-            ("GRUB_DEFAULT=0\n", "", False),
-            ('GRUB_DEFAULT="0" # the first\n', "", False),
-            ("#GRUB_DEFAULT=2\n", "", False),
-            ("GRUB_DEFAULT=2\n", "", True),
-            ('GRUB_DEFAULT="1>2"\n', "", True),
-            ("GRUB_DEFAULT=saved\n", "", False),
-            ("GRUB_DEFAULT=saved\n", "# GRUB Environment Block\nsaved_entry=0\n", False),
-            ("GRUB_DEFAULT=saved\n", "saved_entry=gnulinux-advanced-1>old\n", True),
-        ],
-    )
-    def test_whether_it_starts_the_newest(
-        self, system: FakeSystem, default: str, environment: str, other: bool
-    ) -> None:
-        system.write("/etc/default/grub", default)
-        system.write("/boot/grub/grubenv", environment)
-        loader = boot_loader.find(system)
-        assert loader and bool(loader.other_default()) is other
-
-    def test_a_later_file_overrides(self, system: FakeSystem) -> None:
-        system.write("/etc/default/grub", "GRUB_DEFAULT=2\n")
-        system.write("/etc/default/grub.d/50-cloud.cfg", "GRUB_DEFAULT=0\n")
-        loader = boot_loader.find(system)
-        assert loader and loader.other_default() == ""
-
 
 def test_systemd_boot_where_it_says_so_itself(tmp_path: Path) -> None:
     system = FakeSystem(tmp_path, {"/boot/grub/grub.cfg": GRUB_CFG}, ("update-grub",))

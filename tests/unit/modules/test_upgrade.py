@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -212,3 +213,25 @@ class TestCompare:
     def test_one_more_update_is_reported(self) -> None:
         found = compare(NAMES, [IMAGE], [IMAGE, EXTRA], INSTALLED)
         assert not found.forbidding and found.other == ["apparmor (new) -> 4.1.0-1: was not planned"]
+
+
+class TestNextBoot:
+    def test_another_kernel_than_planned_is_refused(self, system: FakeSystem) -> None:
+        job = Upgrade(system, Apt(system), "all", None, Limits(0, 1), planned_kernel="6.12.99-cloud-amd64")
+        with pytest.raises(Failed, match=f"would start {re.escape(NEW)} instead of the planned 6.12.99-cloud-amd64"):
+            job.check()
+        assert not job.changed
+
+    def test_the_menu_that_is_there_afterwards_has_the_last_word(self, system: FakeSystem) -> None:
+        job = upgrade(system)
+        job.check()
+        assert job.target == NEW
+        job.perform()
+        entries = "".join(
+            f"menuentry '{each}' {{\n\tlinux\t/boot/vmlinuz-{each} root=x ro\n}}\n" for each in (NEW, OLD)
+        )
+        system.write("/boot/grub/grub.cfg", entries)
+        job.verify()
+        system.write("/boot/grub/grubenv", "next_entry=1\n")
+        with pytest.raises(Failed, match=f"do not reboot: the next boot would start {re.escape(OLD)} instead of"):
+            job.verify()

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import PackageChange, PackageKind
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import Event, EventKind
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell import console, text
 from ansible_collections.friday.upgrade.plugins.plugin_utils.tell.console import Progress
@@ -218,3 +219,26 @@ def test_durations(seconds: float, exact: str, about: str) -> None:
 def test_a_subject_is_not_said_twice() -> None:
     assert text.headed("program x", "Program x was refused") == "Program x was refused"
     assert text.headed("device eth1", "program x is gone") == "device eth1: program x is gone"
+
+
+def test_packages_that_matter_are_told_by_name_in_the_plan() -> None:
+    plan = held().plan
+    assert plan is not None
+    first, *others = plan.waves
+    kubelet = PackageChange("kubelet", "1.34.1-1.1", "1.34.2-1.1", kind=PackageKind.OTHER, role="kubelet")
+    gone = PackageChange("cri-tools", "1.33", "", kind=PackageKind.OTHER)
+    older = PackageChange("tool", "2", "1", kind=PackageKind.OTHER, downgrade=True)
+    plain = PackageChange("curl", "1", "2", kind=PackageKind.OTHER)
+    host = dataclasses.replace(
+        first.hosts[0], packages=(kubelet, gone, older, plain), kept_back=("mdadm (deferred by phasing)",)
+    )
+    first = dataclasses.replace(first, hosts=(host,))
+    table = console.plan_table(dataclasses.replace(plan, waves=(first, *others)))
+    for line in (
+        f"kubelet 1.34.1-1.1 -> 1.34.2-1.1 (kubelet): {host.host}",
+        f"cri-tools 1.33 is removed: {host.host}",
+        f"tool 2 -> 1 (downgrade): {host.host}",
+        f"mdadm (deferred by phasing): {host.host}",
+    ):
+        assert f"  - {line}" in table.splitlines()
+    assert "curl" not in table
