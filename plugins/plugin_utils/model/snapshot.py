@@ -99,7 +99,7 @@ class NetworkEndpoint:
 class AgentEndpoint:
     """An endpoint as the agent on its node knows it.
 
-    ``pod`` is ``namespace/name``, empty for the host's own endpoint.
+    ``pod`` is ``namespace/name``, empty for the host's own endpoint. ``device`` is its network device on the host.
     """
 
     id: int
@@ -107,6 +107,7 @@ class AgentEndpoint:
     state: str = ""
     health: str = ""
     message: str = ""  # last failure of its log
+    device: str = ""
 
 
 @dataclass(frozen=True)
