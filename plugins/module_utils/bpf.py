@@ -8,10 +8,12 @@ its units (``sd_...``), and device rules of cgroups.
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 from typing import Any
 
+from . import bpf_query
 from .system import System, Unreadable
 
 # BPF_CGROUP_* as bpftool 7 calls them, to the short names that older ones and libbpf's section names use.
@@ -19,19 +21,32 @@ _CGROUP_HOOK = re.compile(r"^cgroup_(?:inet_|inet(?=[46])|udp(?=[46]))?")
 _VERSION_FIRST = re.compile(r"^(?P<version>[46])_(?P<what>\w+)$")
 # iproute2 writes where it had a program from into its name: "cil_from_netdev:[*fsobj]", "prog.o:[section]".
 _ORIGIN = re.compile(r":\[[^\]]*\]$")
+# BPF_LINK_TYPE_TCX and BPF_LINK_TYPE_NETKIT. A bpftool that does not know them shows the bare number.
+_NEWER_LINKS = (11, 13)
+_TCX_SINCE = (6, 6)
+_NOT_THERE = (errno.EINVAL, errno.ENXIO, errno.ENODEV, errno.EACCES)  # no such hook here; EACCES: a netkit's other end
 
 
-def attachments(system: System) -> list[dict[str, str]]:
+def attachments(system: System) -> list[dict[str, Any]]:
     """Every attachment with hook, device, program and tag, in that order.
 
+    Of a network device, ``into_netns`` says whether its other end is in another network namespace, as a pod's is; it
+    is absent where ip(8) can't tell.
+
     Raises:
-        Unreadable: there is no bpftool that works here.
+        Unreadable: there is no bpftool that works here, or it can't list what is attached and the kernel does not say.
     """
     bpftool = tool(system)
     programs = {program["id"]: program for program in ask(system, [bpftool, "-j", "prog", "show"])}
     found = [*_net(ask(system, [bpftool, "-j", "net", "show"]), programs)]
+    unlisted = _unlisted(system, bpftool)
+    if unlisted:
+        found += [each for each in _queried(system, bpftool, programs, unlisted) if each not in found]
+    crossing = _crossing(system)
+    if crossing is not None:
+        found = [{**each, "into_netns": each["device"] in crossing} if each["device"] else each for each in found]
     found += _cgroups(ask(system, [bpftool, "-j", "cgroup", "tree"]), programs, _cgroup_mounts(system))
-    return sorted(found, key=lambda one: tuple(one.values()))
+    return sorted(found, key=lambda one: tuple(map(str, one.values())))
 
 
 def tool(system: System) -> str:
@@ -61,6 +76,67 @@ def ask(system: System, argv: list[str]) -> Any:
     if isinstance(answer, dict) and "error" in answer:
         raise Unreadable(f"{' '.join(argv)}: {answer['error']}")
     return answer
+
+
+def _unlisted(system: System, bpftool: str) -> set[int]:
+    """Programs of the links that this bpftool is too old for: ``net show`` leaves them out without a word."""
+    try:
+        links = ask(system, [bpftool, "-j", "link", "show"])
+    except Unreadable as error:
+        # A kernel without links can't be asked for them; one with tcx always can.
+        if _kernel(system) < _TCX_SINCE:
+            return set()
+        raise Unreadable(f"whether this bpftool lists all that is attached could not be found out: {error}") from None
+    return {link.get("prog_id", 0) for link in links if link.get("type") in _NEWER_LINKS}
+
+
+def _kernel(system: System) -> tuple[int, ...]:
+    try:
+        release = system.read("/proc/sys/kernel/osrelease")
+    except Unreadable:
+        return ()
+    return tuple(map(int, re.findall(r"\d+", release)[:2]))
+
+
+def _queried(
+    system: System, bpftool: str, programs: dict[int, dict[str, Any]], unlisted: set[int]
+) -> list[dict[str, str]]:
+    """What the kernel itself says is attached as tcx and netkit. Raises Unreadable."""
+    found, seen, reason = [], set(), "it shows none on this machine's devices"
+    try:
+        for path in system.glob("/sys/class/net/*/ifindex"):
+            device, number = path.split("/")[4], int(system.read(path))
+            for hook, attach_type in bpf_query.HOOKS.items():
+                ids = _programs_at(number, attach_type)
+                seen.update(ids)
+                found += [_attachment(hook, device, "", each, programs) for each in ids]
+    except OSError as error:
+        reason = error.strerror or str(error)
+    if seen & unlisted:
+        return found
+    count = len(unlisted)
+    raise Unreadable(
+        f"{bpftool} is too old to list {count} {'program' if count == 1 else 'programs'} attached as tcx or netkit, "
+        f"and the kernel could not be asked ({reason}); install a newer bpftool (7.4 or later)"
+    )
+
+
+def _programs_at(device: int, attach_type: int) -> list[int]:
+    try:
+        return bpf_query.programs(device, attach_type)
+    except OSError as error:
+        if error.errno in _NOT_THERE:
+            return []
+        raise
+
+
+def _crossing(system: System) -> set[str] | None:
+    """Devices whose other end is in another network namespace (veth and netkit of pods); None: ip(8) can't tell."""
+    try:
+        links = ask(system, [system.find("ip") or "ip", "-j", "link", "show"])
+        return {link["ifname"] for link in links if "link_netnsid" in link}
+    except (Unreadable, KeyError, TypeError):
+        return None
 
 
 def _net(answer: list[dict[str, Any]], programs: dict[int, dict[str, Any]]) -> list[dict[str, str]]:

@@ -317,10 +317,12 @@ facts:
       elements: dict
       sample: [{name: md0, state: active, wanted: 2, active: 2, syncing: false}]
     bpf:
-      description: Attached BPF programs. Paths of cgroups are relative to the hierarchy's root.
+      description:
+        - Attached BPF programs. Paths of cgroups are relative to the hierarchy's root.
+        - Of a network device, C(into_netns) says whether its other end is in another network namespace, as a pod's is.
       type: list
       elements: dict
-      sample: [{hook: tc/ingress, device: eth1, program: cil_from_netdev, tag: f03f3c893109830e}]
+      sample: [{hook: tc/ingress, device: eth1, program: cil_from_netdev, tag: f03f3c893109830e, into_netns: false}]
     btf:
       description: Whether the running kernel has BTF.
       type: bool

@@ -143,12 +143,14 @@ class BpfAttachment:
         device: network device, or cgroup path; empty where the hook has none.
         program: name of the program without what is the device's own (``cil_from_container``).
         tag: the kernel's hash of the code; says nothing of its configuration.
+        into_netns: the device's other end is in another network namespace, as a pod's is; None: not known.
     """
 
     hook: str
     device: str
     program: str
     tag: str = ""
+    into_netns: bool | None = None
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,7 @@ class NetworkEndpoint:
 class AgentEndpoint:
     """An endpoint as the agent on its node knows it.
 
-    ``pod`` is ``namespace/name``, empty for the host's own endpoint.
+    ``pod`` is ``namespace/name``, empty for the host's own endpoint. ``device`` is its network device on the host.
     """
 
     id: int
@@ -108,6 +108,7 @@ class AgentEndpoint:
     state: str = ""
     health: str = ""
     message: str = ""  # last failure of its log
+    device: str = ""
 
 
 @dataclass(frozen=True)

@@ -185,6 +185,7 @@ def _endpoint(item: dict[str, Any]) -> AgentEndpoint:
         state=status.get("state", ""),
         health=(status.get("health") or {}).get("overallHealth", ""),
         message=message,
+        device=(status.get("networking") or {}).get("interface-name", ""),
     )
 
 

@@ -41,6 +41,9 @@ NEEDS: tuple[Need, ...] = (
 """The rights that a snapshot takes."""
 
 _CILIUM = "cilium"
+# Who else of Cilium may carry that label: its operator, and Envoy where it is a DaemonSet of its own.
+_NAME_LABEL = "app.kubernetes.io/name"
+_AGENT_NAMES = ("", "cilium", "cilium-agent")
 _READS_AT_ONCE = 6
 _AGENTS_AT_ONCE = 8
 
@@ -178,7 +181,7 @@ def _ready_endpoints(api: Api, service: str) -> int | None:
 
 
 def _with_cilium(api: Api, snapshot: Snapshot, cni_nodes: Collection[str], resources: Collection[Resource]) -> Snapshot:
-    pods = {pod.node: pod for pod in snapshot.pods if AGENT_LABELS.items() <= pod.labels.items()}
+    pods = _agent_pods(snapshot)
     try:
         cilium = bool(pods) or any(api.items("/apis/apps/v1/daemonsets", labelSelector="k8s-app=cilium"))
     except ApiError as error:
@@ -200,10 +203,22 @@ def with_agents(api: Api, snapshot: Snapshot, nodes: Collection[str]) -> Snapsho
         return replace(
             snapshot, unknown={**snapshot.unknown, "agents": f"the agents' pods could not be read: {reason}"}
         )
-    pods = {pod.node: pod for pod in snapshot.pods if AGENT_LABELS.items() <= pod.labels.items()}
+    pods = _agent_pods(snapshot)
     with ThreadPoolExecutor(_AGENTS_AT_ONCE) as pool:
         asked = tuple(pool.map(lambda node: _agent(api, pods.get(node), node), sorted(nodes)))
     return replace(snapshot, agents=asked)
+
+
+def _agent_pods(snapshot: Snapshot) -> dict[str, Pod]:
+    """The agent's pod on each node; while it is replaced there are two, of which the one that stays counts."""
+    agents = [
+        pod
+        for pod in snapshot.pods
+        if AGENT_LABELS.items() <= pod.labels.items()
+        and pod.labels.get(_NAME_LABEL, "") in _AGENT_NAMES
+        and pod.labels.get("io.cilium/app") != "operator"
+    ]
+    return {pod.node: pod for pod in sorted(agents, key=lambda pod: not pod.terminating)}
 
 
 def _agent(api: Api, pod: Pod | None, node: str) -> AgentStatus:

@@ -231,5 +231,5 @@ RESOURCES: tuple[Resource, ...] = (
     Resource("api_services", "/apis/apiregistration.k8s.io/v1/apiservices", _api_service),
     Resource("csi_nodes", "/apis/storage.k8s.io/v1/csinodes", _csi_node),
     Resource("volume_attachments", "/apis/storage.k8s.io/v1/volumeattachments", _volume_attachment),
-    Resource("endpoints", "/apis/cilium.io/v2/ciliumendpoints", _network_endpoint, where="cilium"),
+    Resource("endpoints", "/apis/cilium.io/v2/ciliumendpoints", _network_endpoint, where="cilium", optional=True),
 )

@@ -125,3 +125,49 @@ def test_a_refusal_that_the_agent_got_over_is_history():
 def test_a_refusal_keeps_a_friday_from_starting_when_the_agent_does_not_answer():
     verdict = baseline_of(lab.with_agent(HEALTHY, refusals=(lab.REFUSED,), error="timed out"))
     assert (verdict.outcome, verdict.cause.check) == (Outcome.FAIL, "bpf-verifier")
+
+
+def chained(observation, salt, into_netns=True, prefix="eni"):
+    """The pods' devices as another plugin has named them, anew for each pod."""
+
+    def renamed(item):
+        if not item.device.startswith("lxc"):
+            return replace(item, into_netns=False if item.device and into_netns is not None else None)
+        return replace(item, device=f"{prefix}{salt}{item.device[-4:]}", into_netns=into_netns)
+
+    return lab.with_facts(observation, bpf=tuple(map(renamed, observation.facts["node2"].bpf)))
+
+
+@pytest.mark.parametrize(("into_netns", "prefix"), [(True, "p"), (None, "eni"), (None, "azv"), (None, "gke")])
+def test_a_pods_device_is_known_by_where_it_leads_whatever_it_is_called(into_netns, prefix):
+    before, after = chained(BEFORE, "aa", into_netns, prefix), chained(WELL, "bb", into_netns, prefix)
+    assert lab.judge(before, after).outcome is Outcome.PASS
+    bare = tuple(item for item in after.facts["node2"].bpf if not item.device.startswith(prefix))
+    assert (
+        "pods on node2 run without program"
+        in only(lab.with_facts(after, bpf=bare), "bpf-pod-programs", before=before).message
+    )
+
+
+def test_a_pods_device_is_known_by_the_agents_endpoint():
+    def named(observation, salt):
+        (host, *pods) = next(a for a in observation.snapshot.agents if a.node == "node2").endpoints
+        devices = [item.device for item in observation.facts["node2"].bpf if item.device.startswith("lxc")]
+        given = {device: f"{salt}{number}" for number, device in enumerate(devices)}
+        facts = tuple(replace(i, device=given.get(i.device, i.device)) for i in observation.facts["node2"].bpf)
+        endpoints = (host, *(replace(e, device=given[d]) for e, d in zip(pods, devices, strict=True)))
+        return lab.with_facts(lab.with_agent(observation, endpoints=endpoints), bpf=facts)
+
+    assert lab.judge(named(BEFORE, "old"), named(WELL, "new")).outcome is Outcome.PASS
+
+
+def test_a_device_of_the_host_is_compared_by_name_though_it_is_called_like_a_pods():
+    uplink = BpfAttachment("tc/ingress", "eni0", "cil_from_netdev", into_netns=False)
+    before = lab.with_facts(BEFORE, bpf=(*BEFORE.facts["node2"].bpf, uplink))
+    assert only(WELL, "bpf-host-programs", before=before).subject == "device eni0"
+
+
+def test_the_health_device_keeps_its_name_though_it_leads_into_a_namespace():
+    health = BpfAttachment("tcx/ingress", "lxc_health", "cil_from_container", into_netns=True)
+    before = lab.with_facts(BEFORE, bpf=(*BEFORE.facts["node2"].bpf, health))
+    assert only(WELL, "bpf-host-programs", before=before).subject == "device lxc_health"

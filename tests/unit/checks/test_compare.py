@@ -28,6 +28,7 @@ def test_without_cilium_its_checks_are_not_asked_and_that_is_said():
     assert skipped == {check.name for check in lab.COMPARED if check.applies is WITH_CILIUM} | {
         "bpf-host-programs",
         "bpf-pod-programs",
+        "cilium-endpoints",
     }
 
 

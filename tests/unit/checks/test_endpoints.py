@@ -64,3 +64,21 @@ def test_endpoints_of_agents_and_cluster():
     first, *rest = HEALTHY.snapshot.endpoints
     unhealthy(lab.with_snapshot(HEALTHY, endpoints=(replace(first, state="not-ready"), *rest)), "cilium-endpoints")
     assert baseline_of(lab.with_snapshot(HEALTHY, endpoints=tuple(rest))).outcome is Outcome.PASS
+
+
+def test_a_cluster_that_keeps_no_cilium_endpoints_is_told_and_not_warned_of_every_pod():
+    """The agent's option disable-endpoint-crd: there is none before, and none after."""
+    before, after = (lab.with_snapshot(each, endpoints=()) for each in (BEFORE, WELL))
+    assert note(after, "cilium-endpoints", before=before).severity is Severity.INFO
+    notes = [each for each in baseline_of(before).notes if each.check == "cilium-endpoints"]
+    assert [each.severity for each in notes] == [Severity.INFO] and "disable-endpoint-crd" in notes[0].message
+
+
+def test_cilium_endpoints_that_are_gone_or_unread_are_not_taken_for_switched_off():
+    gone = lab.with_snapshot(WELL, endpoints=())
+    assert "has no CiliumEndpoint" in only(gone, "cilium-endpoints").message
+    unread = lab.with_snapshot(WELL, endpoints=(), unknown={"endpoints": "403"})
+    before = lab.with_snapshot(BEFORE, endpoints=())
+    assert only(unread, "cilium-endpoints", Severity.UNKNOWN, before=before)
+    untold = lab.with_snapshot(BEFORE, cni="", endpoints=(), unknown={"cni": "403"})
+    assert "cilium-endpoints" in lab.judge(untold, untold).checks

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide import checks as registry
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks import CHECKS, Check, bpf
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.check import WITH_CILIUM
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.endpoints import WITH_CILIUM_ENDPOINTS
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.diagnose import diagnose
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import from_data, to_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import (
@@ -75,7 +76,7 @@ def test_the_reference_has_every_check_in_its_layer_with_its_needs_and_answers()
 
 
 def _documented(check: Check) -> tuple[str, str, str, str, bool, bool]:
-    marks = {WITH_CILIUM: "C", bpf.WITH_PROGRAMS: "P"}
+    marks = {WITH_CILIUM: "C", WITH_CILIUM_ENDPOINTS: "C", bpf.WITH_PROGRAMS: "P"}
     needs = ", ".join(f"`{need}`" for need in check.needs) or "nothing"
     if check.healthy_needs is not None:
         needs += f" ({', '.join(f'`{need}`' for need in check.healthy_needs) or 'none'})"

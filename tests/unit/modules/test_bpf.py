@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 
 import pytest
 
-from ansible_collections.friday.upgrade.plugins.module_utils import bpf
+from ansible_collections.friday.upgrade.plugins.module_utils import bpf, bpf_query
 from ansible_collections.friday.upgrade.plugins.module_utils.system import Result, Unreadable
 from tests.unit.modules.fakes import FakeSystem, recorded
 
@@ -24,6 +25,7 @@ def system(tmp_path: Path) -> FakeSystem:
         "-j prog show": recorded("bpftool-prog.json"),
         "-j net show": recorded("bpftool-net.json"),
         "-j cgroup tree": recorded("bpftool-cgroup.json"),
+        "bpftool -j link show": "[]",
     }
     return system
 
@@ -70,6 +72,79 @@ def test_cilium_names_its_programs_after_the_device(system: FakeSystem) -> None:
         ("tc/ingress", "eth1", "cil_from_netdev", ""),
         ("tc/ingress", "lxc612a17ebe844", "cil_from_container", "aa"),
     ]
+
+
+@pytest.fixture
+def old_tool(system: FakeSystem) -> FakeSystem:
+    """Debian 12's bpftool 7.1 under a kernel with tcx: of the links it shows numbers, of their devices nothing."""
+    system.answers["-j net show"] = json.dumps([{"xdp": [], "tc": [], "flow_dissector": [], "netfilter": []}])
+    system.answers["-j cgroup tree"] = "[]"
+    names = {31: "cil_from_netdev", 32: "cil_from_container", 33: "cil_to_container"}
+    system.answers["-j prog show"] = json.dumps([{"id": n, "name": name, "tag": "aa"} for n, name in names.items()])
+    links = [{"id": 2, "type": "cgroup", "prog_id": 9}, {"id": 5, "type": 11, "prog_id": 31}]
+    system.answers["bpftool -j link show"] = json.dumps([*links, {"id": 6, "type": 13, "prog_id": 32}])
+    system.write("/sys/class/net/eth1/ifindex", "3\n")
+    system.write("/sys/class/net/lxc1/ifindex", "7\n")
+    return system
+
+
+def answer_of_the_kernel(monkeypatch: pytest.MonkeyPatch, attached: dict[tuple[int, int], list[int]]) -> None:
+    def programs(ifindex: int, attach_type: int) -> list[int]:
+        if (ifindex, attach_type) not in attached:
+            raise OSError(errno.EINVAL, "Invalid argument")
+        return attached[ifindex, attach_type]
+
+    monkeypatch.setattr(bpf_query, "programs", programs)
+
+
+def test_what_an_old_bpftool_leaves_out_the_kernel_is_asked_for(
+    old_tool: FakeSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer_of_the_kernel(monkeypatch, {(3, 46): [31], (3, 47): [], (7, 54): [33], (7, 55): [32]})
+    assert rows(old_tool) == [
+        ("netkit/peer", "lxc1", "cil_from_container", "aa"),
+        ("netkit/primary", "lxc1", "cil_to_container", "aa"),
+        ("tcx/ingress", "eth1", "cil_from_netdev", "aa"),
+    ]
+
+
+def test_an_old_bpftool_is_told_and_not_believed_where_the_kernel_does_not_answer(
+    old_tool: FakeSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer_of_the_kernel(monkeypatch, {})
+    with pytest.raises(Unreadable, match=r"too old to list 2 programs attached as tcx or netkit.*7\.4 or later"):
+        bpf.attachments(old_tool)
+
+    def forbidden(ifindex: int, attach_type: int) -> list[int]:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(bpf_query, "programs", forbidden)
+    with pytest.raises(Unreadable, match="Operation not permitted"):
+        bpf.attachments(old_tool)
+
+
+@pytest.mark.parametrize(("release", "told"), [("5.4.0-200-generic", False), ("6.12.107+deb13-amd64", True)])
+def test_a_bpftool_that_shows_no_links_is_doubted_only_where_there_may_be_any(
+    system: FakeSystem, release: str, told: bool
+) -> None:
+    system.write("/proc/sys/kernel/osrelease", release)
+    system.answers["bpftool -j link show"] = Result(255, "", "Error: can't get next link: Invalid argument")
+    if told:
+        with pytest.raises(Unreadable, match=r"could not be found out: .*can't get next link"):
+            bpf.attachments(system)
+    else:
+        assert len(bpf.attachments(system)) == 6
+
+
+def test_devices_of_pods_are_those_that_lead_into_another_namespace(system: FakeSystem) -> None:
+    """As a node of the lab with Cilium 1.19 has them."""
+    devices = ("eth1", "lxcb3ce9ac7e19f", "cilium_host")
+    tc = [{"devname": name, "kind": "clsact/ingress", "name": "x", "id": 1} for name in devices]
+    system.answers["-j net show"] = json.dumps([{"xdp": [], "tc": tc, "flow_dissector": []}])
+    system.answers["ip -j link show"] = recorded("ip-link.json")
+    found = {one["device"]: one.get("into_netns") for one in bpf.attachments(system)}
+    assert {name: found[name] for name in devices} == {"eth1": False, "lxcb3ce9ac7e19f": True, "cilium_host": False}
+    assert found["/"] is None, "a cgroup is no device"
 
 
 def test_what_comes_and_goes_with_units_and_containers_is_left_out(system: FakeSystem) -> None:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.observe.agent impor
 )
 from tests.unit.observe.fake_api import FakeApi
 
+RECORDED = Path(__file__).parent / "recorded"  # of a real agent 1.19.7 in the lab
 POD = Pod("kube-system", "cilium-x7k2p", node="node2", ready=True, restarts=2)
 LOG_PATH = "/api/v1/namespaces/kube-system/pods/cilium-x7k2p/log"
 STATUS, ENDPOINTS = ("cilium-dbg", "status", "-o", "json"), ("cilium-dbg", "endpoint", "list", "-o", "json")
@@ -105,6 +107,22 @@ def test_status() -> None:
 def test_status_of_a_newer_agent() -> None:
     routing = {"intra-host-routing-mode": "BPF", "inter-host-routing-mode": "Tunnel", "tunnel-protocol": "vxlan"}
     assert parse_status({"routing": routing})["routing"] == "Tunnel vxlan, host BPF"
+
+
+def test_what_cilium_1_19_answers() -> None:
+    status = json.loads((RECORDED / "cilium-1.19-status.json").read_text())
+    assert parse_status(status) == {
+        "version": "1.19.7",
+        "state": "Ok",
+        "routing": "Native, host Legacy",
+        "kube_proxy_replacement": "False",
+        "failing_controllers": {},
+    }
+    endpoints = json.loads((RECORDED / "cilium-1.19-endpoints.json").read_text())
+    assert parse_endpoints(endpoints)["endpoints"] == (
+        AgentEndpoint(149, "kube-system/coredns-86d468b954-t79s9", "ready", "OK", "", "lxcb3ce9ac7e19f"),
+        AgentEndpoint(476, "", "ready", "OK", "", "cilium_host"),
+    )
 
 
 def test_failing_controllers_are_those_that_fail_now() -> None:

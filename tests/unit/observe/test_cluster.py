@@ -123,3 +123,25 @@ def test_the_agents_of_the_nodes_that_are_asked() -> None:
     assert snapshot.cni == "cilium"
     assert [(agent.node, agent.state, agent.error) for agent in snapshot.agents] == [("b", "Ok", "")]
     assert read(api).agents == ()
+
+
+def test_without_the_resource_there_are_no_cilium_endpoints_and_that_is_known() -> None:
+    api = cluster(**{"/api/v1/pods": [pod("cilium-a", "a", **{"k8s-app": "cilium"})]})
+    snapshot = read(api)
+    assert (snapshot.cni, snapshot.endpoints, snapshot.unknown) == ("cilium", (), {})
+    api.lists["/apis/cilium.io/v2/ciliumendpoints"] = ApiError(403, "no")
+    assert list(read(api).unknown) == ["endpoints"]
+
+
+def test_neither_envoy_nor_the_operator_nor_a_pod_that_ends_is_asked_in_the_agents_place() -> None:
+    agent = {"k8s-app": "cilium"}
+    ending = pod("cilium-old", "a", **agent)
+    ending["metadata"]["deletionTimestamp"] = "2026-11-27T22:00:00Z"
+    pods = [
+        pod("cilium-a", "a", **agent, **{"app.kubernetes.io/name": "cilium-agent"}),
+        pod("cilium-envoy-a", "a", **agent, **{"app.kubernetes.io/name": "cilium-envoy"}),
+        pod("cilium-operator-a", "a", **agent, **{"io.cilium/app": "operator"}),
+        ending,
+    ]
+    api = cluster(**{"/api/v1/nodes": [node("a")], "/api/v1/pods": pods, "/apis/cilium.io/v2/ciliumendpoints": []})
+    assert [status.pod for status in read(api, "a").agents] == ["kube-system/cilium-a"]

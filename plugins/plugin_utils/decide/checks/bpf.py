@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.check import (
     WITH_CILIUM,
@@ -31,8 +31,11 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot impo
 
 Place = tuple[str, str]  # hook, program
 
-# One device for each pod, named anew for each pod. lxc_health is the health endpoint's and keeps its name.
-_POD_DEVICE = re.compile(r"^(?:lxc(?!_health$)|veth|cali)")
+# Leads into a network namespace as a pod's does, but is the agent's own (its health endpoint's) and keeps its name.
+_KEEPS_ITS_NAME = "lxc_health"
+# What pods' devices are called, where nothing better is known: by Cilium, bridges, Calico, and the plugins that Cilium
+# is chained to on AWS, Azure and Google's clusters.
+_POD_DEVICE = re.compile(r"^(?:lxc|veth|cali|eni|azv|gke)")
 # Device rules of systemd's units and of containers come and go with these.
 _UNIT_HOOK = "cgroup/device"
 _CONTAINER_CGROUP = re.compile(r"kubepods|\.scope(?:/|$)")
@@ -124,7 +127,7 @@ class HostAttachments(Check):
     def compare(self, before: Observation, after: Observation, context: Context) -> Iterator[Finding]:
         """Compare by name; one finding for each program that is missing."""
         now = {(_hook(item), item.device, item.program) for item in facts_of(after, context.host).bpf}
-        for item in dict.fromkeys(_of_host(facts_of(before, context.host).bpf)):
+        for item in dict.fromkeys(_of_host(before, context)):
             if (_hook(item), item.device, item.program) not in now:
                 where = f"{item.device} ({item.hook})" if item.device else item.hook
                 yield self.finding(
@@ -151,8 +154,7 @@ class PodAttachments(Check):
 
     def compare(self, before: Observation, after: Observation, context: Context) -> Iterator[Finding]:
         """Compare, for each hook and program, the number of running pods without it."""
-        old_programs = _pod_devices(facts_of(before, context.host).bpf)
-        new_programs = _pod_devices(facts_of(after, context.host).bpf)
+        old_programs, new_programs = _pod_devices(before, context), _pod_devices(after, context)
         old_pods = len(network_pods(before.snapshot, context.node))
         new_pods = len(network_pods(after.snapshot, context.node))
         if old_programs and not new_pods:
@@ -177,15 +179,32 @@ def _hook(item: BpfAttachment) -> str:
     return item.hook.replace("tcx/", "tc/", 1)
 
 
-def _of_host(items: Iterable[BpfAttachment]) -> Iterator[BpfAttachment]:
-    for item in items:
-        if not (_POD_DEVICE.match(item.device) or item.hook == _UNIT_HOOK or _CONTAINER_CGROUP.search(item.device)):
+def _of_host(seen: Observation, context: Context) -> Iterator[BpfAttachment]:
+    pods = _devices_of_endpoints(seen, context)
+    for item in facts_of(seen, context.host).bpf:
+        if not (_of_pod(item, pods) or item.hook == _UNIT_HOOK or _CONTAINER_CGROUP.search(item.device)):
             yield item
 
 
-def _pod_devices(items: Iterable[BpfAttachment]) -> dict[Place, set[str]]:
+def _pod_devices(seen: Observation, context: Context) -> dict[Place, set[str]]:
+    pods = _devices_of_endpoints(seen, context)
     places: dict[Place, set[str]] = {}
-    for item in items:
-        if _POD_DEVICE.match(item.device):
+    for item in facts_of(seen, context.host).bpf:
+        if _of_pod(item, pods):
             places.setdefault((_hook(item), item.program), set()).add(item.device)
     return places
+
+
+def _of_pod(item: BpfAttachment, pods: Collection[str]) -> bool:
+    """Whether a program is on a pod's device: one for each pod, named anew for each."""
+    if item.device == _KEEPS_ITS_NAME:
+        return False
+    if item.device in pods:
+        return True
+    return bool(_POD_DEVICE.match(item.device)) if item.into_netns is None else item.into_netns
+
+
+def _devices_of_endpoints(seen: Observation, context: Context) -> set[str]:
+    """The devices that the agent has for pods; what they are called is up to the plugin that it is chained to."""
+    agent = find_agent(seen.snapshot, context.node)
+    return {each.device for each in agent.endpoints if each.pod and each.device} if agent else set()

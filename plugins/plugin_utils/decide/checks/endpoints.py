@@ -4,9 +4,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.check import WITH_CILIUM, Check, Context
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.check import (
+    CILIUM,
+    WITH_CILIUM,
+    Check,
+    Condition,
+    Context,
+)
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.view import (
     Identity,
     agent_of,
@@ -23,6 +29,19 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot impo
     Observation,
     Pod,
     Snapshot,
+)
+
+
+def _kept(seen: Sequence[Observation], context: Context) -> bool:
+    """Cilium, and not known to have no CiliumEndpoint at all, neither before nor after."""
+    read = [each.snapshot for each in seen if each.snapshot.cni == CILIUM and "endpoints" not in each.snapshot.unknown]
+    return WITH_CILIUM.holds(seen, context) and (len(read) < len(seen) or any(each.endpoints for each in read))
+
+
+WITH_CILIUM_ENDPOINTS = Condition(
+    _kept,
+    "the cluster's network is not Cilium, or it keeps no CiliumEndpoints (its option disable-endpoint-crd): the agents "
+    "are asked for their endpoints themselves",
 )
 
 
@@ -94,7 +113,7 @@ class CiliumEndpoints(Check):
     name = "cilium-endpoints"
     needs = ("endpoints", "pods")
     of_hosts = False
-    applies = WITH_CILIUM
+    applies = WITH_CILIUM_ENDPOINTS
 
     def healthy(self, now: Observation, context: Context) -> Iterator[Finding]:
         """Find CiliumEndpoints that are not ready; a pod without one is a note."""
