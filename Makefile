@@ -62,8 +62,9 @@ bench: setup ## ratios: a look at a large cluster over its raw lists; a rehearsa
 	@python -m lab bench
 
 .PHONY: rehearsal-matrix
-rehearsal-matrix: setup ## kernels of Debian's archive by BPF objects: what a rehearsal says, and what is so (minutes)
+rehearsal-matrix: setup ## kernels of Debian's archive by BPF objects, Cilium's too: what a rehearsal says, and what is so (an hour)
 	@PYTHONPATH=collections:. python -m tests.rehearsal.matrix
+	@PYTHONPATH=collections:. python -m tests.rehearsal.versions
 
 .PHONY: abort-matrix kill-points
 abort-matrix: setup ## every way for a Friday to die, everywhere, on every ansible-core (hours; goes on where it was)

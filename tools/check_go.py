@@ -22,8 +22,9 @@ from lab.artifacts import go
 ROOT = Path(__file__).resolve().parent.parent
 LOADER = ROOT / "roles" / "rehearse" / "files" / "loader"
 LABAPP = go.SOURCES / "labapp"
+ORACLE = ROOT / "tests" / "rehearsal" / "oracle"
 
-MODULES = {"vet": (LOADER, LABAPP), "test": (LOADER,)}
+MODULES = {"vet": (LOADER, LABAPP, ORACLE), "test": (LOADER,)}
 """Folders of the modules that a command of ``go`` is run in. The lab's others are upstream's programs, and large."""
 
 ADVICE = (
@@ -53,8 +54,8 @@ def program() -> Path:
 
 
 def sources(root: Path = ROOT) -> list[Path]:
-    """Every Go file of the roles and the lab."""
-    return sorted(path for folder in ("roles", "lab") for path in (root / folder).rglob("*.go"))
+    """Every Go file of the roles, the lab and the tests."""
+    return sorted(path for folder in ("roles", "lab", "tests") for path in (root / folder).rglob("*.go"))
 
 
 def unformatted(compiler: Path, files: Sequence[Path]) -> str:

@@ -49,17 +49,35 @@ class Live:
     def contents(self, section: str, size: int, data: bytes) -> list[str]:
         """What live programs have where an object has ``section``, as hexadecimal digits, each once.
 
-        ``data`` is the object: a program belongs to it when its name is in there.
+        ``data`` is the object: a program belongs to it when its name is in there. Objects of one agent share names of
+        programs, and sections may happen to have one size: a map that is an object's own has no program of another's.
         """
+        own = {name for name in self._names() if b"\0" + name.encode() in data}
+        fitting = {
+            number: names
+            for number, names in self._users().items()
+            if self._data[number].size == size and _is_called(self._data[number].name, section) and names & own
+        }
+        numbers = [number for number, names in fitting.items() if names <= own] or list(fitting)
         found: list[str] = []
-        for program in self._programs:
-            maps = [self._data[number] for number in program.get("map_ids") or () if number in self._data]
-            fitting = [each for each in maps if each.size == size and _is_called(each.name, section)]
-            if fitting and b"\0" + program["name"].encode() in data:
-                found += (self._dump(each.number) for each in fitting)
-            if len(set(found)) >= _MOST_CONTENTS:
+        for number in numbers:
+            if self._dump(number) not in found:
+                found.append(self._dump(number))
+            if len(found) >= _MOST_CONTENTS:
                 break
-        return list(dict.fromkeys(found))
+        return found
+
+    def _names(self) -> set[str]:
+        return {each["name"] for each in self._programs}
+
+    def _users(self) -> dict[int, set[str]]:
+        """The names of the programs that have each section of read-only data, by its number."""
+        found: dict[int, set[str]] = {}
+        for program in self._programs:
+            for number in program.get("map_ids") or ():
+                if number in self._data:
+                    found.setdefault(number, set()).add(program["name"])
+        return found
 
     def _frozen(self) -> Iterator[dict[str, Any]]:
         """Maps that nobody can write to any more, with one value: sections of read-only data."""

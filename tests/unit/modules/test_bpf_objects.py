@@ -131,6 +131,35 @@ def test_read_only_data_of_a_program_that_is_not_of_the_object_is_not_taken(syst
     assert contents(system, "/opt/agent.o") == {}
 
 
+def test_a_section_of_another_object_with_the_same_tail_calls_is_not_taken(system: FakeSystem) -> None:
+    """Cilium's objects have the names of their tail calls in common, and a configuration may be as long as another."""
+    put(system, "/opt/lxc.o", elf({".rodata.config": b"12", "names": b"\0cil_from_container\0tail_nodeport\0"}))
+    overlay, lxc = (".rodata.config", b"34"), (".rodata.config", b"56")
+    live(system, {"tail_nodeport": [overlay], "cil_from_overlay": [overlay], "cil_from_container": [lxc]})
+    programs = json.loads(str(system.answers["-j prog show"]))
+    programs[1]["map_ids"] = programs[0]["map_ids"]  # the overlay's two have one map
+    programs.append({**programs[0], "map_ids": programs[2]["map_ids"]})  # and the container's tail call has its own
+    system.answers["-j prog show"] = json.dumps(programs)
+    assert contents(system, "/opt/lxc.o") == {".rodata.config": "3536"}
+
+
+def test_a_section_whose_agent_has_named_a_program_otherwise_is_taken(system: FakeSystem) -> None:
+    put(system, "/opt/agent.o", elf({".rodata": b"12", "names": b"\0prog\0"}))
+    live(system, {"prog": [(".rodata", b"34")], "renamed": []})
+    programs = json.loads(str(system.answers["-j prog show"]))
+    programs[1]["map_ids"] = programs[0]["map_ids"]
+    system.answers["-j prog show"] = json.dumps(programs)
+    assert contents(system, "/opt/agent.o") == {".rodata": "3334"}
+
+
+def test_a_configuration_of_any_size_is_taken_byte_by_byte(system: FakeSystem) -> None:
+    whole = bytes(range(256)) * 3
+    for size in (1, 16, 41, 768):
+        put(system, "/opt/agent.o", elf({".rodata.config": b"\0" * size, "names": b"\0prog\0"}))
+        live(system, {"prog": [(".rodata.config", whole[:size]), (".rodata.config", whole[: size - 1])]})
+        assert contents(system, "/opt/agent.o") == {".rodata.config": whole[:size].hex()}
+
+
 def test_an_object_that_is_live_with_several_configurations_is_said_to_be(system: FakeSystem) -> None:
     put(system, "/opt/agent.o", elf({".rodata": b"12", "names": b"\0prog\0program\0"}))
     live(system, {"prog": [(".rodata", b"34")], "program": [(".rodata", b"56")]})

@@ -16,20 +16,20 @@ import (
 // Where Cilium keeps the constants of an endpoint or a device.
 const configuration = ".rodata.config"
 
-// Instructions that are looked at behind the load of an address for what is done with it.
-const window = 32
+const (
+	// Instructions that are looked at behind the load of an address for what is done with it.
+	window = 32
+	// Bytes that an instruction can have as its constant.
+	inlined = 8
+)
 
-// inlineConfiguration does what Cilium's loader does in 1.15: it takes the address of a constant, as the compiler
+// inlineConfiguration does what Cilium's loader does up to 1.16: it takes the address of a constant, as the compiler
 // has left it, for a place where the constant itself belongs. Later versions read the constants from the map, as any
 // program reads its data; there the address is used as one, and nothing is done.
 func inlineConfiguration(spec *ebpf.CollectionSpec) error {
 	data := spec.Maps[configuration]
-	if data == nil || isRead(spec) {
+	if data == nil || !isInlined(spec, data) {
 		return nil
-	}
-	values, err := constants(spec, data)
-	if err != nil {
-		return err
 	}
 	for _, name := range slices.Sorted(maps.Keys(spec.Programs)) {
 		program := spec.Programs[name]
@@ -37,9 +37,9 @@ func inlineConfiguration(spec *ebpf.CollectionSpec) error {
 			if !isAddress(instruction) {
 				continue
 			}
-			value, known := values[offset(instruction)]
-			if !known {
-				return fmt.Errorf("%s has no constant at %d", configuration, offset(instruction))
+			value, err := constantAt(spec, data, offset(instruction))
+			if err != nil {
+				return err
 			}
 			constant := asm.LoadImm(instruction.Dst, value, asm.DWord)
 			constant.Metadata = instruction.Metadata // the name of a function, if it begins here
@@ -48,6 +48,47 @@ func inlineConfiguration(spec *ebpf.CollectionSpec) error {
 	}
 	delete(spec.Maps, configuration)
 	return nil
+}
+
+// isInlined says whether the addresses of the configuration stand for its constants, which are static then. They do not
+// where any of these is volatile, which says that it is read where it lies, or does not fit into an instruction; nor
+// where any is read.
+func isInlined(spec *ebpf.CollectionSpec, data *ebpf.MapSpec) bool {
+	found := false
+	for _, program := range spec.Programs {
+		for _, instruction := range program.Instructions {
+			if !isAddress(instruction) {
+				continue
+			}
+			if each := variableAt(data, offset(instruction)); each != nil && (each.Size > inlined || !isStatic(each.Type)) {
+				return false
+			}
+			found = true
+		}
+	}
+	return found && !isRead(spec)
+}
+
+// isStatic says whether a variable is one of its file alone, and not volatile: that qualifier may stand on either side of
+// const and of the type's own name.
+func isStatic(kind btf.Type) bool {
+	for {
+		switch each := kind.(type) {
+		case *btf.Volatile:
+			return false
+		case *btf.Var:
+			if each.Linkage != btf.StaticVar {
+				return false
+			}
+			kind = each.Type
+		case *btf.Const:
+			kind = each.Type
+		case *btf.Typedef:
+			kind = each.Type
+		default:
+			return true
+		}
+	}
 }
 
 // isRead says whether any program reads through an address of the configuration.
@@ -85,24 +126,49 @@ func offset(instruction asm.Instruction) uint32 {
 	return uint32(uint64(instruction.Constant) >> 32)
 }
 
-// constants returns the values by their offsets, as the section's type information cuts it up.
-func constants(spec *ebpf.CollectionSpec, data *ebpf.MapSpec) (map[uint32]int64, error) {
+// variableAt returns the constant that begins at an offset, as the section's type information cuts it up; nil when there
+// is none, or no such information.
+func variableAt(data *ebpf.MapSpec, offset uint32) *btf.VarSecinfo {
 	section, ok := data.Value.(*btf.Datasec)
-	if !ok || len(data.Contents) != 1 {
-		return nil, fmt.Errorf("%s has no type information", configuration)
-	}
-	content, ok := data.Contents[0].Value.([]byte)
 	if !ok {
-		return nil, fmt.Errorf("%s has no content", configuration)
+		return nil
 	}
-	values := map[uint32]int64{}
-	for _, each := range section.Vars {
-		var bytes [8]byte
-		if each.Size > 8 || int(each.Offset)+int(each.Size) > len(content) {
-			return nil, fmt.Errorf("%s: the constant at %d has %d bytes", configuration, each.Offset, each.Size)
+	for i := range section.Vars {
+		if section.Vars[i].Offset == offset {
+			return &section.Vars[i]
 		}
-		copy(bytes[:], content[each.Offset:each.Offset+each.Size])
-		values[each.Offset] = int64(spec.ByteOrder.Uint64(bytes[:]))
 	}
-	return values, nil
+	return nil
+}
+
+// constantAt returns the value of the constant that begins at an offset.
+func constantAt(spec *ebpf.CollectionSpec, data *ebpf.MapSpec, offset uint32) (int64, error) {
+	if _, ok := data.Value.(*btf.Datasec); !ok {
+		return 0, fmt.Errorf("%s has no type information", data.Name)
+	}
+	found := variableAt(data, offset)
+	if found == nil {
+		return 0, fmt.Errorf("%s has no constant at %d", data.Name, offset)
+	}
+	content, err := contentOf(data)
+	if err != nil {
+		return 0, err
+	}
+	end := uint64(found.Offset) + uint64(found.Size)
+	if end > uint64(len(content)) {
+		return 0, fmt.Errorf("%s is truncated: it has %d bytes, and the constant at %d ends at %d", data.Name, len(content), offset, end)
+	}
+	var bytes [inlined]byte
+	copy(bytes[:], content[found.Offset:end])
+	return int64(spec.ByteOrder.Uint64(bytes[:])), nil
+}
+
+// contentOf returns the bytes of a section of data.
+func contentOf(data *ebpf.MapSpec) ([]byte, error) {
+	if len(data.Contents) == 1 {
+		if content, ok := data.Contents[0].Value.([]byte); ok {
+			return content, nil
+		}
+	}
+	return nil, fmt.Errorf("%s has no content", data.Name)
 }

@@ -46,6 +46,9 @@ func configure(spec *ebpf.CollectionSpec, o object) error {
 			each.Contents = []ebpf.MapKV{{Key: uint32(0), Value: content}}
 		}
 	}
+	if err := enlargeAuxiliary(spec); err != nil {
+		return err
+	}
 	return inlineConfiguration(spec)
 }
 
