@@ -133,7 +133,7 @@ def _of_object(answer: Mapping[str, Any], key: str) -> Trial:
         {
             **kernel,
             "btf": answer.get("btf", False),
-            "expired": answer.get("expired", False),
+            "expired": own["late"] if own else answer.get("expired", False),
             "complete": own.get("complete", False),
             "programs": own.get("programs", []),
             "splats": own.get("splats", []),

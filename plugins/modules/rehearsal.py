@@ -13,7 +13,8 @@ description:
   - Boots each kernel with an initramfs that holds the loader and the objects, and nothing else (no disk, no network);
     loads each program by itself, and returns how the kernel answered.
   - Uses KVM where a guest comes to its end under it, and emulation where not.
-  - It judges nothing, and leaves nothing behind. A guest that hangs is ended.
+  - It judges nothing, and leaves nothing behind. A guest that hangs is ended, and another one goes on behind what it
+    hung on.
 author:
   - Friday contributors (!UNKNOWN)
 requirements:
@@ -39,7 +40,7 @@ options:
       config: {description: The options that it was built with (C(/boot/config-*))., type: path, default: ""}
       machine: {description: "The kernel's architecture, as C(uname -m) prints it.", type: str, default: x86_64}
       sysctls: {description: To be set in the guest before anything is loaded., type: dict, default: {}}
-      seconds: {description: After which the guest is ended., type: float, default: 180}
+      seconds: {description: Without progress after which the guest is ended., type: float, default: 180}
       program_seconds: {description: After which the load of one program is ended., type: float, default: 90}
       objects:
         description: The objects.

@@ -98,6 +98,19 @@ def test_a_program_that_takes_too_long_is_ended_and_the_others_are_tried(
     assert answer["objects"]["xdp_bounds"]["programs"][0]["outcome"] == "loaded"
 
 
+def test_another_guest_goes_on_where_one_was_ended(stage: Stage, pair: tuple[Kernel, Kernel]) -> None:
+    """What comes before is not tried again."""
+    names = ("checks_20", "tail_calls", "xdp_bounds")
+    given = [guest.Object(each.name, each.rehearsed, {}) for each in stage.samples if each.name in names]
+    trial = guest.Trial(pair[A].image, given, {}, begin=(1, 1))
+    whole = guest.run(trial, stage.loader, stage.processor)
+    _, *others = whole["objects"]["tail_calls"]["expected"]
+    assert [each["program"] for each in whole["objects"]["tail_calls"]["programs"]] == others != []
+    assert "checks_20" not in whole["objects"]
+    assert whole["objects"]["xdp_bounds"]["programs"][0]["outcome"] == "loaded"
+    assert whole["complete"]
+
+
 def test_configuration_of_the_node_is_put_in(stage: Stage, pair: tuple[Kernel, Kernel]) -> None:
     (sample,) = (each for each in stage.samples if each.name == "configuration")
     right = guest.Object("right", sample.rehearsed, {".rodata.config": (99).to_bytes(4, "little")})

@@ -25,6 +25,11 @@ OLDEST_EMULATOR = (10, 0)
 
 MEMORY_MIB = 1024
 PROBE_SECONDS = 15.0
+ENDED = "ended"
+"""Outcome of a program that its guest did not survive, or had to be ended in. The loader itself never says so."""
+
+_FRUITLESS = 2  # guests in a row that try nothing: one may be a program's fault, two are the kernel's or this host's
+_LOOK_SECONDS = 1.0
 _PROGRAMS = {"x86_64": "qemu-system-x86_64"}
 _PANIC_NOW = "panic=-1 oops=panic"  # with -no-reboot, QEMU ends when the kernel wants to reboot
 # Without ACPI, whose tables are a program of their own to be interpreted, a boot takes half a second less.
@@ -46,7 +51,9 @@ class Object(NamedTuple):
 class Trial(NamedTuple):
     """What is tried: the objects on a kernel, under the node's sysctls.
 
-    ``kernel`` is its image, ``config`` the options that it was built with, both files. Times are in seconds.
+    ``kernel`` is its image, ``config`` the options that it was built with, both files. ``seconds`` may pass without
+    progress before the guest is ended, ``program_seconds`` before the load of a program is; ``begin`` is where to
+    begin, by the numbers of an object and of a program in it.
     """
 
     kernel: Path
@@ -56,13 +63,14 @@ class Trial(NamedTuple):
     config: Path | None = None
     seconds: float = 180.0
     program_seconds: float = 90.0
+    begin: tuple[int, int] = (0, 0)
 
 
 def run(trial: Trial, loader: Path, processor: Sequence[str]) -> dict[str, Any]:
     """Boot the kernel, have everything loaded, and return the answer (:func:`report.read`).
 
     ``timings`` in it has the seconds of each part: initramfs, boot (to the loader's first line), load; ``expired`` is
-    true when the guest was ended because it was not done within ``trial.seconds``. Nothing is left behind.
+    true when the guest was ended because it had said nothing new for ``trial.seconds``. Nothing is left behind.
 
     Raises:
         GuestError: QEMU is missing, or refuses to start.
@@ -77,7 +85,7 @@ def run(trial: Trial, loader: Path, processor: Sequence[str]) -> dict[str, Any]:
         packed = time.monotonic()
         console, said = folder / "console", folder / "report"
         command = _command(trial, archive, console, said, processor)
-        code, words, expired = _run_to_end(command, trial.seconds)
+        code, words, expired = _run_to_end(command, trial.seconds, said)
         answer = report.read(_text(said), _text(console))
         if code and not expired and not answer["release"]:
             raise GuestError(f"{command[0]} exited with code {code}: {words.strip()[-400:] or 'no output'}")
@@ -93,22 +101,104 @@ def run(trial: Trial, loader: Path, processor: Sequence[str]) -> dict[str, Any]:
 
 
 def run_through(trial: Trial, loader: Path, processor: Sequence[str]) -> dict[str, Any]:
-    """As :func:`run`; behind an object that takes the kernel down, or too long, a new guest goes on with the others.
+    """As :func:`run`; behind what a guest goes down or hangs on, a new one goes on with what was not tried yet.
 
-    ``expired`` is then that of the first guest that was ended, and the timings are sums.
+    What it was at has the outcome ``ended`` then, with ``late`` and its ``seconds`` when it hung. It goes on as long as
+    there is progress: after two guests in a row that tried no program to its end (or one that does not come up), the
+    ``error`` of each object that is left says so. ``expired``: some guest had to be ended; the timings are sums, and
+    ``complete`` is the first guest's.
     """
-    answer = run(trial, loader, processor)
-    rest = list(trial.objects)
-    latest = answer
-    while not latest["complete"] and latest["last"] and rest:
-        names = [each.name for each in rest]
-        rest = rest[names.index(latest["last"]) + 1 :]
-        if not rest:
+    answer = latest = run(trial, loader, processor)
+    if answer["expired"] and not answer["release"]:
+        answer["error"] = f"its kernel did not come up within {trial.seconds:g} s"
+    position, fruitless = trial.begin, [] if latest["tried"] else [_blame(trial, latest)]
+    while not latest["complete"] and answer["release"]:
+        position = _note_end(trial, answer, latest, position)
+        if position[0] >= len(trial.objects):
             break
-        latest = run(trial._replace(objects=rest), loader, processor)
-        answer["objects"].update(latest["objects"])
-        answer["timings"] = {part: seconds + latest["timings"][part] for part, seconds in answer["timings"].items()}
+        if len(fruitless) == _FRUITLESS:
+            _give_up(trial, answer, position, f"{' and then '.join(fruitless)}, and tried no program")
+            break
+        latest = run(trial._replace(begin=position), loader, processor)
+        _merge(answer, latest)
+        fruitless = [] if latest["tried"] else [*fruitless, _blame(trial, latest)]
+        if not latest["release"]:
+            _give_up(trial, answer, position, f"{fruitless[-1]} before its kernel had come up")
+            break
     return answer
+
+
+def _blame(trial: Trial, latest: Mapping[str, Any]) -> str:
+    """That and on what a guest came to no answer."""
+    at = latest["at"] or {}
+    what = f" at {_at(latest)}" if at else ""
+    return f"the guest hung{what} for {trial.seconds:g} s" if latest["expired"] else f"the guest went down{what}"
+
+
+def _at(latest: Mapping[str, Any]) -> str:
+    """The program that a guest has not come past; or that it was an object that it was reading."""
+    at = latest["at"]
+    if at["state"] == "listed":
+        expected = latest["objects"][at["object"]]["expected"]
+        return str(expected[at["number"]]) if at["number"] < len(expected) else "the end of an object"
+    return at["program"] or "the reading of an object"
+
+
+def _note_end(
+    trial: Trial, answer: dict[str, Any], latest: Mapping[str, Any], began: tuple[int, int]
+) -> tuple[int, int]:
+    """Say of what a guest was at that it has not come past it, and return where the next one begins, behind it."""
+    at = latest["at"]
+    if at is None:
+        return began[0] + 1, 0  # it never came to say anything
+    number = next(index for index, each in enumerate(trial.objects) if each.name == at["object"])
+    name, own = _at(latest), answer["objects"][at["object"]]
+    behind = (number, at["number"] + 1)
+    if at["state"] == "reading" or (at["state"] == "done" and not at["program"]):
+        behind = (number + 1, 0)
+    if at["state"] == "done" or name not in own["expected"]:
+        if at["state"] == "reading":
+            own["error"], own["complete"] = _ended(trial, latest, "being read")["error"], False
+            own["late"] |= latest["expired"]
+        return max(behind, (began[0], began[1] + 1))
+    if all(each["program"] != name for each in own["programs"]):
+        own["programs"].append({"program": name, **_ended(trial, latest, "being loaded")})
+        own["late"] |= latest["expired"]
+    return behind
+
+
+def _ended(trial: Trial, latest: Mapping[str, Any], what: str) -> dict[str, Any]:
+    """The outcome of what took its guest with it."""
+    if latest["expired"]:
+        error = f"did not finish {what} within {trial.seconds:g} s, so the guest was ended"
+        return {"outcome": ENDED, "error": error, "late": True, "seconds": trial.seconds}
+    return {"outcome": ENDED, "error": f"the guest went down while it was {what}", "late": False, "seconds": 0.0}
+
+
+def _merge(answer: dict[str, Any], latest: Mapping[str, Any]) -> None:
+    """Add what another guest has said to what is known."""
+    for name, found in latest["objects"].items():
+        own = answer["objects"].setdefault(name, found)
+        if own is found:
+            continue
+        known = {each["program"] for each in own["programs"]}
+        own["programs"] += [each for each in found["programs"] if each["program"] not in known]
+        own["splats"] += [text for text in found["splats"] if text not in own["splats"]]
+        own["error"], own["expected"] = found["error"], found["expected"] or own["expected"]
+        own["late"] |= found["late"]
+        tried = {each["program"] for each in own["programs"] if each["outcome"] != ENDED}
+        own["complete"] = bool(found["complete"] or own["expected"]) and set(own["expected"]) <= tried
+    answer["timings"] = {part: seconds + latest["timings"][part] for part, seconds in answer["timings"].items()}
+    answer["expired"] |= latest["expired"]
+
+
+def _give_up(trial: Trial, answer: dict[str, Any], position: tuple[int, int], why: str) -> None:
+    """Say of what was not tried why nobody goes on with it."""
+    for number, each in enumerate(trial.objects[position[0] :], position[0]):
+        empty = {"error": "", "complete": False, "late": False, "expected": [], "programs": [], "splats": []}
+        own = answer["objects"].setdefault(each.name, empty)
+        if number > position[0] or position[1] < len(own["expected"]) or not own["expected"]:
+            own["error"], own["complete"] = f"given up: {why}", False
 
 
 def _files(trial: Trial, loader: Path) -> list[initramfs.File]:
@@ -121,6 +211,7 @@ def _files(trial: Trial, loader: Path) -> list[initramfs.File]:
     if trial.config:
         files.append(initramfs.File("/rehearsal/config", trial.config))
     manifest = {"objects": objects, "sysctls": dict(trial.sysctls), "program_seconds": trial.program_seconds}
+    manifest["begin"] = dict(zip(("object_number", "program_number"), trial.begin))
     files.append(initramfs.File("/rehearsal/manifest.json", json.dumps(manifest).encode()))
     return files
 
@@ -134,8 +225,11 @@ def _command(trial: Trial, archive: Path, console: Path, said: Path, processor: 
     ]
 
 
-def _run_to_end(command: Sequence[str], seconds: float) -> tuple[int, str, bool]:
-    """Exit code, what it said, and whether it had to be ended. QEMU never outlives the call, even if that is killed."""
+def _run_to_end(command: Sequence[str], seconds: float, report_file: Path) -> tuple[int, str, bool]:
+    """Exit code, what it said, and whether it had to be ended, as its report had not grown for so many seconds.
+
+    QEMU never outlives the call, even if that is killed.
+    """
     mortal = [shutil.which("setpriv") or "", "--pdeathsig=KILL"]  # setpriv(1) of util-linux
     try:
         process = subprocess.Popen(
@@ -148,10 +242,18 @@ def _run_to_end(command: Sequence[str], seconds: float) -> tuple[int, str, bool]
     except OSError as error:
         raise GuestError(f"{command[0]} can't be started: {error.strerror}") from error
     try:
-        words, _ = process.communicate(timeout=seconds)
-        return process.returncode, words.decode(errors="replace"), False
-    except subprocess.TimeoutExpired:
-        return -1, "", True
+        size, late = -1, 0.0
+        while True:
+            now, grown = time.monotonic(), report_file.stat().st_size if report_file.exists() else 0
+            if grown != size:
+                size, late = grown, now + seconds
+            elif now >= late:
+                return -1, "", True
+            try:
+                words, _ = process.communicate(timeout=min(_LOOK_SECONDS, max(late - now, 0)))
+                return process.returncode, words.decode(errors="replace"), False
+            except subprocess.TimeoutExpired:
+                continue
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)

@@ -49,6 +49,9 @@ SHORT_NAME = 15
 _FEW = 10_000
 """Instructions below which growth is no news: a hundredth of the limit (BPF_COMPLEXITY_LIMIT_INSNS, 1,000,000)."""
 
+SLOW_SHARE = 10
+"""A load that is ended for its time is no word on the candidate where the control took a tenth of that or more."""
+
 _BAD = (Word.FAIL, Word.SPLAT)
 
 _LIVE_TYPES = {"SchedCLS": "sched_cls", "XDP": "xdp"}
@@ -250,8 +253,10 @@ def _of_kernels(answers: Mapping[str, Answers]) -> Iterator[tuple[Word, str]]:
         if control.complete and trial.complete and control.btf and not trial.btf:
             yield Word.WARN, "the candidate has no BTF (/sys/kernel/btf/vmlinux), unlike the running kernel"
         for name, each in (("running kernel", control), ("candidate", trial)):
-            if not each.complete and not (each is trial and broken):
-                how = "took too long" if each.expired else each.error or "ended early"
+            told = not each.error and any(one.outcome is LoadOutcome.ENDED for one in each.programs)
+            if not each.complete and not told and not (each is trial and broken):
+                slow = f"took too long: {each.error}" if each.error else "took too long"
+                how = slow if each.expired else each.error or "ended early"
                 yield Word.INCONCLUSIVE, f"the rehearsal of the {name} {how}"
 
 
@@ -276,7 +281,7 @@ def _programs(state: BpfState, answers: Mapping[str, Answers], policy: Policy) -
             other = _other_type(known, state.live) if known else ""
             if other:
                 word, message = Word.INCONCLUSIVE, other
-            if word is Word.INCONCLUSIVE and name in carried and known and (other or not known.loaded):
+            if word is Word.INCONCLUSIVE and name in carried and known and (other or not (known.loaded or _cut(known))):
                 word = Word.WARN  # nobody has said that this is all that its process loads it with
             message = f"{program}: {message}" if message else ""
             yield ProgramVerdict(name, program, word, message, live, before.get(program), after.get(program))
@@ -328,17 +333,31 @@ def _program(
         return Word.INCONCLUSIVE, "the rehearsal of the running kernel ended before it was tried"
     if before.outcome is LoadOutcome.UNSUPPORTED:
         return Word.INCONCLUSIVE, f"was not rehearsed: {before.error}"
+    if _cut(before):
+        return Word.INCONCLUSIVE, f"has no control: in the rehearsal of the running kernel, {reason(before)}"
     if not before.loaded:
         return Word.INCONCLUSIVE, f"does not load in the rehearsal of the running kernel either: {reason(before)}"
     if after is None and trial.splats:
         return Word.SPLAT, f"the candidate kernel crashed: {trial.splats[0]}"
     if after is None:
         return Word.INCONCLUSIVE, "the candidate's rehearsal ended before it was tried"
+    if after.outcome is LoadOutcome.ENDED:
+        if trial.splats:
+            return Word.SPLAT, f"the candidate kernel crashed: {trial.splats[0]}"
+        return Word.INCONCLUSIVE, f"was not rehearsed to its end: on the candidate, {reason(after)}"
+    if after.late and not trial.splats and before.seconds * SLOW_SHARE >= after.seconds:
+        slow = f"took {before.seconds:.0f} s on the running kernel: the host that rehearses may be too slow"
+        return Word.INCONCLUSIVE, f"{reason(after)} on the candidate, and {slow} (friday_rehearsal_timeout)"
     if after.outcome is LoadOutcome.CRASH:
         return Word.SPLAT if trial.splats else Word.FAIL, f"could not be loaded on the candidate: {after.error}"
     if not after.loaded:
         return Word.FAIL, f"loads on the running kernel, but the candidate refuses it: {reason(after)}"
     return _headroom(before, after, policy)
+
+
+def _cut(result: ProgramResult) -> bool:
+    """Whether the load was cut short, so that the kernel has said nothing."""
+    return result.late or result.outcome is LoadOutcome.ENDED
 
 
 def _headroom(before: ProgramResult, after: ProgramResult, policy: Policy) -> tuple[Word, str]:
@@ -414,22 +433,21 @@ def _none_passes(each: Newest) -> Problem:
 
 
 def problems(verdicts: Sequence[GroupVerdict], policy: Policy) -> tuple[Problem, ...]:
-    """What keeps the Friday from starting: one problem for each group that is refused."""
-    found = []
+    """What keeps the Friday from starting: one problem for all groups that are refused with the same words."""
+    found: dict[tuple[str, str], list[str]] = {}
     for verdict in verdicts:
-        hosts = ", ".join(sorted(verdict.hosts, key=natural_key))
         more = f"; and {len(verdict.reasons) - 3} more" if verdict.reasons[3:] else ""
         told = "; ".join(verdict.reasons[:3]) + more
         if verdict.word in _BAD:
             seen = verdict.word is Word.SPLAT or any(each.live and each.word in _BAD for each in verdict.programs)
             message = f"{verdict.candidate} would break it{' (rehearsal failed)' if seen else ''}: {told}"
             fix = f"upgrade what loads these programs first, or stay on the running kernel: {_stay(verdict.remedies)}"
-            found.append(Problem(hosts, message, fix))
+            found.setdefault((message, fix), []).extend(verdict.hosts)
         elif verdict.word is Word.INCONCLUSIVE and policy.rehearsal != "accept":
             message = f"the rehearsal of {verdict.candidate} was inconclusive: {told}"
             fix = "fix that, or set friday_rehearsal: accept to continue without it"
-            found.append(Problem(hosts, message, fix))
-    return tuple(found)
+            found.setdefault((message, fix), []).extend(verdict.hosts)
+    return tuple(Problem(", ".join(sorted(hosts, key=natural_key)), *words) for words, hosts in found.items())
 
 
 def advice(rehearsal: Rehearsal) -> tuple[str, ...]:
@@ -440,18 +458,22 @@ def advice(rehearsal: Rehearsal) -> tuple[str, ...]:
         for each in rehearsal.newest
         if each.release
     ]
+    equal: dict[tuple[str, str, str, str], list[str]] = {}
     for verdict in () if rehearsal.newest else rehearsal.groups:
         if verdict.word in _BAD:
-            bad = [each.program for each in verdict.programs if each.live and each.word in _BAD]
-            names = _listed(dict.fromkeys(bad)) or "the BPF programs"
-            hosts = ", ".join(sorted(verdict.hosts, key=natural_key))
-            steps += [
-                f"Update what has loaded {names} on {hosts} (usually the network agent) to a version that loads on "
-                f"kernel {verdict.candidate}.",
-                f"Or stay on kernel {verdict.running}: {_stay(verdict.remedies)}.",
-                "Or find out which other kernels would pass: `ansible-playbook friday.upgrade.rehearse` with "
-                "`-e friday_candidate_kernel=newest`.",
-            ]
+            bad = sorted({each.program for each in verdict.programs if each.live and each.word in _BAD})
+            names = _listed(bad) or "the BPF programs"
+            key = (names, verdict.candidate, verdict.running, _stay(verdict.remedies))
+            equal.setdefault(key, []).extend(verdict.hosts)
+    for (names, candidate, running, stay), hosts in equal.items():
+        where = ", ".join(sorted(hosts, key=natural_key))
+        steps += [
+            f"Update what has loaded {names} on {where} (usually the network agent) to a version that loads on "
+            f"kernel {candidate}.",
+            f"Or stay on kernel {running}: {stay}.",
+            "Or find out which other kernels would pass: `ansible-playbook friday.upgrade.rehearse` with "
+            "`-e friday_candidate_kernel=newest`.",
+        ]
     return tuple(dict.fromkeys(steps))
 
 

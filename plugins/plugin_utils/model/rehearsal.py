@@ -101,13 +101,14 @@ class Group:
 
 
 class LoadOutcome(str, enum.Enum):
-    """What came of the load of one program: the loader's words (report.go), and one for what it did not survive."""
+    """What came of the load of one program: the loader's words (report.go), and two for what was not survived."""
 
     LOADED = "loaded"
     REFUSED = "refused"  # by the verifier, or by what comes before it
     MAP = "map"  # a map that it needs can't be created
     UNSUPPORTED = "unsupported"  # it can't be loaded by itself
-    CRASH = "crash"  # the loader, or the kernel, did not survive it
+    CRASH = "crash"  # the loader did not survive it
+    ENDED = "ended"  # the guest did not survive it, or had to be ended in it
 
     def __str__(self) -> str:
         return self.value
@@ -120,7 +121,7 @@ class ProgramResult:
     ``stats`` are the verifier's counts by its own names: insns, limit, total_states, peak_states, max_states_per_insn,
     stack, verification_usec. ``log`` has its last lines; ``truncated``: there were more. ``tag`` is the kernel's hash
     of the code that it was given. ``assumed``: the object says nothing of its type, which is a guess by its other
-    programs.
+    programs. ``late``: it had not finished within ``seconds``.
     """
 
     program: str
@@ -135,6 +136,7 @@ class ProgramResult:
     log: tuple[str, ...] = ()
     truncated: bool = False
     seconds: float = 0.0
+    late: bool = False
 
     @property
     def loaded(self) -> bool:
@@ -149,7 +151,7 @@ class Trial:
         release, version: the kernel's, as ``uname -r`` and ``-v`` print them; empty when it did not come up.
         btf: it has BTF of itself.
         error: why there is no answer, or why the object can't be read.
-        expired: the guest was ended because it took too long.
+        expired: something of it took too long, or its guest did: another time it may not.
         splats: what the kernel complained of while it was given the object.
         console: the guest's last lines, when it is not complete.
     """

@@ -97,9 +97,9 @@ class Store:
         _write(self._image(source), json.dumps(to_data(image)).encode())
 
     def trial(self, key: str) -> Trial | None:
-        """The answer to a question that was asked before; None when it was not, or came to no end."""
+        """The answer to a question that was asked before; None when it was not, or came to no end in time."""
         known = self.last_trial(key)
-        return known if known and known.complete else None
+        return known if known and known.complete and not known.expired else None
 
     def last_trial(self, key: str) -> Trial | None:
         """The last answer, whether it came to its end or not."""

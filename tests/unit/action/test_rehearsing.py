@@ -72,6 +72,8 @@ def test_an_answer_that_came_to_no_end_is_asked_again(store: Store) -> None:
     assert store.last_trial("a" * 64) == Trial("6.12", expired=True)
     store.keep_trial("a" * 64, Trial("6.12", complete=True))
     assert store.trial("a" * 64) == Trial("6.12", complete=True)
+    store.keep_trial("a" * 64, Trial("6.12", complete=True, expired=True))
+    assert store.trial("a" * 64) is None, "another time it may be done in time"
 
 
 def test_a_part_of_another_objects_program(store: Store) -> None:

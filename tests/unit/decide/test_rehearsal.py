@@ -204,6 +204,59 @@ def test_a_guest_that_hangs_or_never_was() -> None:
     assert "qemu-system-x86_64 is not installed" in verdict.reasons[0]
 
 
+def ended(program: str) -> ProgramResult:
+    error = "did not finish being loaded within 180 s, so the guest was ended"
+    return ProgramResult(program, LoadOutcome.ENDED, error=error, late=True, seconds=180)
+
+
+def test_a_program_that_hangs_its_guest_is_inconclusive_with_the_time_and_alone() -> None:
+    candidate = replace(trial(B, ended("cil_from_netdev"), loaded("tail_handle_ipv4")), complete=False, expired=True)
+    verdict = weigh(GOOD, candidate)
+    assert verdict.word is Word.INCONCLUSIVE
+    (told,) = verdict.reasons
+    assert told.startswith("cil_from_netdev: was not rehearsed to its end")
+    assert "within 180 s" in told
+    assert {each.program: each.word for each in verdict.programs}["tail_handle_ipv4"] is Word.PASS
+    control = replace(candidate, release=A)
+    assert weigh(control, replace(GOOD, release=B)).word is Word.INCONCLUSIVE
+    carried = replace(STATE, objects=(replace(HOST, carried=True),))
+    assert weigh(control, replace(GOOD, release=B), carried).word is Word.INCONCLUSIVE, (
+        "time says nothing of the object"
+    )
+    panicked = replace(candidate, splats=("Kernel panic - not syncing: Fatal exception",))
+    assert weigh(GOOD, panicked).programs[0].word is Word.SPLAT
+    elsewhere = replace(STATE, live=LIVE[1:])
+    assert weigh(GOOD, candidate, elsewhere).word is Word.PASS, "it is not live"
+
+
+def test_why_a_rehearsal_was_given_up_is_told() -> None:
+    left = Trial(B, "#1", expired=True, error="given up: the guest hung at x for 180 s")
+    assert any("took too long: given up: the guest hung at x for 180 s" in each for each in weigh(GOOD, left).reasons)
+
+
+@pytest.mark.parametrize(("control", "word"), [(8.9, Word.FAIL), (9.0, Word.INCONCLUSIVE)])
+def test_a_load_that_is_slow_on_both_kernels_is_no_failure_of_the_candidate(control: float, word: Word) -> None:
+    """Ninety seconds are for ever where it takes one, and a slow host's where it takes ten."""
+    late = ProgramResult(
+        "cil_from_netdev", LoadOutcome.CRASH, error="did not finish within 90 s", late=True, seconds=90
+    )
+    before = trial(A, replace(loaded("cil_from_netdev"), seconds=control), loaded("tail_handle_ipv4"))
+    verdict = weigh(before, trial(B, late, loaded("tail_handle_ipv4")))
+    assert verdict.word is word
+    assert "did not finish within 90 s" in verdict.reasons[0]
+
+
+def test_equal_refusals_are_told_and_advised_once_whatever_else_differs() -> None:
+    bad = weigh(GOOD, trial(B, refused("cil_from_netdev"), loaded("tail_handle_ipv4")))
+    other = replace(bad, hosts=("n10",), notes=("another object could not be read",))
+    found = decide.merged([bad, other])
+    assert len(found) == 2
+    (problem,) = decide.problems(found, Policy())
+    assert problem.subject == "n1, n2, n10"
+    assert next(step for step in decide.advice(Rehearsal(found)) if "n10" in step).count("n1, n2, n10") == 1
+    assert len(decide.advice(Rehearsal(found))) == 3
+
+
 def test_what_was_not_rehearsed_is_named() -> None:
     live = (*LIVE, LiveProgram("tetragon_probe"))
     verdict = weigh(GOOD, replace(GOOD, release=B), replace(STATE, live=live))

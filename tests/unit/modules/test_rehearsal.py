@@ -153,6 +153,86 @@ def test_behind_what_takes_the_kernel_down_it_goes_on(tmp_path: Path, emulator: 
     }
 
 
+def in_turn(tmp_path: Path, *said: str) -> str:
+    """A script that says these reports in turn, one a guest, and hangs where one has no end; it keeps the initramfs."""
+    for number, text in enumerate(said, 1):
+        (tmp_path / f"guest{number}").write_text(text)
+    return (
+        f"cd {tmp_path}; echo >> count; n=$(wc -l < count)\n"
+        'while [ "$1" != -initrd ]; do shift; done; cp "$2" "initramfs$n"\n'
+        'cat "guest$n" > $said; grep -q \'"end"\' "guest$n" || { sleep 600 & wait; }'
+    )
+
+
+def listed(name: str, begin: int, *programs: str) -> list[dict[str, Any]]:
+    both = read_object(name, *programs)
+    return [{**each, "program_number": begin} for each in both]
+
+
+def of(name: str, program: str, number: int) -> list[dict[str, Any]]:
+    return [{**each, "program_number": number} for each in tried(name, program)]
+
+
+def begins(tmp_path: Path, number: int) -> tuple[int, int]:
+    """Where a guest was told to begin."""
+    archive = (tmp_path / f"initramfs{number}").read_bytes()
+    text = archive[archive.index(b'{"objects"') :]
+    begin = json.JSONDecoder().raw_decode(text.decode(errors="replace"))[0]["begin"]
+    return begin["object_number"], begin["program_number"]
+
+
+def test_what_was_not_tried_is_tried_in_another_guest(tmp_path: Path, emulator: Callable[[str], None]) -> None:
+    """The second of three programs hangs its guest: the third and the other object are tried without it."""
+    names = ("one", "two", "three")
+    first = lines(BOOT, *listed("a.o", 0, *names), *of("a.o", "one", 0), of("a.o", "two", 1)[0])
+    second = lines(
+        BOOT, *listed("a.o", 2, *names), *of("a.o", "three", 2), *read_object("b.o", "x"), *tried("b.o", "x")
+    )
+    emulator(in_turn(tmp_path, first, second + lines(END)))
+    answer = guest.run_through(a_trial(tmp_path, "a.o", "b.o", seconds=2), tmp_path / "loader", [])
+    assert begins(tmp_path, 2) == (0, 2)
+    found = {each["program"]: each for each in answer["objects"]["a.o"]["programs"]}
+    assert {name: each["outcome"] for name, each in found.items()} == {
+        "one": "loaded",
+        "two": "ended",
+        "three": "loaded",
+    }
+    assert (found["two"]["late"], found["two"]["seconds"]) == (True, 2)
+    assert found["two"]["error"] == "did not finish being loaded within 2 s, so the guest was ended"
+    assert (answer["objects"]["a.o"]["error"], answer["objects"]["a.o"]["late"]) == ("", True)
+    assert answer["objects"]["a.o"]["complete"] is False, "it is asked again another time"
+    assert (answer["objects"]["b.o"]["complete"], answer["objects"]["b.o"]["late"]) == (True, False)
+
+
+def test_without_progress_it_is_given_up_with_what_it_hung_on(tmp_path: Path, emulator: Callable[[str], None]) -> None:
+    names = ("one", "two", "three", "four")
+    first = lines(BOOT, *listed("a.o", 0, *names), *of("a.o", "one", 0), of("a.o", "two", 1)[0])
+    second = lines(BOOT, *listed("a.o", 2, *names), of("a.o", "three", 2)[0])
+    third = lines(BOOT, *listed("a.o", 3, *names))  # what it was given last never came to be told
+    emulator(in_turn(tmp_path, first, second, third))
+    answer = guest.run_through(a_trial(tmp_path, "a.o", "b.o", seconds=1), tmp_path / "loader", [])
+    assert [begins(tmp_path, number) for number in (2, 3)] == [(0, 2), (0, 3)]
+    why = "given up: the guest hung at three for 1 s and then the guest hung at four for 1 s, and tried no program"
+    assert answer["objects"]["b.o"]["error"] == why
+    outcomes = [(each["program"], each["outcome"]) for each in answer["objects"]["a.o"]["programs"]]
+    assert outcomes == [("one", "loaded"), *((name, "ended") for name in names[1:])]
+
+
+def test_a_guest_that_is_slow_and_comes_on_is_not_ended(tmp_path: Path, emulator: Callable[[str], None]) -> None:
+    """The limit is for the time without progress, and not for all of it."""
+    (tmp_path / "said").write_text(lines(BOOT, *read_object("a.o", "x"), *tried("a.o", "x"), END))
+    emulator(f"while read -r line; do printf '%s\\n' \"$line\" >> $said; sleep 0.6; done < {tmp_path}/said")
+    answer = guest.run(a_trial(tmp_path, "a.o", seconds=2.5), tmp_path / "loader", [])
+    assert (answer["complete"], answer["expired"]) == (True, False)
+    assert answer["timings"]["guest"] > 2.5
+
+
+def test_a_kernel_that_does_not_come_up_is_said(tmp_path: Path, emulator: Callable[[str], None]) -> None:
+    emulator("sleep 600 & wait")
+    answer = guest.run_through(a_trial(tmp_path, "a.o", seconds=0.5), tmp_path / "loader", [])
+    assert answer["error"] == "its kernel did not come up within 0.5 s"
+
+
 def test_an_emulator_that_is_too_old_to_emulate(tmp_path: Path, emulator: Callable[[str], None]) -> None:
     emulator('[ "$1" = --version ] && echo "QEMU emulator version 7.2.11 (Debian)" || exit 1')
     with pytest.raises(guest.GuestError, match=r"QEMU 7.2 is too old .* friday_rehearsal_host"):

@@ -44,7 +44,7 @@ func runInit() {
 	boot.Splats = log.splats()
 	write(port, boot)
 
-	for at, more := (place{}), true; more; {
+	for at, more := read.Begin, read.Begin.Object < len(read.Objects); more; {
 		at, more = supervise(port, log, at, read)
 	}
 	write(port, line{Kind: kindEnd, Seconds: uptime()})
@@ -84,12 +84,13 @@ func supervise(port *os.File, log *kernelLog, at place, read manifest) (place, b
 	if child.Wait() == nil {
 		return at, false
 	}
-	crash := last
-	crash.Kind, crash.Error = kindCrash, why(child.ProcessState, said.String())
+	crash := line{Kind: kindCrash, place: last.place, Object: last.Object, Program: last.Program}
+	crash.Error = why(child.ProcessState, said.String())
 	if expired {
 		crash.Error = fmt.Sprintf("did not finish within %g s", read.ProgramSeconds)
+		crash.Late, crash.Seconds = true, read.ProgramSeconds
 	}
-	write(port, line{Kind: crash.Kind, place: crash.place, Object: crash.Object, Program: crash.Program, Error: crash.Error})
+	write(port, crash)
 	complain(port, log, last)
 	next := behind(last, at)
 	return next, next.Object < len(read.Objects)

@@ -15,6 +15,9 @@ type manifest struct {
 	Sysctls map[string]string `json:"sysctls"`
 	// Seconds that one program may take.
 	ProgramSeconds float64 `json:"program_seconds"`
+	// Begin is where to begin: another guest has tried what comes before. All objects are there nevertheless, as a
+	// program may be a part of one in an object before it.
+	Begin place `json:"begin"`
 }
 
 // object is one ELF file with the configuration that its agent puts in before it loads it.

@@ -12,7 +12,8 @@ import (
 func TestManifest(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "manifest.json")
 	text := `{"objects": [{"name": "a.o", "file": "/rehearsal/0", "contents": {".rodata.config": "AQI="}}],
-		"sysctls": {"kernel.kptr_restrict": "1"}, "program_seconds": 90}`
+		"sysctls": {"kernel.kptr_restrict": "1"}, "program_seconds": 90,
+		"begin": {"object_number": 2, "program_number": 3}}`
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -26,6 +27,9 @@ func TestManifest(t *testing.T) {
 	}
 	if read.Sysctls["kernel.kptr_restrict"] != "1" || read.ProgramSeconds != 90 {
 		t.Errorf("%v", read)
+	}
+	if read.Begin != (place{2, 3}) {
+		t.Errorf("it begins at %v", read.Begin)
 	}
 	for _, path := range []string{filepath.Join(t.TempDir(), "none"), t.TempDir()} {
 		if _, err := readManifestFrom(path); err == nil {

@@ -71,7 +71,10 @@ type line struct {
 	Log       []string `json:"log,omitempty"`
 	Truncated bool     `json:"truncated,omitempty"`
 
-	// Seconds since the boot for boot and end, of the load for program.
+	// Late, with a crash: it had not finished within the Seconds that one program may take.
+	Late bool `json:"late,omitempty"`
+
+	// Seconds since the boot for boot and end, of the load for program, and see Late.
 	Seconds float64 `json:"seconds"`
 
 	// boot and splat: suspicious lines of the kernel's log, since the boot and since they were asked for last.
