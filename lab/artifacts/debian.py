@@ -92,7 +92,7 @@ class Apt:
 
 
 @contextmanager
-def apt(*suites: str) -> Iterator[Apt]:
+def apt(*suites: str, architecture: str = "amd64") -> Iterator[Apt]:
     """An :class:`Apt` with fresh package lists of ``suites`` (about 10 seconds); it is gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="friday-apt-") as temporary:
         folder = Path(temporary)
@@ -101,8 +101,8 @@ def apt(*suites: str) -> Iterator[Apt]:
         (folder / "status").touch()
         (folder / "sources.list").write_text("\n".join(sources(*suites)) + "\n")
         settings = {
-            "APT::Architecture": "amd64",
-            "APT::Architectures": "amd64",
+            "APT::Architecture": architecture,
+            "APT::Architectures": architecture,
             "APT::Sandbox::User": "root",  # a sandbox user could not write below our private folder
             "Acquire::Languages": "none",
             "Acquire::Retries": "3",

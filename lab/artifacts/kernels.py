@@ -23,7 +23,7 @@ METAPACKAGE = "linux-image-cloud-amd64"
 RUNNING_SUITES = ("bookworm", "bookworm-updates", "bookworm-security")
 CANDIDATE_SUITES = ("trixie", "trixie-updates", "trixie-security")
 
-_CLOUD = re.compile(r"^linux-(image|binary)-(?P<release>\d+\.\d+\.\d\S*-cloud-amd64)$")  # no metapackage
+_CLOUD = re.compile(r"^linux-(image|binary)-(?P<release>\d+\.\d+\.\d\S*-cloud-(amd64|arm64))$")  # no metapackage
 _FIRST_REFUSING = (6, 12, 85)
 _LAST_REFUSING_SERIES = (6, 12)
 
@@ -66,13 +66,15 @@ def neighbours() -> list[Kernel]:
     return [each for each in found if each.version not in (both.running.version, both.candidate.version)]
 
 
-def of_suites(*suites: str) -> list[Kernel]:
+def of_suites(*suites: str, architecture: str = "amd64") -> list[Kernel]:
     """The oldest and the newest kernel for virtual machines that these suites have, without their metapackages.
 
     Raises:
         RuntimeError: there is none, or none that can be downloaded.
     """
-    folder = build(f"kernels-{suites[0]}", [*suites, "2"], lambda target: _download_both(suites, target), 20)
+    own = [] if architecture == "amd64" else [architecture]
+    name, parts = "-".join(["kernels", suites[0], *own]), [*suites, "2", *own]
+    folder = build(name, parts, lambda target: _download_both(suites, target, architecture), 20)
     found = [Kernel(path.name, (path / "version").read_text(), sorted(path.glob("*.deb"))) for path in folder.iterdir()]
     return sorted(found, key=lambda kernel: _numbers(kernel.release))
 
@@ -81,9 +83,9 @@ def _numbers(release: str) -> list[int]:
     return [int(number) for number in re.findall(r"\d+", release)[:4]]
 
 
-def _download_both(suites: Sequence[str], target: Path) -> None:
+def _download_both(suites: Sequence[str], target: Path, architecture: str) -> None:
     """Without the debug packages, and unsigned ones; of Debian's from 7.0 on with the options, and without modules."""
-    with debian.apt(*suites) as client:
+    with debian.apt(*suites, architecture=architecture) as client:
         releases: dict[str, str] = {}
         # linux-binary-... holds the image where there is one, and sorts first.
         names = sorted(client.run("apt-cache", "pkgnames", "linux-").split())

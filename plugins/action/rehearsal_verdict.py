@@ -43,17 +43,23 @@ class ActionModule(FridayAction):
         session, store, asked = self.session(task_vars), Store(arguments["cache"]), arguments["asked"]
         found = session.files.load(Groups, GROUPS_FILE) or Groups()
         kernels = [each for each in arguments["kernels"] if each.get("failed") or each.get("unreachable")]
-        reasons = {str(each["item"]["name"]): _reason(each) for each in kernels}
+        # By architecture too: Ubuntu's releases and versions are the same for all of them.
+        reasons = {
+            (str(each["item"]["name"]), str(each["item"]["source"]["machine"])): _reason(each) for each in kernels
+        }
+        missing = asked.get("missing") or {}
         verdicts = []
         for number, group in enumerate(found.groups):
-            if not group.state.objects and (why := reasons.get(group.candidate.name)):
+            running, candidate = ((each.name, each.machine) for each in (group.running, group.candidate))
+            otherwise = missing.get(group.running.machine) or _reason(asked)
+            if not group.state.objects and (why := reasons.get(candidate)):
                 group = _with_unknown(group, f"kernel {group.candidate.release}", why)
             images = (store.image(group.running), store.image(group.candidate))
             keys = asked.get("answers", {}).get(str(number), {})
             answers = {
                 each.name: (
-                    _answer(store, keys, f"running {each.name}", reasons.get(group.running.name) or _reason(asked)),
-                    _answer(store, keys, f"candidate {each.name}", reasons.get(group.candidate.name) or _reason(asked)),
+                    _answer(store, keys, f"running {each.name}", reasons.get(running) or otherwise),
+                    _answer(store, keys, f"candidate {each.name}", reasons.get(candidate) or otherwise),
                 )
                 for each in group.state.objects
             }

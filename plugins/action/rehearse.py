@@ -38,23 +38,22 @@ class ActionModule(FridayAction):
         """Return ``answers`` (kernel's name and group -> key of the answer in the cache), and how they were had."""
         session, store = self.session(task_vars), Store(arguments["cache"])
         found = session.files.load(Groups, GROUPS_FILE) or Groups()
-        try:
-            made = self._built(found, store, arguments)
-        except loader.LoaderError as error:
-            return {"failed": True, "msg": str(error)}
-        sha256 = loader.digest(made)
+        made, missing = self._built(found, store, arguments)
+        if missing and not made:
+            return {"failed": True, "msg": "; ".join(missing.values())}
+        sha256 = {machine: loader.digest(path) for machine, path in made.items()}
         questions: dict[str, Question] = {}
         answers: dict[str, dict[str, str]] = {}
         new: dict[str, Question] = {}
         for number, group in enumerate(found.groups):
             whole = digest(sorted(each.sha256 for each in group.state.objects))
             for name, source in (("running", group.running), ("candidate", group.candidate)):
-                image = store.image(source)
+                image = store.image(source) if source.machine in made else None
                 asked: dict[str, Question] = {}
                 parts = set()
                 for each in group.state.objects if image else ():
                     part = store.is_part(each)
-                    key = trial_key(image, each, group.state.sysctls, sha256, whole if part else "")
+                    key = trial_key(image, each, group.state.sysctls, sha256[source.machine], whole if part else "")
                     answers.setdefault(str(number), {})[f"{name} {each.name}"] = key
                     asked[key] = (image, source.machine, group.state.sysctls, each)
                     parts |= {key} if part else set()
@@ -62,33 +61,42 @@ class ActionModule(FridayAction):
                 unknown = {key for key in asked if store.trial(key) is None}
                 # A part of another object's program can be tried in its company only.
                 new |= asked if unknown & parts else {key: asked[key] for key in unknown}
-        told = {"answers": answers, "tried": len(new), "cached": len(questions) - len(new)}
+        told = {"answers": answers, "tried": len(new), "cached": len(questions) - len(new), "missing": missing}
         if not new:
             return {"changed": False, **told, "seconds": 0.0, "accelerator": ""}
         session.pause.refuse_if_halted("the rehearsal")
         return {"changed": False, **told, **self._ask(session, store, made, new, task_vars)}
 
-    def _built(self, found: Groups, store: Store, arguments: Mapping[str, Any]) -> Path:
-        machine = found.groups[0].running.machine if found.groups else ""
-        return loader.have(LOADER_SOURCE, machine, store.folder, arguments["loader"], arguments["go"])
+    def _built(
+        self, found: Groups, store: Store, arguments: Mapping[str, Any]
+    ) -> tuple[dict[str, Path], dict[str, str]]:
+        """By architecture, the loader, or why there is none: which is no reason for nodes of another one."""
+        made: dict[str, Path] = {}
+        missing: dict[str, str] = {}
+        for machine in sorted({group.running.machine for group in found.groups}):
+            try:
+                made[machine] = loader.have(LOADER_SOURCE, machine, store.folder, arguments["loader"], arguments["go"])
+            except loader.LoaderError as error:
+                missing[machine] = str(error)
+        return made, missing
 
     def _ask(
         self,
         session: Session,
         store: Store,
-        made: Path,
+        made: Mapping[str, Path],
         questions: Mapping[str, Question],
         task_vars: Mapping[str, Any],
     ) -> dict[str, Any]:
         place = _Place(self, store.folder)
-        trials = _trials(questions, store, session, place)
+        loaders = {machine: place.of(made[machine], program=True) for _, machine, _, _ in questions.values()}
+        trials = _trials(questions, store, session, place, loaders)
         objects = {each.sha256 for _, _, _, each in questions.values()}
         count = f"{plural(len(trials), 'kernel')} with {plural(len(objects), 'object')}"
         self.show([f"rehearsing {count}, about {_ESTIMATE * len(trials)} s"])
         result: dict[str, Any] = self._execute_module(
             "friday.upgrade.rehearsal",
             {
-                "loader": place.of(made, program=True),
                 "cache": place.cache,
                 "trials": trials,
                 "parallel": session.policy.rehearsal_parallel,
@@ -103,16 +111,19 @@ class ActionModule(FridayAction):
         return {"seconds": result["seconds"], "accelerator": result["accelerator"]}
 
 
-def _trials(questions: Mapping[str, Question], store: Store, session: Session, place: _Place) -> list[dict[str, Any]]:
+def _trials(
+    questions: Mapping[str, Question], store: Store, session: Session, place: _Place, loaders: Mapping[str, str]
+) -> list[dict[str, Any]]:
     """A guest for each kernel and set of sysctls; in it every object, which is called by the key of its question."""
     trials: dict[str, dict[str, Any]] = {}
     for key, (image, machine, sysctls, each) in questions.items():
-        guest = digest([image.sha256, sysctls])
+        guest = digest([machine, image.sha256, sysctls])
         empty = {
             "key": guest,
             "kernel": place.of(store.kernel(image)),
             "config": place.of(config) if (config := store.config(image)) else "",
             "machine": machine,
+            "loader": loaders[machine],
             "sysctls": sysctls,
             "seconds": session.policy.rehearsal_timeout,
             "program_seconds": session.policy.rehearsal_timeout / 2,

@@ -19,12 +19,9 @@ author:
   - Friday contributors (!UNKNOWN)
 requirements:
   - Python 3.9 or newer
-  - "QEMU for the kernels' architecture (Debian: package C(qemu-system-x86)), 10.0 or newer where KVM does not work"
+  - "QEMU for the kernels' architecture (Debian: packages C(qemu-system-x86), C(qemu-system-arm)), 10.0 or newer where
+    KVM does not work. Trials of an architecture without it have the reason as their RV(answers.*.error)."
 options:
-  loader:
-    description: The loader, a static program, on the host.
-    type: path
-    required: true
   cache:
     description: Folder on the host for what is remembered of it (whether KVM works).
     type: path
@@ -38,6 +35,7 @@ options:
       key: {description: Name of the trial in the results., type: str, required: true, no_log: false}
       kernel: {description: The kernel's image on the host., type: path, required: true}
       config: {description: The options that it was built with (C(/boot/config-*))., type: path, default: ""}
+      loader: {description: "The loader on the host, a static program for this machine.", type: path, required: true}
       machine: {description: "The kernel's architecture, as C(uname -m) prints it.", type: str, default: x86_64}
       sysctls: {description: To be set in the guest before anything is loaded., type: dict, default: {}}
       seconds: {description: Without progress after which the guest is ended., type: float, default: 180}
@@ -69,10 +67,10 @@ seealso:
 EXAMPLES = r"""
 - name: Try the programs of an object on a kernel
   friday.upgrade.rehearsal:
-    loader: /usr/local/lib/friday/loader
     cache: /var/cache/friday
     trials:
       - key: next
+        loader: /usr/local/lib/friday/loader
         kernel: /boot/vmlinuz-6.12.107+deb13-cloud-amd64
         objects: [{name: agent, file: /opt/agent/agent.o}]
 """
@@ -83,7 +81,7 @@ changed:
   returned: always
   type: bool
 accelerator:
-  description: V(kvm) or V(tcg) (emulation).
+  description: V(kvm) or V(tcg) (emulation, of one of the architectures at least).
   returned: success
   type: str
 seconds:
@@ -114,6 +112,7 @@ TRIAL = {
     "key": {"type": "str", "required": True, "no_log": False},
     "kernel": {"type": "path", "required": True},
     "config": {"type": "path", "default": ""},
+    "loader": {"type": "path", "required": True},
     "machine": {"type": "str", "default": "x86_64"},
     "sysctls": {"type": "dict", "default": {}},
     "seconds": {"type": "float", "default": 180},
@@ -125,36 +124,47 @@ TRIAL = {
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "loader": {"type": "path", "required": True},
             "cache": {"type": "path", "required": True},
             "trials": {"type": "list", "elements": "dict", "options": TRIAL, "required": True},
             "parallel": {"type": "int", "default": 0},
         },
         supports_check_mode=True,
     )
-    loader, began = Path(module.params["loader"]), time.monotonic()
-    trials = {each["key"]: _trial(each) for each in module.params["trials"]}
-    results: dict[str, Any] = {}
-    processor: list[str] = []
-    try:
-        for trial in list(trials.values())[:1]:
-            processor = guest.processor(trial, loader, Path(module.params["cache"]))
-        with ThreadPoolExecutor(guest.at_once(module.params["parallel"])) as pool:
-            answers = pool.map(lambda trial: _run(trial, loader, processor), trials.values())
-            results.update(zip(trials, answers))
-    except guest.GuestError as error:
-        module.fail_json(msg=str(error))
+    began = time.monotonic()
+    trials = {each["key"]: (_trial(each), Path(each["loader"])) for each in module.params["trials"]}
+    processors: dict[str, list[str]] = {}
+    missing: dict[str, str] = {}
+    for trial, loader in trials.values():
+        if trial.machine not in processors and trial.machine not in missing:
+            try:
+                processors[trial.machine] = guest.processor(trial, loader, Path(module.params["cache"]))
+            except guest.GuestError as error:
+                missing[trial.machine] = str(error)
+    if trials and not processors:
+        module.fail_json(msg="; ".join(missing.values()))
+
+    def answer(given: tuple[guest.Trial, Path]) -> dict[str, Any]:
+        trial, loader = given
+        if trial.machine in missing:
+            return _without(missing[trial.machine])
+        return _run(trial, loader, processors[trial.machine])
+
+    with ThreadPoolExecutor(guest.at_once(module.params["parallel"])) as pool:
+        results = dict(zip(trials, pool.map(answer, trials.values())))
     seconds = round(time.monotonic() - began, 2)
-    module.exit_json(
-        changed=False, answers=results, accelerator="kvm" if "kvm" in processor else "tcg", seconds=seconds
-    )
+    emulated = any("tcg" in processor for processor in processors.values())
+    module.exit_json(changed=False, answers=results, accelerator="tcg" if emulated else "kvm", seconds=seconds)
 
 
 def _run(trial: guest.Trial, loader: Path, processor: list[str]) -> dict[str, Any]:
     try:
         return guest.run_through(trial, loader, processor)
     except (guest.GuestError, OSError) as error:
-        return {"error": str(error), "complete": False, "objects": {}}
+        return _without(str(error))
+
+
+def _without(error: str) -> dict[str, Any]:
+    return {"error": f"could not be done: {error}", "complete": False, "objects": {}}
 
 
 def _trial(given: dict[str, Any]) -> guest.Trial:

@@ -52,6 +52,10 @@ cached:
   description: Number of answers that were in the cache already.
   returned: success
   type: int
+missing:
+  description: By architecture of nodes for which there is no loader, why.
+  returned: success
+  type: dict
 seconds:
   description: How long it took.
   returned: success

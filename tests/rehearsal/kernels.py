@@ -33,6 +33,7 @@ class Kernel:
     version: str
     image: Path
     config: Path
+    machine: str = "x86_64"
 
 
 def pair() -> tuple[Kernel, Kernel]:
@@ -49,7 +50,8 @@ def _unpacked(kernel: kernels.Kernel) -> Kernel:
         (target / "config").write_bytes(image.config)
 
     folder = build(f"kernel-{kernel.release}", [kernel.version, "2"], make, 3)
-    return Kernel(kernel.release, kernel.version, folder / "vmlinuz", folder / "config")
+    machine = "aarch64" if kernel.release.endswith("arm64") else "x86_64"
+    return Kernel(kernel.release, kernel.version, folder / "vmlinuz", folder / "config", machine)
 
 
 def unpack(kernel: kernels.Kernel) -> Image:
@@ -66,6 +68,12 @@ class _Downloaded(Apt):
 
     def fetch(self, packages: object, folder: str, limits: object) -> list[str]:
         return [str(path) for path in self._debs]
+
+
+def arm64() -> list[Kernel]:
+    """Two for arm64: the oldest of the running kernel's suite, and the newest of the candidate's."""
+    old = kernels.of_suites("bookworm", "bookworm-security", architecture="arm64")[0]
+    return [_unpacked(old), _unpacked(kernels.of_suites("trixie", "trixie-security", architecture="arm64")[-1])]
 
 
 def every() -> list[Kernel]:

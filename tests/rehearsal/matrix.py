@@ -65,8 +65,15 @@ class Stage:
         """The answer of a guest with this kernel to these samples, or to all of them."""
         given = self.samples if samples is None else samples
         objects = [guest.Object(each.name, each.rehearsed, {}) for each in given]
-        trial = guest.Trial(kernel.image, objects, {}, config=kernel.config, seconds=600)
-        return guest.run_through(trial, self.loader, self.processor)
+        trial = guest.Trial(kernel.image, objects, {}, kernel.machine, kernel.config, seconds=600)
+        return guest.run_through(trial, *self.equipment(kernel))
+
+    def equipment(self, kernel: Kernel) -> tuple[Path, list[str]]:
+        """The loader and the processor for a kernel's architecture."""
+        if kernel.machine == "x86_64":
+            return self.loader, self.processor
+        made = loader.have(LOADER_SOURCE, kernel.machine, Store().folder, go=str(go.toolchain()))
+        return made, guest.processor(guest.Trial(kernel.image, (), {}, kernel.machine), made, Store().folder)
 
     def cells(self, kernel: Kernel) -> Iterator[Cell]:
         """Both verdicts for every object."""

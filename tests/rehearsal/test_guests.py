@@ -183,3 +183,13 @@ def test_a_kernel_that_panics(stage: Stage, pair: tuple[Kernel, Kernel], tmp_pat
     answer = guest.run(guest.Trial(pair[A].image, (), {}, seconds=60), tmp_path / "loader", stage.processor)
     assert (answer["complete"], answer["expired"], answer["release"]) == (False, False, "")
     assert "Kernel panic" in answer["console"]
+
+
+def test_arm64_under_emulation(stage: Stage) -> None:
+    """The same loader for another architecture: what loads, and what is refused."""
+    names = ("configuration", "xdp_bounds", "xdp_out_of_bounds")
+    kernel = kernels.arm64()[1]
+    answer = stage.rehearse(kernel, [each for each in stage.samples if each.name in names])
+    assert (answer["machine"], answer["release"], answer["complete"]) == ("aarch64", kernel.release, True)
+    found = {name: each["programs"][0]["outcome"] for name, each in answer["objects"].items()}
+    assert found == {"configuration": "loaded", "xdp_bounds": "loaded", "xdp_out_of_bounds": "refused"}

@@ -30,7 +30,34 @@ ENDED = "ended"
 
 _FRUITLESS = 2  # guests in a row that try nothing: one may be a program's fault, two are the kernel's or this host's
 _LOOK_SECONDS = 1.0
-_PROGRAMS = {"x86_64": "qemu-system-x86_64"}
+
+
+class _Machine(NamedTuple):
+    """What guests of an architecture are run with: QEMU's program, its package in Debian and Ubuntu, its arguments.
+
+    ``board`` and ``emulated`` are QEMU's arguments for the machine and, without KVM, for its processor. The two serial
+    ports are the 8250s ttyS0 and ttyS1 everywhere.
+    """
+
+    program: str
+    package: str
+    board: tuple[str, ...]
+    emulated: tuple[str, ...]
+    ports: tuple[str, ...] = ()
+    kvm: tuple[str, ...] = ()
+
+
+_MACHINES = {
+    "x86_64": _Machine("qemu-system-x86_64", "qemu-system-x86", ("-machine", "q35"), ("-cpu", "qemu64")),
+    "aarch64": _Machine(
+        "qemu-system-aarch64",
+        "qemu-system-arm",
+        ("-machine", "virt"),
+        ("-cpu", "cortex-a57"),
+        ("-device", "pci-serial-2x,chardev1=console,chardev2=report"),  # its own port is a PL011, and one alone
+        ("-machine", "gic-version=host"),
+    ),
+}
 _PANIC_NOW = "panic=-1 oops=panic"  # with -no-reboot, QEMU ends when the kernel wants to reboot
 # Without ACPI, whose tables are a program of their own to be interpreted, a boot takes half a second less.
 _ARGUMENTS = f"console=ttyS0 loglevel=4 rdinit=/init acpi=off {_PANIC_NOW}"
@@ -219,10 +246,19 @@ def _files(trial: Trial, loader: Path) -> list[initramfs.File]:
 def _command(trial: Trial, archive: Path, console: Path, said: Path, processor: Sequence[str]) -> list[str]:
     return [
         *(program(trial.machine), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
-        *("-machine", "q35", *processor, "-smp", "1", "-m", str(MEMORY_MIB)),
-        *("-serial", f"file:{console}", "-serial", f"file:{said}"),
+        *(*_MACHINES[trial.machine].board, *processor, "-smp", "1", "-m", str(MEMORY_MIB)),
+        *_ports(trial.machine, console, said),
         *("-kernel", str(trial.kernel), "-initrd", str(archive), "-append", _ARGUMENTS),
     ]
+
+
+def _ports(machine: str, console: Path, said: Path) -> list[str]:
+    """The first serial port is the kernel's console, the second one the loader's."""
+    cards = _MACHINES[machine].ports
+    if not cards:
+        return ["-serial", f"file:{console}", "-serial", f"file:{said}"]
+    files = {"console": str(console).replace(",", ",,"), "report": str(said).replace(",", ",,")}
+    return [*(word for name, path in files.items() for word in ("-chardev", f"file,id={name},path={path}")), *cards]
 
 
 def _run_to_end(command: Sequence[str], seconds: float, report_file: Path) -> tuple[int, str, bool]:
@@ -286,12 +322,12 @@ def _free_mib() -> int:
 
 def program(machine: str) -> str:
     """QEMU for guests of this machine. Raises GuestError when there is none."""
-    name = _PROGRAMS.get(machine)
-    if name is None:
-        raise GuestError(f"virtual machines for {machine} are not supported, only for {', '.join(_PROGRAMS)}")
-    found = shutil.which(name)
+    known = _MACHINES.get(machine)
+    if known is None:
+        raise GuestError(f"virtual machines for {machine} are not supported, only for {', '.join(_MACHINES)}")
+    found = shutil.which(known.program)
     if not found:
-        raise GuestError(f"{name} is not installed (Debian, Ubuntu: package qemu-system-x86)")
+        raise GuestError(f"{known.program} is not installed (Debian, Ubuntu: package {known.package})")
     return found
 
 
@@ -306,14 +342,18 @@ def processor(trial: Trial, loader: Path, cache: Path) -> list[str]:
     """
     number = _version(program(trial.machine))
     if _kvm_works(trial, loader, cache, number):
-        return ["-accel", "kvm", "-cpu", "host"]
+        return _kvm(trial.machine)
     if number < OLDEST_EMULATOR:
         have, wanted = (".".join(map(str, each)) for each in (number, OLDEST_EMULATOR))
         raise GuestError(
             f"KVM does not work here, and QEMU {have} is too old to work without it: its emulation is unreliable with "
             f"newer kernels; install {wanted} or newer, or set friday_rehearsal_host to another host"
         )
-    return ["-accel", "tcg", "-cpu", "qemu64"]
+    return ["-accel", "tcg", *_MACHINES[trial.machine].emulated]
+
+
+def _kvm(machine: str) -> list[str]:
+    return ["-accel", "kvm", "-cpu", "host", *_MACHINES[machine].kvm]
 
 
 def _kvm_works(trial: Trial, loader: Path, cache: Path, number: tuple[int, int]) -> bool:
@@ -325,7 +365,7 @@ def _kvm_works(trial: Trial, loader: Path, cache: Path, number: tuple[int, int])
     if known is None or known.get("host") != host:
         empty = Trial(trial.kernel, (), {}, trial.machine, seconds=PROBE_SECONDS)
         try:
-            works = run(empty, loader, ["-accel", "kvm", "-cpu", "host"])["complete"]
+            works = run(empty, loader, _kvm(trial.machine))["complete"]
         except GuestError:
             works = False
         known = {"host": host, "kvm": works}

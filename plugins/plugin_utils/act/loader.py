@@ -13,7 +13,8 @@ import tempfile
 from pathlib import Path
 
 OLDEST_GO = (1, 25)
-_GO_ARCHITECTURES = {"x86_64": "amd64"}
+_GO_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+_ELF_MACHINES = {62: "x86_64", 183: "aarch64"}  # e_machine, see elf(5)
 _FLAGS = ("-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags=-s -w")
 _SECONDS = 600
 
@@ -29,16 +30,14 @@ def have(source: Path, machine: str, cache: Path, given: str = "", go: str = "")
         source: folder of the Go module.
         machine: as ``uname -m`` prints it.
         cache: folder where what was built is kept.
-        given: path of a loader that was built in advance.
+        given: path of a loader that was built in advance, or of a folder with one for each machine, named by it.
         go: path of the ``go`` program; empty looks for it on PATH.
 
     Raises:
         LoaderError: it is not there, there is no Go that is new enough, or the build failed.
     """
     if given:
-        if not os.access(given, os.X_OK):
-            raise LoaderError(f"friday_rehearsal_loader: {given} is not executable")
-        return Path(given)
+        return _given(Path(given), machine)
     architecture = _GO_ARCHITECTURES.get(machine)
     if architecture is None:
         raise LoaderError(f"kernels of {machine} can't be rehearsed, only those of {', '.join(_GO_ARCHITECTURES)}")
@@ -51,6 +50,24 @@ def have(source: Path, machine: str, cache: Path, given: str = "", go: str = "")
             _build(program, source, made, architecture, cache)
             made.replace(target)
     return target
+
+
+def _given(path: Path, machine: str) -> Path:
+    if path.is_dir():
+        path = path / machine
+        if not path.exists():
+            raise LoaderError(f"friday_rehearsal_loader: {path.parent} has no loader for {machine} nodes ({path.name})")
+    if not os.access(path, os.X_OK):
+        raise LoaderError(f"friday_rehearsal_loader: {path} is not executable")
+    with path.open("rb") as file:
+        head = file.read(20)
+    own = _ELF_MACHINES.get(int.from_bytes(head[18:20], "little")) if head.startswith(b"\x7fELF") else None
+    if own and own != machine:
+        raise LoaderError(
+            f"friday_rehearsal_loader: {path} is for {own}, and the nodes are {machine}: name a folder that has a "
+            f"loader for each, named {own} and {machine}"
+        )
+    return path
 
 
 def digest(loader: Path) -> str:
@@ -97,7 +114,8 @@ def _build(program: str, source: Path, target: Path, architecture: str, cache: P
     settings = {
         "GOOS": "linux",
         "GOARCH": architecture,
-        "GOAMD64": "v1",  # for QEMU's plainest processor
+        "GOAMD64": "v1",  # for QEMU's plainest processors
+        "GOARM64": "v8.0",
         "CGO_ENABLED": "0",
         "GOTOOLCHAIN": "local",
         "GOWORK": "off",

@@ -224,6 +224,7 @@ def weigh(
         reasons=tuple(dict.fromkeys(text for _, text in reasons)),
         programs=tuple(sorted(verdicts, key=_order)),
         notes=tuple(notes),
+        machine=group.running.machine,
         package=group.candidate.packages[0][0] if group.candidate.packages else "",
         remedies=group.remedies,
     )
@@ -408,7 +409,7 @@ def merged(verdicts: Sequence[GroupVerdict]) -> tuple[GroupVerdict, ...]:
     for each in verdicts:
         told = sorted({(one.program, one.word, one.message, one.live) for one in each.programs})
         # In whatever order: that of a node's objects is its own.
-        sources = each.running, each.candidate, each.package, each.remedies
+        sources = each.running, each.candidate, each.machine, each.package, each.remedies
         key = _digest(sources, each.word, sorted(each.reasons), sorted(each.notes), told)
         known = found.get(key)
         found[key] = replace(each, hosts=(*known.hosts, *each.hosts)) if known else each

@@ -216,6 +216,7 @@ class GroupVerdict:
         reasons: what has led to the word, a sentence each; empty for a pass without remarks.
         programs: every program that was tried or should have been, the worst first.
         notes: what was not rehearsed, by name, and other remarks.
+        machine: the hosts' architecture, as ``uname -m`` prints it.
         package: the one that brings the candidate's image; empty when it is not known.
         remedies: commands of the hosts' package manager.
     """
@@ -227,6 +228,7 @@ class GroupVerdict:
     reasons: tuple[str, ...] = ()
     programs: tuple[ProgramVerdict, ...] = ()
     notes: tuple[str, ...] = ()
+    machine: str = ""
     package: str = ""
     remedies: Remedies = field(default_factory=Remedies)
 

@@ -133,3 +133,20 @@ def test_neither_download_nor_rehearsal_begins_in_a_run_that_was_asked_to_halt(
         else:
             assert action.act({**arguments, "source": to_data(SOURCE)}, {})["failed"]
     assert len(asked) == (0 if halted else 2)
+
+
+def test_a_loader_that_is_missing_for_one_architecture_is_no_reason_for_another(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def have(_source: object, machine: str, *_: object) -> Path:
+        if machine == "aarch64":
+            raise rehearse.loader.LoaderError("no loader for aarch64")
+        return tmp_path / machine
+
+    monkeypatch.setattr(rehearse.loader, "have", have)
+    sources = [replace(SOURCE, machine=machine) for machine in ("aarch64", "x86_64")]
+    found = Groups(tuple(Group((each.machine,), each, each, BpfState()) for each in sources))
+    action = rehearse.ActionModule.__new__(rehearse.ActionModule)
+    made, missing = action._built(found, store, {"loader": "", "go": ""})
+    assert made == {"x86_64": tmp_path / "x86_64"}
+    assert missing == {"aarch64": "no loader for aarch64"}

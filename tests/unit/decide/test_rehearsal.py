@@ -229,6 +229,16 @@ def test_a_program_that_hangs_its_guest_is_inconclusive_with_the_time_and_alone(
     assert weigh(GOOD, candidate, elsewhere).word is Word.PASS, "it is not live"
 
 
+def test_architectures_are_told_apart() -> None:
+    """On Ubuntu releases and versions are the same for all of them."""
+    arm = replace(
+        GROUP, running=replace(GROUP.running, machine="aarch64"), candidate=replace(GROUP.candidate, machine="aarch64")
+    )
+    answers = {HOST.name: (GOOD, replace(GOOD, release=B))}
+    verdicts = [decide.weigh(group, answers, RUNNING, IMAGE, Policy()) for group in (GROUP, arm)]
+    assert [each.machine for each in decide.merged(verdicts)] == ["x86_64", "aarch64"]
+
+
 def test_why_a_rehearsal_was_given_up_is_told() -> None:
     left = Trial(B, "#1", expired=True, error="given up: the guest hung at x for 180 s")
     assert any("took too long: given up: the guest hung at x for 180 s" in each for each in weigh(GOOD, left).reasons)

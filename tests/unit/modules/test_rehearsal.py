@@ -94,9 +94,9 @@ def emulator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str],
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
     monkeypatch.setenv("TMPDIR", str(tmp_path))
 
-    def put(script: str) -> None:
+    def put(script: str, name: str = "qemu-system-x86_64") -> None:
         find = 'for word in "$@"; do case "$word" in file:*/report) said=${word#file:};; esac; done'
-        program = folder / "qemu-system-x86_64"
+        program = folder / name
         program.write_text(f"#!/bin/sh\n{find}\n{script}\n")
         program.chmod(program.stat().st_mode | stat.S_IXUSR)
 
@@ -240,8 +240,39 @@ def test_an_emulator_that_is_too_old_to_emulate(tmp_path: Path, emulator: Callab
 
 
 def test_an_architecture_without_guests() -> None:
-    with pytest.raises(guest.GuestError, match="virtual machines for aarch64 are not supported"):
-        guest.program("aarch64")
+    with pytest.raises(guest.GuestError, match="virtual machines for riscv64 are not supported"):
+        guest.program("riscv64")
+
+
+def test_an_emulator_that_is_missing_is_named_with_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for machine, name, package in (
+        ("x86_64", "qemu-system-x86_64", "qemu-system-x86"),
+        ("aarch64", "qemu-system-aarch64", "qemu-system-arm"),
+    ):
+        with pytest.raises(guest.GuestError, match=rf"^{name} is not installed \(Debian, Ubuntu: package {package}\)$"):
+            guest.program(machine)
+
+
+def test_a_guest_for_arm64_has_the_same_two_ports(
+    tmp_path: Path, emulator: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its board has one port of another kind: a card has both, in the same order."""
+    monkeypatch.setattr(guest, "_kvm_works", lambda *_: False)
+    emulator(
+        '[ "$1" = --version ] && { echo "QEMU emulator version 10.0.2"; exit; }\n'
+        f'printf "%s\\n" "$@" > {tmp_path}/arguments; exit 0',
+        "qemu-system-aarch64",
+    )
+    trial = a_trial(tmp_path)._replace(machine="aarch64")
+    processor = guest.processor(trial, tmp_path / "loader", tmp_path / "cache")
+    guest.run(trial, tmp_path / "loader", processor)
+    given = (tmp_path / "arguments").read_text().splitlines()
+    assert given[given.index("-cpu") + 1] == "cortex-a57"
+    assert given[given.index("-machine") + 1] == "virt"
+    assert "pci-serial-2x,chardev1=console,chardev2=report" in given
+    files = [word.partition(",path=")[0] for word in given if word.startswith("file,")]
+    assert files == ["file,id=console", "file,id=report"]
 
 
 @pytest.mark.parametrize(
