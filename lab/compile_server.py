@@ -34,7 +34,9 @@ _TIMEOUT_SECONDS = 110.0
 
 # What the agent's command lines consist of. Everything else is refused: a compiler can be told to write files, to load
 # plugins and to read any path, and the request comes from a machine that is not this one.
-_FLAG = re.compile(r"-(?:O[0-3s]|g|E|c|v|nostdinc|std=[\w+]+|-target=bpf|mcpu=v\d|W[\w=-]+|D\w+(?:=[^\n]*)?)")
+_FLAG = re.compile(
+    r"-(?:O[0-3s]|g|E|c|v|nostdinc|std=[\w+]+|-target=bpf|mcpu=v\d|ftrap-function=\w+|W[\w=-]+|D\w+(?:=[^\n]*)?)"
+)
 
 
 class Refused(Exception):

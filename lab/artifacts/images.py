@@ -27,8 +27,8 @@ COREDNS = f"registry.lab/coredns:{coredns.VERSION}"
 CILIUM = {way: f"registry.lab/cilium:{way}" for way in incident.WAYS}
 """Cilium's images: 1 with the incident, 2 with its fix."""
 
-CLANG = "17"
-"""Debian's version of the compiler that the agent is known to work with (it asks for 10 at least)."""
+CLANG = "19"
+"""Debian's version of the compiler that upstream builds this agent's programs with (it asks for 18.1 at least)."""
 
 # Everything that the agent calls, and something to look around with.
 _PACKAGES = ("bash", "bpftool", f"clang-{CLANG}", "coreutils", "iproute2", "ipset", "iptables", "kmod")

@@ -1,5 +1,5 @@
 module friday.lab/cilium
 
-go 1.23.0
+go 1.25.0
 
-require github.com/cilium/cilium v1.15.19
+require github.com/cilium/cilium v1.19.7

@@ -74,12 +74,19 @@ def test_paths_are_moved_below_the_folder_of_the_request(tmp_path: Path) -> None
     assert local[-2:] == ["-o", "-"]
 
 
+def test_what_the_agent_asks_for_is_taken(tmp_path: Path) -> None:
+    """The flags of Cilium 1.19 (pkg/datapath/loader/compile.go)."""
+    flags = ["-g", "-std=gnu99", "-nostdinc", "-ftrap-function=__undefined_trap", "-Wall", "-Wimplicit-int-conversion"]
+    assert localize(flags, tmp_path) == flags
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
         ["-o", "/etc/passwd"],
         ["-o"],
         ["-fplugin=/tmp/x.so"],
+        ["-ftrap-function=x,-load=/tmp/x.so"],
         ["-Xclang", "-load"],
         ["@/etc/passwd"],
         ["-I/var/../../etc"],
