@@ -156,6 +156,12 @@ def plan_table(plan: Plan, width: int = WIDTH, rest: str = "plan.json") -> str:
         blocked = [f"{host.host}: {blocker}" for host in hosts for blocker in host.blockers]
         if blocked:
             lines += ["", "Would block a drain today:", *_items(blocked, width)]
+        down = [f"{host.host}: {what}" for host in hosts for what in host.outage]
+        if down:
+            lines += ["", "Down while the host is away (friday_accept_outage):", *_items(down, width)]
+        notes = [f"{host.host}: {what}" for host in hosts for what in host.notes]
+        if notes:
+            lines += ["", "To be known:", *_items(notes, width)]
         lines += ["", f"Every package and eviction by name: {rest}"]
     if plan.skipped:
         lines += ["", "Skipped:", *_items([f"{host.host}: {host.reason}" for host in plan.skipped], width)]
