@@ -152,7 +152,7 @@ def _not_ready(api: Api) -> str:
     except ApiError as error:
         if error.status == 500:
             failing = [line.strip() for line in error.message.splitlines() if line.startswith("[-]")]
-            return "; ".join(failing) or error.message
+            return "; ".join(failing) or "/readyz answers 500"  # a long answer is cut
     return ""
 
 

@@ -172,10 +172,10 @@ def _amount(name: str, text: Any) -> int:
 
     See apimachinery's pkg/api/resource: decimal numbers with m, k, M, Ki, Mi and so on, or an exponent.
     """
-    found = re.fullmatch(r"([+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?)([numkMGTPE]?i?)", str(text))
-    if not found:
+    found = re.fullmatch(r"([+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?)([numkKMGTPE]?i?)", str(text))
+    small = {"n": 9, "u": 6, "m": 3}.get(found[2]) if found else None
+    if not found or (not small and found[2] not in _SUFFIXES):
         raise ValueError(f"{text!r} is not a quantity")
-    small = {"n": 9, "u": 6, "m": 3}.get(found[2])
     value = Decimal(found[1]) / 10**small if small else Decimal(found[1]) * _SUFFIXES[found[2]]
     return math.ceil(value * 1000 if name == "cpu" else value)
 

@@ -123,3 +123,13 @@ def test_the_agents_of_the_nodes_that_are_asked() -> None:
     assert snapshot.cni == "cilium"
     assert [(agent.node, agent.state, agent.error) for agent in snapshot.agents] == [("b", "Ok", "")]
     assert read(api).agents == ()
+
+
+def test_what_the_api_server_says_of_its_own_readiness() -> None:
+    api = cluster()
+    api.texts["/readyz"] = ApiError(500, "[+]ping ok\n[-]etcd failed: reason withheld\nreadyz check failed")
+    assert read(api).not_ready == "[-]etcd failed: reason withheld"
+    api.texts["/readyz"] = ApiError(403, "forbidden")
+    assert read(api).not_ready == ""
+    api.texts["/readyz"] = "ok"
+    assert read(api).not_ready == ""
