@@ -72,6 +72,10 @@ abort-matrix: setup ## every way for a Friday to die, everywhere, on every ansib
 kill-points: setup ## kill a Friday at each event, and go on; at the end all is done once (most of an hour)
 	@PYTHONPATH=collections:. python -m tests.fleet kill-points
 
+.PHONY: plan-shapes
+plan-shapes: venv ## the plans of clusters of several shapes, printed and written to docs/reference/plan.md
+	@PYTHONPATH=collections:. python -m tests.unit.decide.shapes
+
 .PHONY: format
 format: venv ## let ruff format the Python files and mend what it can
 	@ruff check --fix-only --quiet .

@@ -66,6 +66,7 @@ class ActionModule(FridayAction):
             lost,
             seen.snapshot if seen else None,
             session.policy.accept,
+            session.policy.quorums,
         )
 
 

@@ -27,6 +27,8 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot impo
     Pod,
     Requirement,
     Snapshot,
+    Taint,
+    Toleration,
     VolumeAttachment,
     Webhook,
     Workload,
@@ -75,6 +77,8 @@ def test_nodes(api: Api, things: Things) -> None:
         spec={"podCIDR": "10.42.1.0/24"},
         status={
             "nodeInfo": INFO,
+            "conditions": [{"type": "Ready", "status": "True"}, {"type": "EtcdIsVoter", "status": "True"}],
+            "allocatable": {"cpu": "3920m", "memory": "16308604Ki", "pods": "110", "example.org/gpu": "2"},
             "addresses": [
                 {"type": "Hostname", "address": "node1"},
                 {"type": "InternalIP", "address": "192.168.77.11"},
@@ -97,6 +101,10 @@ def test_nodes(api: Api, things: Things) -> None:
         boot_id="b0071d",
         internal_ip="192.168.77.11",
         etcd=True,
+        voter=True,
+        labels=made["metadata"]["labels"],
+        taints=(Taint("node.kubernetes.io/not-ready", "", "NoSchedule"),),  # of every new node, by admission
+        allocatable={"cpu": 3920, "memory": 16308604 * 1024, "pods": 110, "example.org/gpu": 2},
     )
     assert nodes[plain].ready is None
     assert not nodes[plain].etcd
@@ -146,7 +154,12 @@ def test_pods(api: Api, things: Things) -> None:
         host_network=True,
         pod_ip="10.42.1.7",
         local_storage=True,
+        tolerations=tuple(  # of every pod, by admission
+            Toleration(f"node.kubernetes.io/{what}", "Exists", "", "NoExecute") for what in ("not-ready", "unreachable")
+        ),
+        created=web.created,
     )
+    assert abs(web.created - time.time()) < 60
     assert (bare.ready, bare.owner_kind, bare.local_storage, bare.terminating) == (True, "", False, False)
     things.api.request("DELETE", f"/api/v1/namespaces/{things.namespace}/pods/bare")
     assert next(p for p in mine(things, read_snapshot(api).pods) if p.name == "bare").terminating

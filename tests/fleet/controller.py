@@ -30,6 +30,7 @@ POLICY: Mapping[str, object] = {
     "friday_soak_interval": 1,
     "friday_canary": "n1",  # its zone has another two, for a wave of two early on
     "friday_wave_sizes": ["2"],
+    "friday_max_unavailable_per_zone": "100%",  # a zone of two is a wave of two
     "friday_drain_timeout": 60,
     "friday_verify_timeout": 30,
     "friday_check_interval": 1,

@@ -23,10 +23,10 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors impo
 )
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.kubeconfig import (
     SUBJECT,
-    check_context,
     configuration_of,
     kubeconfig_paths,
     masked,
+    merged,
 )
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
 
@@ -46,8 +46,7 @@ def connect(kubeconfig: str = "", context: str = "", timeout: float = 30.0) -> A
         KubeError: with what is wrong and what to do, for each way in which this can fail.
     """
     check_client()
-    paths = kubeconfig_paths(kubeconfig)
-    check_context(paths, context)
+    paths, context = merged(kubeconfig_paths(kubeconfig), context)
     configuration = configuration_of(paths, context)
     from kubernetes.client import ApiClient
     from urllib3.exceptions import LocationValueError

@@ -54,30 +54,66 @@ def kubeconfig_paths(kubeconfig: str = "") -> list[Path]:
     return found
 
 
-def check_context(paths: Iterable[Path], context: str) -> None:
-    """Find what the client library has no clear words for: a file that is no kubeconfig, a context that isn't there."""
-    import yaml  # type: ignore[import-untyped]
+def merged(paths: Sequence[Path], context: str) -> tuple[list[Path], str]:
+    """The kubeconfigs as ``kubectl`` merges them, as far as that decides what is used.
 
+    Of several entries of one name the first file's counts, and so does the first current-context. A file may have any
+    part of the whole (a context switcher's has nothing but the current-context), or be empty.
+
+    Returns:
+        The files that have something in them, and the context that is meant.
+
+    Raises:
+        KubeError: what the client library has no clear words for: a file that is no kubeconfig, no cluster in any of
+            them, a context that does not exist.
+    """
     names: list[str] = []
-    current = ""
+    current, found, clusters = "", [], False
     for path in paths:
-        try:
-            data = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise KubeError(Problem(SUBJECT, f"{path}: {error.strerror}", "make the file readable")) from error
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            mark = getattr(error, "problem_mark", None)
-            where = f" (line {mark.line + 1})" if mark else ""
-            raise KubeError(Problem(SUBJECT, f"{path} is not YAML{where}", "check the file")) from error
-        if not isinstance(data, dict) or not isinstance(data.get("clusters"), list):
-            raise KubeError(Problem(SUBJECT, f"{path} is not a kubeconfig: it has no clusters", "check the path"))
+        data = _read(path)
+        if not data:
+            continue
+        found.append(path)
+        clusters = clusters or "clusters" in data
         names += [str(item.get("name")) for item in data.get("contexts") or () if isinstance(item, dict)]
         current = current or str(data.get("current-context") or "")
-    known = f"the file has {', '.join(names)}" if names else "the file has none"
+    if not clusters:
+        listed = ", ".join(map(str, paths))
+        verb = "are not kubeconfigs: none" if paths[1:] else "is not a kubeconfig: it"
+        raise KubeError(Problem(SUBJECT, f"{listed} {verb} has clusters", "check the path"))
+    whose = "the files have" if found[1:] else "the file has"
+    known = f"{whose} {', '.join(dict.fromkeys(names)) or 'none'}"
     if context and context not in names:
         raise KubeError(Problem("friday_context", f"the context {context!r} does not exist", known))
     if not context and not current:
         raise KubeError(Problem("friday_context", "the kubeconfig has no current-context", f"name one: {known}"))
+    if current not in names and not context:
+        message = f"the current-context {current!r} of the kubeconfig does not exist"
+        raise KubeError(Problem("friday_context", message, f"name another: {known}"))
+    return found, context or current
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """One file of them; empty for an empty one."""
+    import yaml  # type: ignore[import-untyped]
+
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise KubeError(Problem(SUBJECT, f"{path}: {error.strerror}", "make the file readable")) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" (line {mark.line + 1})" if mark else ""
+        raise KubeError(Problem(SUBJECT, f"{path} is not YAML{where}", "check the file")) from error
+    if data is None:
+        return {}
+    if not isinstance(data, dict) or data.get("kind", "Config") != "Config":
+        raise KubeError(Problem(SUBJECT, f"{path} is not a kubeconfig", "check the path"))
+    for part in ("clusters", "contexts", "users"):
+        if not isinstance(data.get(part) or [], list):
+            message = f"{path} is not a kubeconfig: its {part} are not a list"
+            raise KubeError(Problem(SUBJECT, message, "check the file"))
+    return data
 
 
 def configuration_of(paths: Sequence[Path], context: str) -> Configuration:

@@ -11,16 +11,22 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.view import Identity, workload_of
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.placement import Placement
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import (
     DisruptionBudget,
+    Node,
     Pod,
     Requirement,
     Snapshot,
 )
 
 FINISHED = ("Succeeded", "Failed")
+_PLAIN = ("ReplicaSet", "StatefulSet")
+_LATE = 60  # seconds after which a pod that has not ended in time is told
 _NEEDED = ("pods", "budgets")
 
 
@@ -41,9 +47,12 @@ class Obstacle:
     message: str
     fix: str
     lasting: bool = False
+    cause_is_pod: bool = False  # nothing but the pod itself
 
     def line(self) -> str:
         """The obstacle in one line, the pod first."""
+        if self.cause_is_pod:
+            return f"{self.pod} {self.message}"
         return f"{self.pod}: {self.cause} {self.message}"
 
 
@@ -55,12 +64,14 @@ class Drain:
         evict: pods to evict, by namespace and name.
         stay: pods that stay, each with the reason.
         obstacles: what would hold it up, lasting ones among them.
+        bound: those that stay although they could be evicted: they can run nowhere else, and that is accepted.
         disruptions: how many of the evicted pods each budget (``namespace/name``) selects.
     """
 
     evict: tuple[Pod, ...] = ()
     stay: tuple[tuple[Pod, str], ...] = ()
     obstacles: tuple[Obstacle, ...] = ()
+    bound: tuple[Pod, ...] = ()
     disruptions: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -96,8 +107,30 @@ def drains(policy: Policy, snapshot: Snapshot, nodes: Iterable[str]) -> dict[str
     for pod in snapshot.pods:
         if pod.node in pods:
             pods[pod.node].append(pod)
-    budgets = _Budgets(snapshot.budgets)
-    return {node: _drain(policy, budgets, on_node) for node, on_node in pods.items()}
+    cluster = _Cluster(policy, snapshot)
+    return {node: _drain(policy, cluster, node, on_node) for node, on_node in pods.items()}
+
+
+class _Cluster:
+    """What the drain of a node depends on besides its pods."""
+
+    def __init__(self, policy: Policy, snapshot: Snapshot):
+        self.time = snapshot.time
+        self.budgets = _Budgets(snapshot.budgets)
+        self.nodes = {node.name: node for node in snapshot.nodes}
+        self.places: dict[Identity, set[str]] = defaultdict(set)
+        self.replicas: Counter[Identity] = Counter()
+        for pod in snapshot.pods:
+            if pod.phase not in FINISHED and not pod.terminating:
+                self.replicas[workload_of(pod)] += 1
+                if pod.ready:
+                    self.places[workload_of(pod)].add(pod.node)
+        self._placement = Placement(snapshot) if policy.accept_outage else None
+
+    def bound(self, pod: Pod) -> bool:
+        """True for a pod that no other node could run, and whose workload has no ready pod on another node."""
+        elsewhere = self.places.get(workload_of(pod), set()) - {pod.node}
+        return self._placement is not None and not elsewhere and self._placement.bound(pod)
 
 
 class _Budgets:
@@ -143,27 +176,34 @@ def _meets(labels: dict[str, str], wanted: Requirement) -> bool:
     raise ValueError(f"a label selector has no operator {wanted.operator!r}")
 
 
-def _drain(policy: Policy, budgets: _Budgets, pods: Collection[Pod]) -> Drain:
+def _drain(policy: Policy, cluster: _Cluster, node: str, pods: Collection[Pod]) -> Drain:
+    bound: list[Pod] = []
     evict: list[Pod] = []
     stay: list[tuple[Pod, str]] = []
     obstacles: list[Obstacle] = []
     disruptions: Counter[str] = Counter()
     for pod in sorted(pods, key=lambda pod: (pod.namespace, pod.name)):
-        reason = _stays(pod)
+        reason = _stays(pod) or _came_back(pod, cluster.nodes.get(node))
         if reason:
             stay.append((pod, reason))
             continue
-        guards = budgets.of(pod)
+        if node in policy.accept_outage and not pod.terminating and cluster.bound(pod):
+            stay.append((pod, "can run nowhere else: goes down with the node, and comes back with it"))
+            bound.append(pod)
+            continue
+        guards = cluster.budgets.of(pod)
         forbidden = [] if pod.terminating else _forbidden(policy, pod, guards)
         if forbidden:
             stay.append((pod, "may not be evicted"))
             obstacles += forbidden
             continue
         evict.append(pod)
+        obstacles += _slow(policy, pod, cluster.time)
         for budget in guards:
             disruptions[full_name(budget)] += 1
-            obstacles += _held_up(pod, budget)
-    return Drain(tuple(evict), tuple(stay), tuple(obstacles), dict(disruptions))
+            single = pod.owner_kind in _PLAIN and not budget.owner_kind and cluster.replicas[workload_of(pod)] == 1
+            obstacles += _held_up(policy, pod, budget, single)
+    return Drain(tuple(evict), tuple(stay), tuple(obstacles), tuple(bound), dict(disruptions))
 
 
 def _stays(pod: Pod) -> str:
@@ -174,6 +214,33 @@ def _stays(pod: Pod) -> str:
     if pod.owner_kind == "DaemonSet":
         return "belongs to a DaemonSet"
     return ""
+
+
+def _came_back(pod: Pod, node: Node | None) -> str:
+    """Why a pod that the scheduler may put on a cordoned node is left: evicting it again would never end."""
+    if node is None or not node.unschedulable or not pod.tolerates_cordon:
+        return ""
+    if node.cordoned_at and pod.created and pod.created < node.cordoned_at:
+        return ""
+    return "tolerates the cordon, and would come back"
+
+
+def _slow(policy: Policy, pod: Pod, now: float) -> list[Obstacle]:
+    """What makes the drain wait for the end of a pod."""
+    name = full_name(pod)
+    if pod.terminating and (pod.finalizers or 0 < pod.ends_by < now - _LATE):
+        since = f" since {_day(pod.ends_by - pod.grace)}" if pod.ends_by else ""
+        held = f", kept by its finalizers {', '.join(pod.finalizers)}" if pod.finalizers else ""
+        message = f"is terminating{since}{held}"
+        return [Obstacle(name, "the pod", message, "find out why it does not end", cause_is_pod=True)]
+    if not pod.terminating and pod.grace > policy.drain_timeout:
+        message = f"may take {pod.grace} s to end, longer than friday_drain_timeout ({policy.drain_timeout} s)"
+        return [Obstacle(name, "the pod", message, "raise friday_drain_timeout", cause_is_pod=True)]
+    return []
+
+
+def _day(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _forbidden(policy: Policy, pod: Pod, guards: Collection[DisruptionBudget]) -> list[Obstacle]:
@@ -204,9 +271,21 @@ def _ignores_budgets(pod: Pod) -> bool:
     return pod.terminating or pod.phase == "Pending"
 
 
-def _held_up(pod: Pod, budget: DisruptionBudget) -> list[Obstacle]:
-    if _ignores_budgets(pod):
+def _held_up(policy: Policy, pod: Pod, budget: DisruptionBudget, single: bool) -> list[Obstacle]:
+    """How a budget keeps the pod. Only what no operator will free by itself is lasting.
+
+    Operators (CloudNativePG, Longhorn, Rook, KubeVirt, Zalando) take a budget away because of the cordon, or move it.
+
+    Args:
+        single: the pod is the only one of a plain Deployment or StatefulSet.
+    """
+    if _ignores_budgets(pod) or (not pod.ready and budget.always_allow):
         return []
+    accepted = full_name(budget) in policy.accept_budgets
+    offer = f"or, if somebody frees it during the drain: friday_accept_budgets: [{full_name(budget)}]"
+    if budget.error:
+        message = f"cannot be computed, and so allows no disruption: {budget.error}"
+        return [Obstacle(full_name(pod), full_name(budget), message, f"correct it; {offer}", not accepted)]
     if not pod.ready and budget.current_healthy >= budget.desired_healthy > 0:
         return []  # unhealthyPodEvictionPolicy IfHealthyBudget, the default: it takes nothing from the budget
     if budget.disruptions_allowed > 0:
@@ -216,7 +295,8 @@ def _held_up(pod: Pod, budget: DisruptionBudget) -> list[Obstacle]:
         message = (
             f"never allows a disruption: it requires {budget.desired_healthy} of {budget.expected_pods} pods healthy"
         )
-        return [Obstacle(name, cause, message, "add a replica, or change the budget", True)]
+        fix = f"add a replica, or change the budget; {offer}"
+        return [Obstacle(name, cause, message, fix, single and not accepted)]
     message = (
         f"allows no disruption now: only {budget.current_healthy} of {budget.expected_pods} pods healthy, "
         f"{budget.desired_healthy} required"

@@ -7,9 +7,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.accept import offer
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.quorum import broken
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.targets import natural_key
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Outcome, Problem, Verdict
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import Plan, Wave
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import NamedQuorum
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import RunRecord
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Node, Snapshot
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.steps import HostState
@@ -26,6 +28,7 @@ def gate(
     lost_hosts: Sequence[str],
     found: Snapshot | None = None,
     accept: Sequence[str] = (),
+    quorums: Sequence[NamedQuorum] = (),
 ) -> Problem | None:
     """The first reason to keep wave ``wave`` (counted from 1) closed, or None when it may start.
 
@@ -37,6 +40,7 @@ def gate(
         lost_hosts: hosts that Ansible has dropped from the play: it goes on without the unreachable ones.
         found: read before the first wave, with the marks that dead runs had left by then.
         accept: the checks that are accepted already (``friday_accept``).
+        quorums: ``friday_quorums``.
     """
     wanted = next((planned for planned in plan.waves if planned.number == wave), None)
     if wanted is None:
@@ -44,7 +48,7 @@ def gate(
     reasons = (
         *_of_record(plan, record, wave),
         *_lost(lost_hosts),
-        *_of_nodes(wanted, snapshot),
+        *_of_nodes(wanted, snapshot, quorums),
         *_of_strangers(record.run, snapshot, found),
         *_of_health(health, accept),
     )
@@ -82,7 +86,7 @@ def _lost(hosts: Sequence[str]) -> Iterator[Problem]:
         )
 
 
-def _of_nodes(wave: Wave, snapshot: Snapshot) -> Iterator[Problem]:
+def _of_nodes(wave: Wave, snapshot: Snapshot, quorums: Sequence[NamedQuorum]) -> Iterator[Problem]:
     if "nodes" in snapshot.unknown:
         yield Problem("nodes", f"could not be read: {snapshot.unknown['nodes']}", "check the API server")
         return
@@ -93,7 +97,7 @@ def _of_nodes(wave: Wave, snapshot: Snapshot) -> Iterator[Problem]:
         yield Problem(name, "is no longer a node of the cluster", "bring it back, or take it out of the inventory")
     for name in sorted(nodes, key=natural_key):
         yield from _of_node(nodes[name], name in members, zones)
-    yield from _quorum(members, snapshot)
+    yield from broken(snapshot, quorums, members)
 
 
 def _of_node(node: Node, member: bool, zones: set[str]) -> Iterator[Problem]:
@@ -114,18 +118,6 @@ def _of_strangers(run: str, snapshot: Snapshot, found: Snapshot | None) -> Itera
             yield Problem(
                 node.name, message, "run friday.upgrade.status; all Fridays of a cluster need one friday_namespace"
             )
-
-
-def _quorum(members: set[str], snapshot: Snapshot) -> Iterator[Problem]:
-    """Etcd has to keep its majority while the wave is away. With one or two members it never can."""
-    voters = [node for node in snapshot.nodes if node.etcd]
-    leaving = [node for node in voters if node.name in members]
-    staying = [node for node in voters if node.name not in members and node.ready is True]
-    majority = len(voters) // 2 + 1
-    if leaving and len(voters) > 2 and len(staying) < majority:
-        names = ", ".join(sorted((node.name for node in leaving), key=natural_key))
-        message = f"etcd would keep only {len(staying)} of {len(voters)} members, {majority} required"
-        yield Problem(names, message, "fix the other members first")
 
 
 def _of_health(health: Verdict, accept: Sequence[str]) -> Iterator[Problem]:

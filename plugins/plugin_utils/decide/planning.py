@@ -11,6 +11,7 @@ from typing import Any
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.check import ALL_FIELDS
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.health import baseline, refusals
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.preflight import preflight
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.quorum import broken
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.resume import (
     changed,
     died,
@@ -32,6 +33,8 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import P
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.run import RunRecord
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Observation, Snapshot
+
+_LISTED = 5  # things in a message; the rest is counted
 
 
 @dataclass(frozen=True)
@@ -154,13 +157,32 @@ def plan(inputs: Inputs) -> Planned:
         problems.append(Problem("run", f"was halted: {inputs.halted}", "rerun the same command"))
     resumes = {node.name: run for node in snapshot.nodes if (run := left_by(node))}
     owed: frozenset[str] = frozenset()
-    made = Plan(waves=())
-    if not problems:
-        owed = frozenset(_owed(policy, targets, resumes, survey.facts, left))
-        made = make_plan(policy, targets, snapshot, survey.facts, owed)
+    owed = frozenset(_owed(policy, targets, resumes, survey.facts, left))
+    made = make_plan(policy, targets, snapshot, survey.facts, owed)
+    problems += _not_spared(policy, snapshot, made)
+    if problems:
+        owed, made = frozenset(), Plan(waves=())
+    else:
         problems += replanned(policy, made, left)
     kept = frozenset((*marks(snapshot), *(record.run for record in left)))
     return Planned(made, tuple(problems), targets, health, members, resumes, owed, kept)
+
+
+def _not_spared(policy: Policy, snapshot: Snapshot, made: Plan) -> list[Problem]:
+    """What is down while a host is away, unless that is accepted, and quorums that a wave would not keep."""
+    problems = []
+    for host in made.hosts():
+        if host.outage and host.node not in policy.accept_outage:
+            listed = "; ".join(host.outage[:_LISTED])
+            more = f"; and {len(host.outage) - _LISTED} more" if host.outage[_LISTED:] else ""
+            message = f"takes down what runs nowhere else, for about {-(-host.seconds // 60)} minutes: {listed}{more}"
+            accept = ", ".join((*policy.accept_outage, host.node))
+            fix = f"accept it: friday_accept_outage: [{accept}]; or add room, or leave the host out (friday_only)"
+            problems.append(Problem(host.host, message, fix))
+    for wave in made.waves:
+        leaving = {host.node for host in wave.hosts}
+        problems += broken(snapshot, policy.quorums, leaving)
+    return problems
 
 
 def _left(inputs: Inputs) -> list[RunRecord]:

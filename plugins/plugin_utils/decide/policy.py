@@ -14,7 +14,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.decide import known
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks import CHECKS
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.rounds import MAX_ROUNDS
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import NamedQuorum, Policy
 
 T = TypeVar("T")
 
@@ -62,6 +62,13 @@ def parse_policy(variables: Mapping[str, Any]) -> tuple[Policy, tuple[Problem, .
         canary=reader.read("friday_canary", _name, DEFAULTS.canary),
         only=reader.read("friday_only", _names, DEFAULTS.only),
         wave_sizes=reader.read("friday_wave_sizes", _sizes, DEFAULTS.wave_sizes),
+        max_unavailable=reader.read("friday_max_unavailable", _most, DEFAULTS.max_unavailable),
+        max_unavailable_per_zone=reader.read(
+            "friday_max_unavailable_per_zone", _most, DEFAULTS.max_unavailable_per_zone
+        ),
+        quorums=reader.read("friday_quorums", _quorums, DEFAULTS.quorums),
+        accept_outage=reader.read("friday_accept_outage", _nodes, DEFAULTS.accept_outage),
+        accept_budgets=reader.read("friday_accept_budgets", _budgets, DEFAULTS.accept_budgets),
         packages=reader.read("friday_packages", _choice("all", "kernel"), DEFAULTS.packages),
         reboot=reader.read("friday_reboot", _choice("needed", "always"), DEFAULTS.reboot),
         soak=soak,
@@ -308,6 +315,48 @@ def _workloads(value: Any) -> tuple[str, ...]:
     if globs is None or any(not re.fullmatch(r"[^/\s]+/[^/\s]+", glob) for glob in globs):
         raise _Wrong("must be a list of namespace/name, with wildcards in both if needed", '["games/minecraft*"]')
     return tuple(dict.fromkeys(globs))
+
+
+def _nodes(value: Any) -> tuple[str, ...]:
+    names = _texts(value)
+    if names is None:
+        raise _Wrong("must be a list of names of nodes", "[node1]")
+    return tuple(dict.fromkeys(names))
+
+
+def _budgets(value: Any) -> tuple[str, ...]:
+    names = _texts(value)
+    if names is None or any(not re.fullmatch(r"[^/\s]+/[^/\s]+", name) for name in names):
+        raise _Wrong("must be a list of PodDisruptionBudgets as namespace/name", "[shop/web]")
+    return tuple(dict.fromkeys(names))
+
+
+def _most(value: Any) -> str:
+    sizes = _texts(value) or []
+    match = _SIZE.fullmatch(sizes[0]) if len(sizes) == 1 else None
+    if match is None or (match[2] and int(match[1]) > 100):
+        raise _Wrong('must be a number of nodes (1 or more) or a percentage ("1%" to "100%")', '"50%"')
+    return sizes[0]
+
+
+def _quorums(value: Any) -> tuple[NamedQuorum, ...]:
+    wrong = _Wrong(
+        "must be a list of quorums, each with name, namespace, selector (labels) and minimum (1 or more)",
+        "[{name: garage, namespace: garage, selector: {app: garage}, minimum: 2}]",
+    )
+    if not isinstance(value, (list, tuple)):
+        raise wrong
+    found = []
+    for item in value:
+        if not isinstance(item, Mapping) or set(item) != {"name", "namespace", "selector", "minimum"}:
+            raise wrong
+        selector, minimum = item["selector"], _whole(item["minimum"])
+        labels = [f"{k}={v}" for k, v in selector.items()] if isinstance(selector, Mapping) else _texts(selector)
+        named = all(isinstance(item[key], str) and item[key] for key in ("name", "namespace"))
+        if not named or not labels or any("=" not in label for label in labels) or not minimum or minimum < 1:
+            raise wrong
+        found.append(NamedQuorum(str(item["name"]), str(item["namespace"]), tuple(sorted(map(str, labels))), minimum))
+    return tuple(found)
 
 
 def _sizes(value: Any) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from dataclasses import fields
 from typing import Any
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.targets import natural_key
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import to_data
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Problem
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import HostFacts, PackageChange
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import Plan, PlannedHost, Target
@@ -198,7 +199,7 @@ def _written(policy: Policy) -> dict[str, Any]:
     """The variables that are compared, as JSON has them: lists for tuples."""
     written = variables(policy)
     own = {f"friday_{name}" for name in _OWN}
-    return {k: list(v) if isinstance(v, tuple) else v for k, v in written.items() if k not in own}
+    return {k: to_data(v) for k, v in written.items() if k not in own}
 
 
 def _shown(value: Any) -> str:

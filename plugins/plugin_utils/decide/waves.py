@@ -8,6 +8,10 @@ Invariants, for any fleet (tests/unit/decide/test_waves_properties.py holds them
 - wave 1, the canary, is one host; no later wave is larger than the policy's size for it;
 - a wave is of one zone, and a zone is finished before the next one begins. That is why the canary's zone comes first;
 - of control-plane nodes and etcd members a wave has one at most, which is within any quorum that can be kept at all;
+- a wave is no larger than ``friday_max_unavailable`` and ``friday_max_unavailable_per_zone`` allow;
+- no wave of several hosts has all ready pods of a workload, budget or not, unless they are all on one of its hosts;
+- what a wave of several hosts evicts finds room on the nodes that stay; a host whose pods do not goes alone;
+- no wave of several hosts takes more of a quorum than it can spare;
 - a wave of several hosts evicts no more pods of a PodDisruptionBudget than it allows now. A host that exceeds it by
   itself goes alone, and its drain proceeds as far as the budget lets it, pod by pod;
 - equal input, in whatever order, makes an equal plan.
@@ -22,7 +26,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.candidate import next_kernel
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.view import Identity, workload_of
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.drain import Drain, drains, full_name
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.forecast import Forecast, forecast
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.placement import Homeless, Placement
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.quorum import quorums
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.targets import natural_key
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import digest
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.host import HostFacts, PackageChange
@@ -42,6 +50,7 @@ CONTROL_PLANE_ROLES = ("control-plane", "master", "etcd")
 # Seconds, for estimates only, on top of what a step takes itself (model/steps.py). Deadlines of the policy cap them.
 EVICTION_SECONDS = 10
 PACKAGE_SECONDS = 3
+_USUAL_GRACE = 30  # the default of pods; few of them use it up, those with a longer one may
 
 # How many hosts behind the first that does not fit are tried for a place in the wave: packing stays good and planning
 # linear in the size of the fleet.
@@ -71,6 +80,7 @@ class _Candidate:
     work: Work
     left_by: str
     drain: Drain = dataclasses.field(default_factory=Drain)
+    forecast: Forecast = dataclasses.field(default_factory=Forecast)
 
     @property
     def control_plane(self) -> bool:
@@ -130,7 +140,8 @@ def make_plan(
         else:
             chosen.append(candidate)
     chosen = _with_drains(policy, snapshot, chosen)
-    waves = tuple(_waves(policy, chosen, snapshot, len(fleet), {host.host: host.reason for host in skipped}))
+    zones = {target.node: target.zone for target in fleet if target.zone}
+    waves = tuple(_waves(policy, chosen, snapshot, len(fleet), {host.host: host.reason for host in skipped}, zones))
     seconds = sum(max(host.seconds for host in wave.hosts) + policy.soak for wave in waves)
     plan = Plan(waves, tuple(skipped), seconds)
     return dataclasses.replace(plan, digest=digest(plan))
@@ -177,14 +188,26 @@ def _accepted_kernel(facts: HostFacts) -> str:
 def _with_drains(policy: Policy, snapshot: Snapshot, hosts: Sequence[_Candidate]) -> list[_Candidate]:
     """The hosts with what their drains evict. One on which nothing changes is not drained."""
     drained = drains(policy, snapshot, (host.node.name for host in hosts if host.work))
-    return [dataclasses.replace(host, drain=drained.get(host.node.name, Drain())) for host in hosts]
+    placement, ready, found = Placement(snapshot), ready_pods(snapshot), []
+    for host in hosts:
+        drain = drained.get(host.node.name)
+        if drain is not None:
+            told = forecast(snapshot, placement, ready, host.node.name, drain)
+            host = dataclasses.replace(host, drain=drain, forecast=told)
+        found.append(host)
+    return found
 
 
 # -- order
 
 
 def _waves(
-    policy: Policy, hosts: Sequence[_Candidate], snapshot: Snapshot, fleet: int, skipped: Mapping[str, str]
+    policy: Policy,
+    hosts: Sequence[_Candidate],
+    snapshot: Snapshot,
+    fleet: int,
+    skipped: Mapping[str, str],
+    zone_of: Mapping[str, str],
 ) -> Iterable[Wave]:
     if not hosts:
         return
@@ -195,7 +218,7 @@ def _waves(
     planned = _planned(policy, canary, f"canary: {reason}; {_to_do(canary)}")
     yield Wave(1, "canary", canary.zone, "one host proves the upgrade before any other is touched", (planned,))
 
-    packing, wave = _Packing(policy, snapshot, fleet), 1
+    packing, wave = _Packing(policy, snapshot, fleet, zone_of), 1
     for zone in sorted(zones, key=lambda name: _zone_key(policy, name, zones[name], canary)):
         rest = [host for host in zones[zone] if host is not canary]
         packed = packing.pack(sorted(rest, key=lambda host: _host_key(policy, host)))
@@ -274,7 +297,15 @@ def _host_key(policy: Policy, host: _Candidate) -> Any:
 class _Packing:
     """Packs the hosts of one zone after the other into waves; sizes grow over all of them."""
 
-    def __init__(self, policy: Policy, snapshot: Snapshot, fleet: int):
+    def __init__(self, policy: Policy, snapshot: Snapshot, fleet: int, zone_of: Mapping[str, str]):
+        self._caps = Caps(policy, snapshot, zone_of)
+        self._quorums = quorums(snapshot, policy.quorums)
+        self._placement = Placement(snapshot)
+        self._ready = ready_pods(snapshot)
+        self._workloads_on: dict[str, list[Identity]] = defaultdict(list)
+        for workload, places in self._ready.items():
+            for node in places:
+                self._workloads_on[node].append(workload)
         self._sizes = [_size(size, fleet) for size in policy.wave_sizes]
         self._allowed = {full_name(budget): max(0, budget.disruptions_allowed) for budget in snapshot.budgets}
         # Without pods or budgets nobody knows what several hosts evict together.
@@ -285,8 +316,7 @@ class _Packing:
         """The hosts, in order, in waves with the reason of their sizes."""
         waves, rest = [], list(hosts)
         while rest:
-            limit = self._sizes[min(self._packed, len(self._sizes) - 1)]
-            members, why = self._take(rest, limit)
+            members, why = self._take(rest, *self._limit(rest[0]))
             taken = {host.host for host in members}
             window = len(members) + LOOKAHEAD
             rest = [host for host in rest[:window] if host.host not in taken] + rest[window:]
@@ -294,7 +324,12 @@ class _Packing:
             self._packed += 1
         return waves
 
-    def _take(self, rest: Sequence[_Candidate], limit: int) -> tuple[list[_Candidate], str]:
+    def _limit(self, host: _Candidate) -> tuple[int, str]:
+        """The largest number of hosts in a wave of this host's zone, and the variable that says so."""
+        size = self._sizes[min(self._packed, len(self._sizes) - 1)]
+        return min((size, "friday_wave_sizes"), *self._caps.of(host.zone), key=lambda limit: limit[0])
+
+    def _take(self, rest: Sequence[_Candidate], limit: int, variable: str) -> tuple[list[_Candidate], str]:
         members = [rest[0]]
         load = Counter(rest[0].drain.disruptions)
         refusal = self._goes_alone(rest[0])
@@ -307,30 +342,103 @@ class _Packing:
                 members.append(host)
                 load.update(host.drain.disruptions)
         if len(members) == limit:
-            return members, f"{_count(limit, 'host')} at a time (friday_wave_sizes)"
+            return members, f"{_count(limit, 'host')} at a time ({variable})"
         count, zone = _count(len(members), "host"), members[0].zone
         if refusal:
             return members, f"{count} instead of {limit}: {refusal}"
         last = f"the last in {zone}" if zone else "the last without a zone"
-        return members, f"{count}, {last} (friday_wave_sizes allows {limit})"
+        return members, f"{count}, {last} ({variable} allows {limit})"
 
     def _goes_alone(self, host: _Candidate) -> str:
         """Why nothing can go together with ``host``; empty when something may."""
         if self._blind:
             return f"{' and '.join(self._blind)} could not be read"
-        return self._exceeded(host.drain.disruptions)
+        if exceeded := self._exceeded(host.drain.disruptions):
+            return exceeded
+        # What can run nowhere else waits for its node, whoever goes with it.
+        lacking = [each for each in self._homeless([host]) if not each.bound]
+        return lacking[0].reason if lacking else ""
+
+    def _homeless(self, hosts: Sequence[_Candidate]) -> list[Homeless]:
+        pods = [pod for host in hosts for pod in host.drain.evict if not pod.terminating and not pod.tolerates_cordon]
+        return self._placement.homeless(pods, {host.node.name for host in hosts})
 
     def _refuses(self, members: Sequence[_Candidate], load: Mapping[str, int], host: _Candidate) -> str:
         """Why ``host`` cannot go together with ``members``, which exceed nothing; empty when it can."""
         if host.control_plane and any(member.control_plane for member in members):
             return "one control-plane node at a time"
-        return self._exceeded({name: load.get(name, 0) + count for name, count in host.drain.disruptions.items()})
+        load = {name: load.get(name, 0) + count for name, count in host.drain.disruptions.items()}
+        together = [*(member for member in members if member.work), host]
+        if not host.work:
+            return ""
+        if reason := self._exceeded(load) or self._last_of_workload(together) or self._quorum_lost(together):
+            return reason
+        if goes_alone := self._goes_alone(host):
+            return goes_alone
+        lacking = [each for each in self._homeless(together) if not each.bound]
+        return lacking[0].reason if lacking else ""
+
+    def _last_of_workload(self, hosts: Sequence[_Candidate]) -> str:
+        """A workload all whose ready pods are on these hosts, on more than one of them; empty when there is none."""
+        leaving, last = {host.node.name for host in hosts}, hosts[-1].node.name
+        for kind, namespace, name in sorted(self._workloads_on.get(last, ())):
+            places = self._ready[kind, namespace, name]
+            if len(places) > 1 and places.keys() <= leaving:
+                return f"it would take all {places.total()} pods of {kind} {namespace}/{name}"
+        return ""
+
+    def _quorum_lost(self, hosts: Sequence[_Candidate]) -> str:
+        leaving = {host.node.name for host in hosts}
+        return next((message for quorum in self._quorums if (message := quorum.broken(leaving))), "")
 
     def _exceeded(self, disruptions: Mapping[str, int]) -> str:
         for budget, count in disruptions.items():
             if count > self._allowed[budget]:
                 return f"{budget} allows {_count(self._allowed[budget], 'disruption')}"
         return ""
+
+
+class Caps:
+    """How many nodes may be away together: of the cluster, and of each zone."""
+
+    def __init__(self, policy: Policy, snapshot: Snapshot, zone_of: Mapping[str, str]):
+        self._policy = policy
+        self._nodes: Counter[str] = Counter()
+        self._away: Counter[str] = Counter()
+        for node in snapshot.nodes:
+            zone = zone_of.get(node.name, "") or node.zone
+            self._nodes[zone] += 1
+            # What an earlier Friday left is one of the hosts itself.
+            self._away[zone] += node.ready is not True or (node.unschedulable and not node.cordoned_by)
+
+    def of(self, zone: str) -> tuple[tuple[int, str], tuple[int, str]]:
+        """The limits of a wave in ``zone``, one host at least, each with its variable."""
+        return (
+            (_cap(self._policy.max_unavailable, self._nodes.total(), self._away.total()), "friday_max_unavailable"),
+            (
+                _cap(self._policy.max_unavailable_per_zone, self._nodes[zone], self._away[zone]),
+                "friday_max_unavailable_per_zone",
+            ),
+        )
+
+
+def _cap(share: str, nodes: int, away: int) -> int:
+    """Shares are rounded up, like maxUnavailable of a PodDisruptionBudget."""
+    most = -(-nodes * int(share[:-1]) // 100) if share.endswith("%") else int(share)
+    return max(1, most - away)
+
+
+def ready_pods(snapshot: Snapshot) -> dict[Identity, Counter[str]]:
+    """Workload -> node -> its ready pods there, those of DaemonSets too: they go down with their node.
+
+    Jobs are left out: they come to an end, and keep nothing available. Static pods and those of a node's own are one
+    each.
+    """
+    found: dict[Identity, Counter[str]] = defaultdict(Counter)
+    for pod in snapshot.pods:
+        if pod.ready and pod.node and not pod.terminating and pod.owner_kind not in ("Job", "Node", ""):
+            found[workload_of(pod)][pod.node] += 1
+    return found
 
 
 def _size(size: str, fleet: int) -> int:
@@ -355,6 +463,8 @@ def _planned(policy: Policy, host: _Candidate, reason: str) -> PlannedHost:
         blockers=tuple(obstacle.line() for obstacle in host.drain.obstacles),
         seconds=_estimate(policy, host),
         uid=host.node.uid,
+        notes=host.forecast.notes,
+        outage=host.forecast.outage,
         remedies=host.facts.remedies,
         kept_back=tuple(each.line() for each in host.facts.kept_back),
     )
@@ -384,7 +494,9 @@ def _to_do(host: _Candidate) -> str:
 def _estimate(policy: Policy, host: _Candidate) -> int:
     seconds = min(VERIFY.seconds, policy.verify_timeout)
     if host.work:
-        seconds += min(CORDON.seconds + EVICTION_SECONDS * len(host.drain.evict), policy.drain_timeout)
+        longest = max((pod.grace for pod in host.drain.evict), default=0)
+        waits = policy.drain_timeout if host.drain.obstacles else max(0, longest - _USUAL_GRACE)
+        seconds += min(CORDON.seconds + EVICTION_SECONDS * len(host.drain.evict) + waits, policy.drain_timeout)
     if host.work.packages:
         seconds += min(UPGRADE.seconds + PACKAGE_SECONDS * len(host.work.packages), policy.upgrade_timeout)
     if host.work.reboot:

@@ -24,7 +24,8 @@ class PlannedHost:
 
     ``evictions`` are ``namespace/pod`` that the drain will evict, ``blockers`` what would hold it up today (a PDB that
     allows nothing, with its pod); ``seconds`` is the estimate for the host, without the soak; ``remedies`` are commands
-    of its package manager.
+    of its package manager. ``notes`` tell what drain and reboot mean for what runs there, and ``outage`` what is
+    down all the while, since it can run nowhere else.
     """
 
     host: str
@@ -39,6 +40,8 @@ class PlannedHost:
     blockers: tuple[str, ...] = ()
     seconds: int = 0
     uid: str = ""  # of the Node object
+    notes: tuple[str, ...] = ()
+    outage: tuple[str, ...] = ()
     remedies: Remedies = field(default_factory=Remedies)
     kept_back: tuple[str, ...] = ()  # packages that stay although there is a newer version, each with the reason
 
@@ -86,7 +89,17 @@ class Plan:
         """The plan without its reasons and lists: who is in which wave, and what is to run there."""
 
         def short(host: PlannedHost) -> PlannedHost:
-            return replace(host, reason="", packages=(), evictions=(), blockers=(), remedies=Remedies(), kept_back=())
+            return replace(
+                host,
+                reason="",
+                packages=(),
+                evictions=(),
+                blockers=(),
+                notes=(),
+                outage=(),
+                remedies=Remedies(),
+                kept_back=(),
+            )
 
         waves = (replace(wave, hosts=tuple(map(short, wave.hosts))) for wave in self.waves)
         return replace(self, waves=tuple(waves), skipped=())

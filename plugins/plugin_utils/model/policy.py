@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -11,6 +12,20 @@ MIB = 1024**2
 
 _IN_MIB = ("min_free_root", "min_free_boot")
 """Fields that hold bytes, and whose variables are in MiB and say so in their names."""
+
+
+@dataclass(frozen=True)
+class NamedQuorum:
+    """Pods of which a number has to be ready at any time: ``labels`` are ``key=value``, and a pod has all of them."""
+
+    name: str
+    namespace: str
+    labels: tuple[str, ...]
+    minimum: int
+
+    def selects(self, labels: Mapping[str, str]) -> bool:
+        """Whether a pod with these labels is one of them."""
+        return all(labels.get(key) == value for key, _, value in (label.partition("=") for label in self.labels))
 
 
 @dataclass(frozen=True)
@@ -23,6 +38,11 @@ class Policy:
     canary: str = ""
     only: tuple[str, ...] = ()
     wave_sizes: tuple[str, ...] = ("1", "2", "4", "8")
+    max_unavailable: str = "33%"  # of the cluster's nodes
+    max_unavailable_per_zone: str = "50%"
+    quorums: tuple[NamedQuorum, ...] = ()
+    accept_outage: tuple[str, ...] = ()  # names of nodes
+    accept_budgets: tuple[str, ...] = ()  # namespace/name
     packages: str = "all"  # all | kernel
     reboot: str = "needed"  # needed | always
     soak: int = 900

@@ -14,6 +14,46 @@ CORDONED_BY = "friday.upgrade/cordoned-by"
 
 
 @dataclass(frozen=True)
+class Requirement:
+    """One requirement of a selector.
+
+    ``operator`` is In, NotIn, Exists or DoesNotExist; Gt and Lt too in a node's affinity.
+    """
+
+    key: str
+    operator: str
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Taint:
+    """A taint of a node: ``effect`` is NoSchedule, PreferNoSchedule or NoExecute."""
+
+    key: str
+    value: str = ""
+    effect: str = ""
+
+
+@dataclass(frozen=True)
+class Toleration:
+    """What a pod tolerates; an empty key or effect stands for every one."""
+
+    key: str = ""
+    operator: str = "Equal"
+    value: str = ""
+    effect: str = ""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A topology spread constraint that forbids (DoNotSchedule): domains by the label ``key``."""
+
+    key: str
+    max_skew: int = 1
+    selector: tuple[Requirement, ...] = ()
+
+
+@dataclass(frozen=True)
 class Node:
     """A Kubernetes node. ``ready`` is the Ready condition: true, false, or None for Unknown."""
 
@@ -28,6 +68,19 @@ class Node:
     boot_id: str = ""
     internal_ip: str = ""
     etcd: bool = False  # runs a member of etcd (role label or static pod)
+    voter: bool | None = None  # condition EtcdIsVoter, which k3s and RKE2 write; None: there is none
+    labels: dict[str, str] = field(default_factory=dict)
+    taints: tuple[Taint, ...] = ()
+    allocatable: dict[str, int] = field(default_factory=dict)  # cpu in thousandths, memory in bytes; empty: not known
+    cordoned_at: float = 0.0  # seconds since the epoch; 0: not known
+
+
+@dataclass(frozen=True)
+class Apart:
+    """A required anti-affinity to pods: none that ``selector`` matches in the same domain of the label ``key``."""
+
+    key: str
+    selector: tuple[Requirement, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -50,6 +103,16 @@ class Pod:
     local_storage: bool = False  # has an emptyDir volume
     terminating: bool = False
     tolerates_cordon: bool = False  # may be scheduled to a cordoned node
+    requests: dict[str, int] = field(default_factory=dict)  # units as in Node.allocatable; "host port 80/TCP": 1
+    selector: tuple[tuple[str, str], ...] = ()  # nodeSelector
+    affinity: tuple[tuple[Requirement, ...], ...] = ()  # required of the node: one of these terms
+    tolerations: tuple[Toleration, ...] = ()
+    apart: tuple[Apart, ...] = ()
+    spread: tuple[Spread, ...] = ()
+    grace: int = 30  # seconds that it gets to end
+    created: float = 0.0  # seconds since the epoch, like those below; 0: not known
+    ends_by: float = 0.0  # when a terminating pod should have ended
+    finalizers: tuple[str, ...] = ()
     image: str = ""  # of its first container; kept of static pods only
 
 
@@ -65,15 +128,6 @@ class Workload:
 
 
 @dataclass(frozen=True)
-class Requirement:
-    """One requirement of a label selector: ``operator`` is In, NotIn, Exists or DoesNotExist."""
-
-    key: str
-    operator: str
-    values: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class DisruptionBudget:
     """A PodDisruptionBudget with its status. An empty selector selects every pod of the namespace."""
 
@@ -84,6 +138,9 @@ class DisruptionBudget:
     current_healthy: int = 0
     desired_healthy: int = 0
     expected_pods: int = 0
+    always_allow: bool = False  # unhealthyPodEvictionPolicy: pods that are not ready may always go
+    owner_kind: str = ""  # its controller's, where an operator made it
+    error: str = ""  # why the controller could not compute it
 
 
 @dataclass(frozen=True)
@@ -143,6 +200,7 @@ class Webhook:
     failure_policy: str
     service: str = ""  # namespace/name
     ready_endpoints: int | None = None
+    endpoint_nodes: tuple[str, ...] = ()  # of the ready ones, each once
 
 
 @dataclass(frozen=True)
@@ -196,6 +254,7 @@ class Snapshot:
     api_services: tuple[ApiService, ...] = ()
     csi_nodes: tuple[CsiNode, ...] = ()
     volume_attachments: tuple[VolumeAttachment, ...] = ()
+    not_ready: str = ""  # what the API server's own /readyz complains of; empty where it says ok, or is not to be read
     dns_service: str = ""  # cluster IP of the DNS service
     unknown: dict[str, str] = field(default_factory=dict)
 

@@ -92,7 +92,8 @@ def _collector_paused() -> Iterator[None]:
 
 def _snapshot(api: Api, cni_nodes: Collection[str], moment: float, resources: Collection[Resource]) -> Snapshot:
     unknown: dict[str, str] = {}
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(3) as pool:
+        readiness = pool.submit(_not_ready, api)
         version = pool.submit(lambda: str(api.get("/version").get("gitVersion", "")))
         dns = pool.submit(_dns_service, api)
         known = _lists(api, [resource for resource in resources if resource.where != "cilium"], unknown)
@@ -101,6 +102,7 @@ def _snapshot(api: Api, cni_nodes: Collection[str], moment: float, resources: Co
             server=api.server,
             version=_result("version", version.result, unknown, ""),
             dns_service=_result("dns_service", dns.result, unknown, ""),
+            not_ready=readiness.result(),
             unknown=unknown,
             **known,
         )
@@ -143,6 +145,20 @@ def _result(field: str, call: Callable[[], Any], unknown: dict[str, str], empty:
     return empty
 
 
+def _not_ready(api: Api) -> str:
+    """What the API server says that keeps it from being ready: /readyz answers 500 then, a line for each part.
+
+    A server that does not answer at all is found by the lists, and one that forbids the question is not asked.
+    """
+    try:
+        api.text("/readyz")
+    except ApiError as error:
+        if error.status == 500:
+            failing = [line.strip() for line in error.message.splitlines() if line.startswith("[-]")]
+            return "; ".join(failing) or "/readyz answers 500"  # a long answer is cut
+    return ""
+
+
 def _dns_service(api: Api) -> str:
     """Cluster IP of the DNS service: CoreDNS keeps the label of its predecessor, in every distribution."""
     services = api.items("/api/v1/namespaces/kube-system/services", labelSelector="k8s-app=kube-dns")
@@ -161,23 +177,33 @@ def _with_endpoints(api: Api, webhooks: tuple[Webhook, ...]) -> tuple[Webhook, .
     services = sorted({webhook.service for webhook in webhooks if webhook.service})
     with ThreadPoolExecutor(_READS_AT_ONCE) as pool:
         ready = dict(zip(services, pool.map(lambda service: _ready_endpoints(api, service), services), strict=True))
-    return tuple(replace(webhook, ready_endpoints=ready.get(webhook.service)) for webhook in webhooks)
+    return tuple(
+        replace(
+            webhook,
+            ready_endpoints=None if found is None else len(found),
+            endpoint_nodes=tuple(sorted(set((found or {}).values()))),
+        )
+        for webhook in webhooks
+        for found in (ready.get(webhook.service),)
+    )
 
 
-def _ready_endpoints(api: Api, service: str) -> int | None:
+def _ready_endpoints(api: Api, service: str) -> dict[str, str] | None:
+    """Each ready endpoint with the name of its node; None when they can't be read."""
     namespace, name = service.split("/", 1)
     path = f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"
-    ready: set[str] = set()
+    ready: dict[str, str] = {}
     try:
         for item in api.items(path, labelSelector=f"kubernetes.io/service-name={name}"):
             for endpoint in item.get("endpoints") or ():
                 # An absent condition counts as ready; a pod with two addresses is in two slices.
                 if (endpoint.get("conditions") or {}).get("ready") is not False:
                     target = endpoint.get("targetRef") or {}
-                    ready.add(target.get("uid") or target.get("name") or str(endpoint.get("addresses")))
+                    who = target.get("uid") or target.get("name") or str(endpoint.get("addresses"))
+                    ready[who] = endpoint.get("nodeName") or ""
     except ApiError:
         return None
-    return len(ready)
+    return ready
 
 
 def _with_cilium(api: Api, snapshot: Snapshot, cni_nodes: Collection[str], resources: Collection[Resource]) -> Snapshot:

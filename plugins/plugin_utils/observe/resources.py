@@ -8,13 +8,19 @@ guard asks for, ``manifests/rights.yaml`` and ``docs/reference/rights.md`` follo
 
 from __future__ import annotations
 
+import math
+import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.rights import Need
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import (
     CORDONED_BY,
+    Apart,
     ApiService,
     CsiNode,
     DisruptionBudget,
@@ -22,6 +28,9 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot impo
     Node,
     Pod,
     Requirement,
+    Spread,
+    Taint,
+    Toleration,
     VolumeAttachment,
     Webhook,
     Workload,
@@ -86,6 +95,15 @@ def _node(item: Json) -> Iterable[Node]:
         boot_id=info.get("bootID", ""),
         internal_ip=addresses[0] if addresses else "",
         etcd=not _ETCD_ROLES.isdisjoint(roles),
+        voter={"True": True, "False": False}.get(_condition(status, "EtcdIsVoter").get("status", "")),
+        labels=dict(labels),
+        taints=tuple(
+            Taint(t.get("key", ""), t.get("value", ""), t.get("effect", "")) for t in spec.get("taints") or ()
+        ),
+        allocatable=_amounts(status.get("allocatable")),
+        cordoned_at=next(
+            (_time(t.get("timeAdded")) for t in spec.get("taints") or () if t.get("key") == _CORDON_TAINT), 0.0
+        ),
     )
 
 
@@ -96,6 +114,7 @@ def _pod(item: Json) -> Iterable[Pod]:
     waiting = [state["waiting"].get("reason", "") for state in states if state.get("waiting")]
     owner: Json = next((o for o in meta.get("ownerReferences") or () if o.get("controller")), {})
     mirror = "kubernetes.io/config.mirror" in (meta.get("annotations") or {})
+    affinity: Json = spec.get("affinity") or {}
     yield Pod(
         namespace=meta["namespace"],
         name=meta["name"],
@@ -114,6 +133,88 @@ def _pod(item: Json) -> Iterable[Pod]:
         terminating="deletionTimestamp" in meta,
         tolerates_cordon=any(map(_tolerates_cordon, spec.get("tolerations") or ())),
         image=(spec.get("containers") or [{}])[0].get("image", "") if mirror else "",
+        requests=_requests(spec),
+        selector=tuple(sorted((spec.get("nodeSelector") or {}).items())),
+        affinity=_node_affinity(affinity.get("nodeAffinity") or {}),
+        tolerations=tuple(
+            Toleration(t.get("key", ""), t.get("operator", "Equal"), t.get("value", ""), t.get("effect", ""))
+            for t in spec.get("tolerations") or ()
+        ),
+        apart=tuple(
+            Apart(term.get("topologyKey", ""), _selector(term.get("labelSelector")))
+            for term in (affinity.get("podAntiAffinity") or {}).get(_REQUIRED) or ()
+        ),
+        spread=tuple(
+            Spread(c.get("topologyKey", ""), int(c.get("maxSkew", 1)), _selector(c.get("labelSelector")))
+            for c in spec.get("topologySpreadConstraints") or ()
+            if c.get("whenUnsatisfiable", "DoNotSchedule") == "DoNotSchedule"
+        ),
+        grace=int(spec.get("terminationGracePeriodSeconds", 30) or 0),
+        created=_time(meta.get("creationTimestamp")),
+        ends_by=_time(meta.get("deletionTimestamp")),
+        finalizers=tuple(meta.get("finalizers") or ()),
+    )
+
+
+def _time(text: str | None) -> float:
+    """Seconds since the epoch of an RFC 3339 time; 0 where there is none."""
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() if text else 0.0
+
+
+_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+_SUFFIXES = {
+    **{suffix: 1000**power for power, suffix in enumerate(("", "k", "M", "G", "T", "P", "E"))},
+    **{f"{suffix}i": 1024**power for power, suffix in enumerate(("K", "M", "G", "T", "P", "E"), start=1)},
+}
+
+
+def _amount(name: str, text: Any) -> int:
+    """A quantity of the API: cpu in thousandths, all else in units, rounded up.
+
+    See apimachinery's pkg/api/resource: decimal numbers with m, k, M, Ki, Mi and so on, or an exponent.
+    """
+    found = re.fullmatch(r"([+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?)([numkKMGTPE]?i?)", str(text))
+    small = {"n": 9, "u": 6, "m": 3}.get(found[2]) if found else None
+    if not found or (not small and found[2] not in _SUFFIXES):
+        raise ValueError(f"{text!r} is not a quantity")
+    value = Decimal(found[1]) / 10**small if small else Decimal(found[1]) * _SUFFIXES[found[2]]
+    return math.ceil(value * 1000 if name == "cpu" else value)
+
+
+def _amounts(quantities: Json | None) -> dict[str, int]:
+    return {name: _amount(name, text) for name, text in (quantities or {}).items()}
+
+
+def _requests(spec: Json) -> dict[str, int]:
+    """What the scheduler reserves for a pod: of its containers together, or of an init container if that is more.
+
+    Init containers that restart (sidecars) stay, and add up with the others.
+    """
+    total: Counter[str] = Counter()
+    first: Counter[str] = Counter()
+    for container in spec.get("initContainers") or ():
+        asked = _amounts((container.get("resources") or {}).get("requests"))
+        if container.get("restartPolicy") == "Always":
+            total.update(asked)
+        first |= Counter(asked)
+    for container in spec.get("containers") or ():
+        total.update(_amounts((container.get("resources") or {}).get("requests")))
+        for port in container.get("ports") or ():
+            if port.get("hostPort"):
+                total[f"host port {port['hostPort']}/{port.get('protocol', 'TCP')}"] = 1
+    found = total | first
+    found.update(_amounts(spec.get("overhead")))
+    return dict(found)
+
+
+def _node_affinity(affinity: Json) -> tuple[tuple[Requirement, ...], ...]:
+    terms = (affinity.get(_REQUIRED) or {}).get("nodeSelectorTerms") or ()
+    return tuple(
+        tuple(
+            Requirement(e["key"], e["operator"], tuple(e.get("values") or ()))
+            for e in (*(term.get("matchExpressions") or ()), *(term.get("matchFields") or ()))
+        )
+        for term in terms
     )
 
 
@@ -147,7 +248,20 @@ def _budget(item: Json) -> Iterable[DisruptionBudget]:
         current_healthy=status.get("currentHealthy", 0),
         desired_healthy=status.get("desiredHealthy", 0),
         expected_pods=status.get("expectedPods", 0),
+        always_allow=(item.get("spec") or {}).get("unhealthyPodEvictionPolicy") == "AlwaysAllow",
+        owner_kind=next((o["kind"] for o in meta.get("ownerReferences") or () if o.get("controller")), ""),
+        error=_not_computed(meta, status),
     )
+
+
+def _not_computed(meta: Json, status: Json) -> str:
+    """Why the budget's numbers mean nothing; its controller says it in a condition."""
+    condition = _condition(status, "DisruptionAllowed")
+    if condition.get("reason") == "SyncFailed":
+        return str(condition.get("message") or "the disruption controller gives no reason")
+    if status.get("observedGeneration", meta.get("generation", 0)) < meta.get("generation", 0):
+        return "the disruption controller has not seen its last change yet"
+    return ""
 
 
 def _selector(selector: Json | None) -> tuple[Requirement, ...]:

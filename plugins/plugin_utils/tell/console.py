@@ -159,6 +159,10 @@ def plan_table(plan: Plan, width: int = WIDTH, rest: str = "plan.json") -> str:
             lines += ["", "Would block a drain today:", *_items(blocked, width)]
         lines += _told("Removed, downgraded, or what a node lives by:", _vital(hosts), width)
         lines += _told("Kept back although there is a newer version:", _by_host((h.kept_back, h) for h in hosts), width)
+        lines += _told(
+            "Down while the host is away (friday_accept_outage):", _by_host((h.outage, h) for h in hosts), width
+        )
+        lines += _told("To be known:", _by_host((h.notes, h) for h in hosts), width)
         lines += ["", f"Every package and eviction by name: {rest}"]
     if plan.skipped:
         lines += ["", "Skipped:", *_items([f"{host.host}: {host.reason}" for host in plan.skipped], width)]

@@ -22,6 +22,22 @@ def test_a_workload_lacks_more_than_before():
     assert lab.judge(BEFORE, lab.with_workload(WELL, "web", available=0), policy=ignoring).outcome is Outcome.PASS
 
 
+def test_a_workload_that_has_none_left_fails_whatever_its_pods_wait_for():
+    pending = WELL
+    for name in ("web-7f9c4-aaaa", "web-7f9c4-cccc", "web-7f9c4-dddd"):
+        pending = lab.with_pod(pending, name, node="", phase="Pending", ready=False, pod_ip="")
+    pending = lab.with_workload(pending, "web", available=0)
+    assert "has none of 3 available" in only(pending, "workloads").message
+    accepted = lab.judge(BEFORE, pending, policy=Policy(accept_outage=("node2",)))
+    assert accepted.outcome is Outcome.PASS
+
+
+def test_a_pod_that_the_cordoned_node_could_not_run_waits_for_something_else():
+    elsewhere = {"node": "", "phase": "Pending", "ready": False, "pod_ip": "", "selector": (("pool", "gpu"),)}
+    pending = lab.with_pod(WELL, "web-7f9c4-dddd", **elsewhere)
+    only(lab.with_workload(pending, "web", available=2), "workloads")
+
+
 def test_a_workload_is_gone():
     left = tuple(workload for workload in WELL.snapshot.workloads if workload.name != "web")
     only(lab.with_snapshot(WELL, workloads=left), "workloads", Severity.UNKNOWN)

@@ -25,6 +25,7 @@ import yaml
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.client import Api, ExecResult, preload
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.connect import _who, connect
 from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.errors import ApiError, KubeError, without_logins
+from ansible_collections.friday.upgrade.plugins.plugin_utils.cluster.kubeconfig import configuration_of, merged
 from tests.support.pki import Authority
 
 
@@ -77,6 +78,51 @@ def test_no_such_context(tmp_path: Path) -> None:
 def test_no_current_context(tmp_path: Path) -> None:
     line = refusal(write(tmp_path / "config", **{"current-context": ""}))
     assert "has no current-context -> name one: the file has lab, prod" in line
+
+
+CLUSTERS = {"clusters": [{"name": "c", "cluster": {"server": "https://127.0.0.1:1"}}]}
+CONTEXTS = {
+    "contexts": [{"name": "lab", "context": {"cluster": "c", "user": "u"}}],
+    "users": [{"name": "u", "user": {}}],
+}
+
+
+def split(folder: Path, *parts: dict[str, object]) -> list[Path]:
+    paths = [folder / f"part{number}" for number in range(len(parts))]
+    for path, part in zip(paths, parts, strict=True):
+        path.write_text(yaml.safe_dump(part) if part else "")
+    return paths
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        ({"current-context": "lab"}, {**CLUSTERS, **CONTEXTS}),
+        ({**CLUSTERS, **CONTEXTS}, {"current-context": "lab"}),
+        (CLUSTERS, {}, {**CONTEXTS, "current-context": "lab"}),
+        ({**CLUSTERS, "contexts": None, "current-context": ""}, {**CONTEXTS, "current-context": "lab"}),
+    ],
+)
+def test_files_that_make_a_kubeconfig_together(tmp_path: Path, parts: tuple[dict[str, object], ...]) -> None:
+    paths, context = merged(split(tmp_path, *parts), "")
+    assert (context, configuration_of(paths, context).host) == ("lab", "https://127.0.0.1:1")
+
+
+def test_of_several_the_first_counts(tmp_path: Path) -> None:
+    other = {"clusters": [{"name": "c", "cluster": {"server": "https://127.0.0.1:2"}}]}
+    prod = {"contexts": [{"name": "prod", "context": {"cluster": "c", "user": "u"}}], "current-context": "prod"}
+    paths, context = merged(split(tmp_path, {**CLUSTERS, **CONTEXTS, "current-context": "lab"}, {**other, **prod}), "")
+    assert (context, configuration_of(paths, context).host) == ("lab", "https://127.0.0.1:1")
+    assert merged(paths, "prod")[1] == "prod", "a context of any of them may be named"
+
+
+def test_files_that_make_no_kubeconfig_together(tmp_path: Path) -> None:
+    several = os.pathsep.join(map(str, split(tmp_path, {"current-context": "lab"}, CONTEXTS)))
+    assert "are not kubeconfigs: none has clusters" in refusal(several)
+    several = os.pathsep.join(map(str, split(tmp_path, {"current-context": "gone"}, {**CLUSTERS, **CONTEXTS})))
+    assert "the current-context 'gone' of the kubeconfig does not exist -> name another: the files have lab" in refusal(
+        several
+    )
 
 
 def test_a_context_without_its_cluster(tmp_path: Path) -> None:

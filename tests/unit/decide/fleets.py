@@ -106,9 +106,8 @@ def fleet(zones: dict[str, str], **policy: Any) -> Fleet:
 
 
 def pod(name: str, node: str, app: str = "web", **changes: Any) -> Pod:
-    base = Pod(
-        "default", name, uid=name, node=node, phase="Running", ready=True, owner_kind="ReplicaSet", labels={"app": app}
-    )
+    base = Pod("default", name, uid=name, node=node, phase="Running", ready=True, labels={"app": app})
+    base = replace(base, owner_kind="ReplicaSet", owner_name=f"{app}-7d")
     return replace(base, **changes)
 
 

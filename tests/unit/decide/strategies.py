@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from random import Random
+
 from hypothesis import strategies as st
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import Target
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import NamedQuorum, Policy
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Node, Pod, Requirement, Snapshot
 from tests.unit.decide.fleets import CURL, IMAGE, NEW, OLD, Fleet, budget, facts, fleet, pod
 
@@ -105,3 +108,46 @@ def crowded_fleets(draw: st.DrawFn) -> Fleet:
         pods=tuple(pod(f"pod{i}", *place, phase="Pending") for i, place in enumerate(draw(places))),
         budgets=tuple(budget(f"b{i}", allowed, selector=wanted) for i, (allowed, wanted) in enumerate(budgets)),
     )
+
+
+GARAGE = "garage"
+
+
+@st.composite
+def large_fleets(draw: st.DrawFn) -> Fleet:
+    """Fleets of 1 to 300 nodes in 1 to 5 zones, roomy or nearly full, with a control plane of 1, 2, 3 or 5 members.
+
+    One number decides about all places: hundreds of draws would be slow, and shrink to nothing that is read.
+    """
+    count, zones = draw(st.sampled_from([1, 2, 3, 5, 8, 16, 24, 60, 300])), draw(st.integers(1, 5))
+    random = draw(st.randoms(use_true_random=False))
+    masters, static = min(count, draw(st.sampled_from([1, 2, 3, 5]))), draw(st.booleans())
+    size, down = draw(st.sampled_from([100, 500, 1000])), draw(st.booleans())
+    quorum = NamedQuorum("s3", "default", (f"app={GARAGE}",), draw(st.integers(1, 3)))
+    base = fleet({f"node{i}": f"zone-{i % zones}" for i in range(count)}, quorums=(quorum,), wave_sizes=("8",))
+    nodes, pods = [], []
+    for i, node in enumerate(base.snapshot.nodes):
+        master = i < masters
+        up = not (master and down and i == 0)
+        roles, voter = (("control-plane",), None if static else up) if master else ((), None)
+        away = {"unschedulable": True} if draw_one(random, 30) else {}
+        nodes.append(
+            replace(node, etcd=master, roles=roles, voter=voter, allocatable={"cpu": 4000, "pods": 20}, **away)
+        )
+        if master and static:
+            labels = {"component": "etcd"}
+            given = {"namespace": "kube-system", "owner_kind": "Node", "owner_name": node.name, "ready": up}
+            pods.append(pod(f"etcd-{i}", node.name, labels=labels, **given))
+        for j in range(random.randint(0, min(20, 4000 // size))):
+            app = random.choice((GARAGE, *(f"app{k}" for k in range(max(2, count)))))
+            # One kind for each application, so that a name stands for one workload.
+            kind = {"owner_kind": ("ReplicaSet", "StatefulSet", "DaemonSet")[len(app) % 3]}
+            pods.append(
+                pod(f"p{i}-{j}", node.name, app, requests={"cpu": size}, ready=not draw_one(random, 10), **kind)
+            )
+    return base.with_snapshot(nodes=tuple(nodes), pods=tuple(pods))
+
+
+def draw_one(random: Random, of: int) -> bool:
+    """True once in so many times."""
+    return bool(random.randrange(of) == 0)

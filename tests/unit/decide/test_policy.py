@@ -6,7 +6,7 @@ import pytest
 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks import CHECKS
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.policy import misplaced, parse_policy, unknown_names
-from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
+from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import NamedQuorum, Policy
 
 
 def problems_of(**variables):
@@ -24,6 +24,11 @@ def test_every_field_of_the_policy_can_be_set():
             "friday_canary": "node2",
             "friday_only": ["node2", "node3", "node2"],
             "friday_wave_sizes": [1, "25%"],
+            "friday_max_unavailable": 3,
+            "friday_max_unavailable_per_zone": "40%",
+            "friday_quorums": [{"name": "s3", "namespace": "garage", "selector": {"app": "garage"}, "minimum": "2"}],
+            "friday_accept_outage": "node1",
+            "friday_accept_budgets": ["shop/web"],
             "friday_packages": "kernel",
             "friday_reboot": "always",
             "friday_soak": 30,
@@ -59,6 +64,8 @@ def test_every_field_of_the_policy_can_be_set():
     )
     expected = Policy(
         canary="node2", only=("node2", "node3"), wave_sizes=("1", "25%"), packages="kernel", reboot="always", soak=30,
+        max_unavailable="3", max_unavailable_per_zone="40%", accept_outage=("node1",), accept_budgets=("shop/web",),
+        quorums=(NamedQuorum("s3", "garage", ("app=garage",), 2),),
         soak_interval=10, drain_timeout=1, upgrade_timeout=2, reboot_timeout=3, verify_timeout=4,
         replan=True, package_lock_timeout=5, check_timeout=6, check_interval=7,
         ignore_workloads=("ci/*",), delete_emptydir_data=True, evict_unmanaged=True,
@@ -194,3 +201,18 @@ def test_names_that_are_accepted_are_names():
         ("friday_accept_kernels", "must be a list of releases of kernels; it is {'a': 1}"),
         ("friday_accept_removals", "must be a list of names of packages; it is ['a b']"),
     ]
+
+
+@pytest.mark.parametrize(
+    "quorum",
+    [
+        "garage",
+        {"name": "s3"},
+        {"name": "s3", "namespace": "garage", "selector": {}, "minimum": 2},
+        {"name": "s3", "namespace": "garage", "selector": "app", "minimum": 2},
+        {"name": "s3", "namespace": "garage", "selector": {"app": "garage"}, "minimum": 0},
+    ],
+)
+def test_a_quorum_that_would_hold_nothing_is_refused(quorum):
+    policy, problems = parse_policy({"friday_quorums": [quorum]})
+    assert (policy.quorums, [problem.subject for problem in problems]) == ((), ["friday_quorums"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
+from collections import Counter, defaultdict
 from itertools import groupby
 
 from hypothesis import given, settings
@@ -15,7 +15,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.model.codec import 
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.plan import Plan
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import DisruptionBudget, Pod
 from tests.unit.decide.fleets import Fleet
-from tests.unit.decide.strategies import crowded_fleets, fleets
+from tests.unit.decide.strategies import GARAGE, crowded_fleets, fleets, large_fleets
 
 thorough = settings(max_examples=150, deadline=None, database=None)
 
@@ -165,6 +165,40 @@ def test_the_estimate_is_that_of_the_longest_hosts_and_the_soaks(fleet: Fleet) -
     plan = plan_of(fleet)
     longest = Counter({wave.number: max(host.seconds for host in wave.hosts) for wave in plan.waves})
     assert plan.seconds == longest.total() + len(plan.waves) * fleet.policy.soak
+
+
+@given(large_fleets())
+@settings(max_examples=60, deadline=None, database=None)
+def test_no_wave_takes_what_can_not_be_spared(fleet: Fleet) -> None:
+    """Each rule is written once more: the planner's own answers prove nothing here."""
+    nodes = {node.name: node for node in fleet.snapshot.nodes}
+    pods = {pod.name: pod for pod in fleet.snapshot.pods}
+    zones = Counter(node.zone for node in nodes.values())
+    ready: dict[str, Counter[str]] = defaultdict(Counter)
+    for pod in pods.values():
+        if pod.ready and pod.owner_kind in ("ReplicaSet", "StatefulSet", "DaemonSet"):
+            ready[pod.owner_name][pod.node] += 1
+    members = {pod.node: pod.ready for pod in pods.values() if pod.labels.get("component") == "etcd"}
+    members = members or {node.name: node.voter for node in nodes.values() if node.voter is not None}
+    garage = {pod.node for pod in pods.values() if pod.labels.get("app") == GARAGE and pod.ready}
+    for wave in plan_of(fleet).waves:
+        leaving = {host.node for host in wave.hosts}
+        if len(leaving) == 1:
+            continue
+        assert len(leaving) <= -(-len(nodes) * 33 // 100)
+        assert len(leaving) <= -(-zones[wave.zone] * 50 // 100)
+        for places in ready.values():
+            assert len(places) == 1 or not places.keys() <= leaving
+        if len(members) > 2 and leaving & members.keys():
+            assert sum(up for node, up in members.items() if node not in leaving) * 2 > len(members)
+        assert len(members.keys() & leaving) <= 1
+        assert not leaving & garage or len(garage - leaving) >= fleet.policy.quorums[0].minimum
+        evicted = sum(pods[name.partition("/")[2]].requests["cpu"] for host in wave.hosts for name in host.evictions)
+        used = Counter[str]()
+        for pod in pods.values():
+            used[pod.node] += pod.requests.get("cpu", 0)
+        stay = [node for node in nodes.values() if node.ready and not node.unschedulable and node.name not in leaving]
+        assert evicted <= sum(node.allocatable["cpu"] - used[node.name] for node in stay)
 
 
 def _selected(budget: DisruptionBudget, pod: Pod) -> bool:

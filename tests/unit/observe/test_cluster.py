@@ -145,3 +145,13 @@ def test_neither_envoy_nor_the_operator_nor_a_pod_that_ends_is_asked_in_the_agen
     ]
     api = cluster(**{"/api/v1/nodes": [node("a")], "/api/v1/pods": pods, "/apis/cilium.io/v2/ciliumendpoints": []})
     assert [status.pod for status in read(api, "a").agents] == ["kube-system/cilium-a"]
+
+
+def test_what_the_api_server_says_of_its_own_readiness() -> None:
+    api = cluster()
+    api.texts["/readyz"] = ApiError(500, "[+]ping ok\n[-]etcd failed: reason withheld\nreadyz check failed")
+    assert read(api).not_ready == "[-]etcd failed: reason withheld"
+    api.texts["/readyz"] = ApiError(403, "forbidden")
+    assert read(api).not_ready == ""
+    api.texts["/readyz"] = "ok"
+    assert read(api).not_ready == ""

@@ -44,6 +44,7 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.netwo
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.storage import CsiDrivers, VolumesAttached
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.webhooks import ApiServices, WebhookEndpoints
 from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.workloads import (
+    ControlPlane,
     CrashLoops,
     NodePods,
     Workloads,
@@ -72,6 +73,7 @@ CHECKS: tuple[Check, ...] = (
     CiliumEndpoints(),
     NodeReady(),
     Cordons(),
+    ControlPlane(),
     PodSandboxes(),
     NodeNetwork(),
     Peer(),

@@ -14,6 +14,8 @@ from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.checks.view 
     in_work,
     workload_of,
 )
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.placement import suits
+from ansible_collections.friday.upgrade.plugins.plugin_utils.decide.quorum import API_SERVER, etcd_of, static_pods
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.finding import Finding, Layer, Severity
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.policy import Policy
 from ansible_collections.friday.upgrade.plugins.plugin_utils.model.snapshot import Observation, Pod, Snapshot, Workload
@@ -56,7 +58,10 @@ class Workloads(Check):
                 continue
             tolerated = max(0, old.wanted - old.available)
             lacking = new.wanted - new.available
-            if lacking > tolerated + expected[_key(new)]:
+            if old.available > 0 and new.wanted > 0 and new.available == 0 and not _accepted(after.snapshot, context):
+                message = f"{subject} has none of {new.wanted} available (before: {old.available})"
+                yield self.finding(Severity.FAIL, subject, message, available(old), available(new))
+            elif lacking > tolerated + expected[_key(new)]:
                 message = f"{subject} has {available(new)} (before: {available(old)})"
                 yield self.finding(Severity.FAIL, subject, message, available(old), available(new))
             elif lacking > tolerated:
@@ -121,6 +126,37 @@ class NodePods(Check):
                 yield self.finding(Severity.FAIL, subject, message, before="ready", after=state)
 
 
+class ControlPlane(Check):
+    """Every member of etcd and every API server is up, on a node that is.
+
+    Known by their static pods, by the condition EtcdIsVoter of k3s and RKE2, and by the API server's own readiness.
+    """
+
+    layer = Layer.CNI
+    name = "control-plane"
+    needs = ("pods", "nodes")
+    of_hosts = False
+
+    def healthy(self, now: Observation, context: Context) -> Iterator[Finding]:
+        """Name those that are not."""
+        etcd = etcd_of(now.snapshot)
+        for member in etcd.members if etcd.seen else ():
+            if not member.ready:
+                message = f"a member of etcd is not ready ({member.name} on {member.node})"
+                yield self.finding(Severity.FAIL, member.node, message)
+        for pod in static_pods(now.snapshot, API_SERVER):
+            if not pod.ready:
+                message = f"its API server is not ready ({pod.waiting or pod.phase}: {pod.namespace}/{pod.name})"
+                yield self.finding(Severity.FAIL, pod.node, message)
+        if now.snapshot.not_ready:
+            yield self.finding(Severity.FAIL, "API server", f"says that it is not ready: {now.snapshot.not_ready}")
+
+
+def _accepted(snapshot: Snapshot, context: Context) -> bool:
+    """Whether a node is away that takes things down which run nowhere else, and the operator knows it."""
+    return bool(in_work(snapshot) & set(context.policy.accept_outage))
+
+
 def watched(workloads: Iterable[Workload], policy: Policy) -> Iterator[Workload]:
     """The workloads that the operator has not excluded."""
     return (workload for workload in workloads if not ignored(policy, workload.namespace, workload.name))
@@ -128,9 +164,13 @@ def watched(workloads: Iterable[Workload], policy: Policy) -> Iterator[Workload]
 
 def waiting_for_place(snapshot: Snapshot) -> Counter[Identity]:
     """Pods that no node takes while Friday holds one cordoned, by workload."""
-    if not in_work(snapshot):
-        return Counter()
-    return Counter(workload_of(pod) for pod in snapshot.pods if not pod.node and pod.phase == "Pending")
+    held = [node for node in snapshot.nodes if node.name in in_work(snapshot)]
+    # A pod that none of these nodes could run waits for something else.
+    return Counter(
+        workload_of(pod)
+        for pod in snapshot.pods
+        if not pod.node and pod.phase == "Pending" and any(suits(pod, node) for node in held)
+    )
 
 
 def _on_other_hosts(snapshot: Snapshot, node: str) -> Counter[Identity]:
