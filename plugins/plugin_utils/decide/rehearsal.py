@@ -435,7 +435,8 @@ def _none_passes(each: Newest) -> Problem:
 
 def problems(verdicts: Sequence[GroupVerdict], policy: Policy) -> tuple[Problem, ...]:
     """What keeps the Friday from starting: one problem for all groups that are refused with the same words."""
-    found: dict[tuple[str, str], list[str]] = {}
+    found: dict[tuple[object, ...], list[str]] = {}
+    words: dict[tuple[object, ...], tuple[str, str]] = {}
     for verdict in verdicts:
         more = f"; and {len(verdict.reasons) - 3} more" if verdict.reasons[3:] else ""
         told = "; ".join(verdict.reasons[:3]) + more
@@ -443,12 +444,16 @@ def problems(verdicts: Sequence[GroupVerdict], policy: Policy) -> tuple[Problem,
             seen = verdict.word is Word.SPLAT or any(each.live and each.word in _BAD for each in verdict.programs)
             message = f"{verdict.candidate} would break it{' (rehearsal failed)' if seen else ''}: {told}"
             fix = f"upgrade what loads these programs first, or stay on the running kernel: {_stay(verdict.remedies)}"
-            found.setdefault((message, fix), []).extend(verdict.hosts)
         elif verdict.word is Word.INCONCLUSIVE and policy.rehearsal != "accept":
             message = f"the rehearsal of {verdict.candidate} was inconclusive: {told}"
             fix = "fix that, or set friday_rehearsal: accept to continue without it"
-            found.setdefault((message, fix), []).extend(verdict.hosts)
-    return tuple(Problem(", ".join(sorted(hosts, key=natural_key)), *words) for words, hosts in found.items())
+        else:
+            continue
+        # The programs of equal nodes come in another order where another count of instructions was live.
+        key = (message.replace(told, ""), tuple(sorted(verdict.reasons)), fix)
+        words.setdefault(key, (message, fix))
+        found.setdefault(key, []).extend(verdict.hosts)
+    return tuple(Problem(", ".join(sorted(hosts, key=natural_key)), *words[key]) for key, hosts in found.items())
 
 
 def advice(rehearsal: Rehearsal) -> tuple[str, ...]:

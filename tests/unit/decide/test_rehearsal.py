@@ -462,3 +462,11 @@ def test_the_same_question_has_the_same_key() -> None:
     }
     assert key not in others
     assert len(others) == 7
+
+
+def test_equal_reasons_in_another_order_are_one_problem() -> None:
+    first = GroupVerdict(("node1",), "6.1", "6.12", Word.FAIL, ("a: refused", "b: refused"))
+    second = replace(first, hosts=("node2",), reasons=("b: refused", "a: refused"))
+    (problem,) = decide.problems([first, second], Policy())
+    assert problem.subject == "node1, node2"
+    assert "a: refused; b: refused" in problem.message
