@@ -56,7 +56,8 @@ class Placement:
                 elif name.startswith(HOST_PORT):
                     free[name] = 1 - amount
         self._open = sorted(
-            (node.name for node in snapshot.nodes if node.ready and not node.unschedulable),
+            # A node that an earlier Friday has left cordoned is uncordoned before any other is touched.
+            (n.name for n in snapshot.nodes if n.ready and (not n.unschedulable or n.cordoned_by)),
             key=lambda name: (-self._free[name].get("cpu", 0), name),
         )
         self._suiting: dict[Any, frozenset[str]] = {}

@@ -85,6 +85,9 @@ def test_nodes_that_take_nothing_are_no_room() -> None:
     some = full(8, 1000).with_policy(only=tuple(f"node{i}" for i in range(1, 8)))
     assert len(waves(some)[1]) == 2
     assert len(waves(some.with_node("node8", unschedulable=True))[1]) == 1
+    assert len(waves(some.with_node("node8", unschedulable=True, cordoned_by="run-1"))[1]) == 2, (
+        "it is uncordoned first"
+    )
     assert len(waves(some.with_node("node8", ready=False))[1]) == 1
     tainted = some.with_node("node8", taints=(Taint("gpu", "", "NoSchedule"),))
     assert len(waves(tainted)[1]) == 1
