@@ -71,13 +71,22 @@ def test_runs_a_program_under_another_name(daemon: Daemon) -> None:
     assert b"LAB=1" in environment.read_bytes()
 
 
-WAITS = """
-import signal, sys, time
+ENDS_LATER = """
+import os, pathlib, signal, time
+def end(number, frame):
+    time.sleep(1)
+    pathlib.Path("ended").touch()
+    os._exit(7)
+signal.signal(signal.SIGINT, end)
+pathlib.Path("begun").touch()
+time.sleep(60)
+"""
+WAITS = f"""
+import sys
 from pathlib import Path
 from lab.process import run_to_its_end
-command = ["sh", "-c", "trap 'sleep 1; touch ended; exit 7' INT; touch begun; sleep 60 & wait; exit 1"]
 try:
-    run_to_its_end(command, Path(sys.argv[1]))
+    run_to_its_end([sys.executable, "-c", {ENDS_LATER!r}], Path(sys.argv[1]))
 except KeyboardInterrupt:
     sys.exit(0 if Path(sys.argv[1], "ended").exists() else 2)
 """
