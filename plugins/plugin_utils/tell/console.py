@@ -162,7 +162,7 @@ def plan_table(plan: Plan, width: int = WIDTH, rest: str = "plan.json") -> str:
         lines += _told(
             "Down while the host is away (friday_accept_outage):", _by_host((h.outage, h) for h in hosts), width
         )
-        lines += _told("To be known:", _by_host((h.notes, h) for h in hosts), width)
+        lines += _told("Worth knowing:", _by_host((h.notes, h) for h in hosts), width)
         lines += ["", f"Every package and eviction by name: {rest}"]
     if plan.skipped:
         lines += ["", "Skipped:", *_items([f"{host.host}: {host.reason}" for host in plan.skipped], width)]
